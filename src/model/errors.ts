@@ -1,0 +1,120 @@
+/**
+ * The one error catalogue. Every error that leaves Muster has a stable code, says what
+ * happened, and says what to do next. Exit codes follow sysexits and Pacemaker's table
+ * where the meanings agree (reference: field 6.2).
+ */
+
+interface ErrorDefinition {
+  readonly httpStatus: number;
+  readonly exitCode: number;
+  /** `{name}` is replaced from the details. */
+  readonly message: string;
+  readonly next: string;
+}
+
+export const ErrorCatalogue = {
+  // what was asked is wrong (exit 2 usage, 65 data, 105 no such)
+  MUSTER_INVALID_ARGUMENT: { httpStatus: 400, exitCode: 2, message: "{field}: {problem}", next: "Correct {field} and try again." },
+  MUSTER_UNKNOWN_PROPERTY: { httpStatus: 400, exitCode: 2, message: "{field}: there is no such property of {object}.", next: "Known properties: {known}." },
+  MUSTER_READ_ONLY_PROPERTY: { httpStatus: 400, exitCode: 2, message: "{field} is read-only.", next: "Leave {field} out." },
+  MUSTER_PROPERTY_RANGE: { httpStatus: 400, exitCode: 2, message: "{field}: {value} is not allowed; it takes {range}.", next: "Give {field} a value in that range." },
+  MUSTER_MISSING_PROPERTY: { httpStatus: 400, exitCode: 2, message: "{field} is required by the type {type}.", next: "Add {field}=VALUE." },
+  MUSTER_NODE_NOT_FOUND: { httpStatus: 404, exitCode: 105, message: "There is no node named '{name}'.", next: "Nodes: muster node list" },
+  MUSTER_GROUP_NOT_FOUND: { httpStatus: 404, exitCode: 105, message: "There is no group named '{name}'.", next: "Groups: muster group list" },
+  MUSTER_RESOURCE_NOT_FOUND: { httpStatus: 404, exitCode: 105, message: "There is no resource named '{name}'.", next: "Resources: muster resource list" },
+  MUSTER_TYPE_NOT_FOUND: { httpStatus: 404, exitCode: 105, message: "There is no resource type named '{name}'.", next: "Types: {known}." },
+  MUSTER_NAME_IN_USE: { httpStatus: 409, exitCode: 65, message: "{field}: the name '{name}' is already in use.", next: "Choose another name." },
+  MUSTER_DEPENDENCY_SYNTAX: { httpStatus: 400, exitCode: 2, message: "dependency: {problem}", next: "Write it as [a] and ([b] or [c])." },
+  MUSTER_DEPENDENCY_CYCLE: { httpStatus: 409, exitCode: 65, message: "dependency: {path} would depend on itself.", next: "Remove one of these dependencies." },
+  MUSTER_DEPENDENCY_OUTSIDE_GROUP: { httpStatus: 409, exitCode: 65, message: "dependency: '{provider}' is not in the group '{group}'.", next: "A resource depends only on resources of its own group." },
+  MUSTER_RESOURCE_HAS_DEPENDENTS: { httpStatus: 409, exitCode: 113, message: "'{name}' is needed by {dependents}.", next: "Change their dependency first: muster resource depend NAME EXPRESSION" },
+  MUSTER_LIMIT: { httpStatus: 409, exitCode: 65, message: "{what} is limited to {limit}.", next: "Delete something first or ask for less." },
+
+  // the cluster is not in a state for it (113 unsatisfied)
+  MUSTER_GROUP_NOT_OFFLINE: { httpStatus: 409, exitCode: 113, message: "The group '{name}' is not offline.", next: "Take it offline first: muster group offline {name}; or delete with --force." },
+  MUSTER_RESOURCE_NOT_OFFLINE: { httpStatus: 409, exitCode: 113, message: "The resource '{name}' is not offline.", next: "Take it offline first: muster resource offline {name}; or delete with --force." },
+  MUSTER_RESOURCE_NOT_ONLINE: { httpStatus: 409, exitCode: 113, message: "The resource '{name}' is not online.", next: "Bring it online first: muster resource online {name}" },
+  MUSTER_NODE_NOT_AVAILABLE: { httpStatus: 409, exitCode: 113, message: "The node '{node}' cannot take the group '{group}': {reason}.", next: "Choose another node: muster node list" },
+  MUSTER_NO_NODE_AVAILABLE: { httpStatus: 409, exitCode: 113, message: "No other node can take the group '{group}': {reason}.", next: "See why: muster why {group}" },
+  MUSTER_NODE_NOT_PAUSED: { httpStatus: 409, exitCode: 113, message: "The node '{name}' is not paused.", next: "Nothing to do." },
+  MUSTER_NODE_ALREADY_PAUSED: { httpStatus: 409, exitCode: 113, message: "The node '{name}' is already paused.", next: "Resume it: muster node resume {name}" },
+  MUSTER_CONDITION_FAILED: { httpStatus: 412, exitCode: 113, message: "Operation {number} of the batch: the condition '{operation}' on '{key}' does not hold.", next: "Nothing was changed; read the value again and decide." },
+  MUSTER_KEY_NOT_FOUND: { httpStatus: 404, exitCode: 105, message: "There is no key '{key}' in the Cluster Database.", next: "Check the key." },
+
+  // the cluster cannot answer now (106 no quorum, 102 disconnected, 124 timeout)
+  MUSTER_NO_QUORUM: { httpStatus: 503, exitCode: 106, message: "No view is active: {reason}.", next: "Start more nodes; see: muster status" },
+  MUSTER_TIMEOUT: { httpStatus: 504, exitCode: 124, message: "No answer within {timeoutMs} ms; the request may still take effect.", next: "Look before you repeat it: muster status" },
+  MUSTER_BUSY: { httpStatus: 503, exitCode: 75, message: "{what} is full ({limit}).", next: "Try again in a moment." },
+  MUSTER_NOT_REACHABLE: { httpStatus: 503, exitCode: 102, message: "No node answers at {address}: {problem}.", next: "Start a cluster with 'npm start', or name one with --connect URL or --directory DIR." },
+  MUSTER_UNAUTHORIZED: { httpStatus: 401, exitCode: 77, message: "The token is missing or wrong.", next: "Set MUSTER_TOKEN to the content of the file 'token' in the cluster's directory." },
+
+  // this node or machine (74 I/O, 78 configuration, 70 software)
+  MUSTER_DATABASE_UNWRITABLE: { httpStatus: 500, exitCode: 74, message: "The database directory {path} cannot be written: {problem}.", next: "Give this user write access to it, or choose another with --directory." },
+  MUSTER_DATABASE_IN_USE: { httpStatus: 500, exitCode: 74, message: "The database {path} is in use by another process.", next: "Another node or cluster runs on this directory: stop it, or choose another with --directory." },
+  MUSTER_DATABASE_CORRUPT: { httpStatus: 500, exitCode: 74, message: "The database {path} is damaged: {problem}.", next: "It was set aside as {aside}; the node fetches a fresh copy when a node with a good copy is up." },
+  MUSTER_DATABASE_CORRUPT_ALONE: { httpStatus: 500, exitCode: 74, message: "The database {path} is damaged ({problem}) and there is no other node to copy from.", next: "Restore {path} from a backup, or remove it to start an empty cluster." },
+  MUSTER_DISK_FULL: { httpStatus: 507, exitCode: 74, message: "The disk of {path} is full.", next: "Free some space; the node rejoins by itself." },
+  MUSTER_DIRECTORY_IN_USE: { httpStatus: 500, exitCode: 73, message: "Another cluster already runs in {path} (process {processId}).", next: "Stop it, or choose another with --directory." },
+  MUSTER_DIRECTORY_OTHER_CLUSTER: { httpStatus: 500, exitCode: 78, message: "{path} belongs to the cluster '{found}', not '{wanted}'.", next: "Choose another directory, or drop --name." },
+  MUSTER_VERSION_MISMATCH: { httpStatus: 500, exitCode: 78, message: "Node {node} speaks protocol version {theirs}; this node speaks {ours}.", next: "Install the same version of Muster on both." },
+  MUSTER_ADDRESS_UNSUPPORTED: { httpStatus: 400, exitCode: 2, message: "Address: {address} is not a loopback address.", next: "The embedded engine serves addresses in 127.0.0.0/8, for example 127.0.0.100." },
+  MUSTER_COMMAND_NOT_FOUND: { httpStatus: 400, exitCode: 127, message: "The program '{command}' was not found.", next: "Check its name, or give its whole path." },
+  MUSTER_INTERNAL: { httpStatus: 500, exitCode: 70, message: "Internal error: {problem}", next: "Please report this, with the output of: muster events --json" },
+} as const satisfies Record<string, ErrorDefinition>;
+
+export type ErrorCode = keyof typeof ErrorCatalogue;
+
+export type ErrorDetails = Readonly<Record<string, string | number>>;
+
+/** The form in which an error crosses the log, the API and `--json`. */
+export interface ErrorBody {
+  readonly code: ErrorCode;
+  readonly message: string;
+  /** The input that is wrong, where one is. */
+  readonly field: string | null;
+  readonly next: string;
+  readonly details: ErrorDetails;
+}
+
+export class MusterError extends Error {
+  override readonly name = "MusterError";
+  readonly code: ErrorCode;
+  readonly details: ErrorDetails;
+
+  constructor(code: ErrorCode, details: ErrorDetails = {}, options?: ErrorOptions) {
+    super(fill(ErrorCatalogue[code].message, details), options);
+    this.code = code;
+    this.details = details;
+  }
+
+  get next(): string {
+    return fill(ErrorCatalogue[this.code].next, this.details);
+  }
+
+  get exitCode(): number {
+    return ErrorCatalogue[this.code].exitCode;
+  }
+
+  get httpStatus(): number {
+    return ErrorCatalogue[this.code].httpStatus;
+  }
+
+  toBody(): ErrorBody {
+    const field = this.details["field"];
+    return { code: this.code, message: this.message, field: field === undefined ? null : String(field), next: this.next, details: this.details };
+  }
+
+  static fromBody(body: ErrorBody): MusterError {
+    return new MusterError(body.code in ErrorCatalogue ? body.code : "MUSTER_INTERNAL", body.details ?? { problem: body.message });
+  }
+
+  /** Wraps what was not foreseen, keeping the cause. */
+  static from(error: unknown): MusterError {
+    if (error instanceof MusterError) return error;
+    return new MusterError("MUSTER_INTERNAL", { problem: error instanceof Error ? error.message : String(error) }, { cause: error });
+  }
+}
+
+function fill(template: string, details: ErrorDetails): string {
+  return template.replace(/\{(\w+)\}/g, (whole, key: string) => (key in details ? String(details[key]) : whole));
+}

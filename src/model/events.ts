@@ -1,0 +1,59 @@
+import type { EventId } from "./identifiers.ts";
+
+export type EventLevel = "critical" | "error" | "warning" | "information";
+
+/** One line of the history of a cluster: every node that handles the same entry makes the same event. */
+export interface ClusterEvent {
+  readonly id: EventId;
+  /** Number in the catalogue; where the meaning is Windows', Windows' number (reference 11). */
+  readonly code: number;
+  readonly level: EventLevel;
+  /** The event or entry that led to this one. */
+  readonly cause: EventId | null;
+  readonly wallTimeMs: number;
+  readonly clusterTimeMs: number;
+  /** Names of the objects it speaks of. */
+  readonly node: string | null;
+  readonly group: string | null;
+  readonly resource: string | null;
+  /** A whole sentence. */
+  readonly text: string;
+  /** The one command that helps, where something is wrong. */
+  readonly next: string | null;
+}
+
+interface EventDefinition {
+  readonly code: number;
+  readonly level: EventLevel;
+  readonly title: string;
+}
+
+/** Every event there is. Codes are never reused; own codes start at 20000. */
+export const EventCatalogue = {
+  NodeDown: { code: 1135, level: "critical", title: "a node was removed from the active view" },
+  MonitorDied: { code: 1146, level: "critical", title: "a resource monitor died and is started again" },
+  ResourceFailed: { code: 1069, level: "error", title: "a resource failed" },
+  GroupNotOnline: { code: 1205, level: "error", title: "a role could not be brought completely online" },
+  FailoverThresholdExceeded: { code: 1254, level: "error", title: "a role exceeded its failover threshold and is left failed" },
+  DrainMoveFailed: { code: 1137, level: "error", title: "a role could not be moved off a draining node" },
+  DrainFailed: { code: 1677, level: "error", title: "a node drain failed" },
+  ViewActive: { code: 20001, level: "information", title: "a view became active" },
+  NodeUp: { code: 20002, level: "information", title: "a node joined the active view" },
+  NodePaused: { code: 20003, level: "information", title: "a node was paused" },
+  NodeResumed: { code: 20004, level: "information", title: "a node was resumed" },
+  DrainStarted: { code: 20005, level: "information", title: "a node drain started" },
+  DrainCompleted: { code: 20006, level: "information", title: "a node drain completed" },
+  GroupPlaced: { code: 20010, level: "information", title: "a role got an owner" },
+  GroupMoving: { code: 20011, level: "information", title: "a role is being moved" },
+  GroupFailover: { code: 20012, level: "warning", title: "a role fails over to another node" },
+  GroupOnline: { code: 20013, level: "information", title: "a role is online" },
+  GroupOffline: { code: 20014, level: "information", title: "a role is offline" },
+  GroupWaiting: { code: 20015, level: "warning", title: "a role has no node that may host it" },
+  ResourceOnline: { code: 20020, level: "information", title: "a resource is online" },
+  ResourceOffline: { code: 20021, level: "information", title: "a resource is offline" },
+  ResourceRestart: { code: 20022, level: "warning", title: "a resource is restarted on its node" },
+  ResourceStray: { code: 20023, level: "warning", title: "a leftover resource is ended" },
+  ConfigurationChanged: { code: 20030, level: "information", title: "the configuration was changed" },
+} as const satisfies Record<string, EventDefinition>;
+
+export type EventName = keyof typeof EventCatalogue;

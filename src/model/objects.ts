@@ -1,0 +1,108 @@
+import type { Generation, EffectId, GroupId, NodeId, ResourceId } from "./identifiers.ts";
+import type { PropertyTable } from "./properties.ts";
+import type { NodeDrainStatus, ResourceState } from "./states.ts";
+
+/**
+ * The records the core keeps. *Durable* ones are the Cluster Database: every change is an
+ * entry of the log. *Volatile* ones are run-time state: rebuilt from reports after a cold start.
+ * Records are never changed in place.
+ */
+
+export type PropertyValue = string | number | boolean | readonly string[];
+/** Values that differ from the default, by Windows' property names (reference 2.5-2.7, 3.3). */
+export type PropertyBag = Readonly<Record<string, PropertyValue>>;
+
+// ---- durable ---------------------------------------------------------------
+
+export interface ClusterRecord {
+  readonly id: string;
+  readonly name: string;
+  readonly properties: PropertyBag;
+}
+
+export interface NodeRecord {
+  readonly id: NodeId;
+  readonly name: string;
+  /** Persisted by "pause": a paused node stays paused across restarts (reference 2.12). */
+  readonly paused: boolean;
+  readonly properties: PropertyBag;
+}
+
+export interface GroupRecord {
+  readonly id: GroupId;
+  readonly name: string;
+  readonly preferredOwners: readonly NodeId[];
+  readonly properties: PropertyBag;
+}
+
+export interface ResourceRecord {
+  readonly id: ResourceId;
+  readonly name: string;
+  readonly group: GroupId;
+  readonly type: string;
+  /** AND of ORs over resource ids; empty = depends on nothing (reference 2.8). */
+  readonly dependencies: readonly (readonly ResourceId[])[];
+  /** null = every node. */
+  readonly possibleOwners: readonly NodeId[] | null;
+  readonly properties: PropertyBag;
+  readonly privateProperties: PropertyBag;
+}
+
+/** What a cluster knows of a resource type: enough to check properties without loading its code. */
+export interface ResourceTypeRecord {
+  readonly name: string;
+  readonly description: string;
+  /** Values that differ from the defaults of {@link import("./properties.ts").resourceTypeProperties}. */
+  readonly properties: PropertyBag;
+  readonly privateProperties: PropertyTable;
+}
+
+/** One value of the free part of the Cluster Database (reference 5.2.4). */
+export interface DatabaseValue {
+  readonly type: "string" | "number" | "binary" | "multiString";
+  readonly value: string | number | readonly string[];
+}
+
+// ---- volatile --------------------------------------------------------------
+
+/** Why something is as it is: the sentence, the place in the log, since when (cluster time), and what helps. */
+export interface Reason {
+  readonly text: string;
+  readonly rule: string;
+  readonly sinceMs: number;
+  readonly command?: string;
+}
+
+export interface NodeRuntime {
+  readonly id: NodeId;
+  readonly state: "Up" | "Down" | "Joining";
+  readonly incarnation: number | null;
+  /** False from the moment a node enters a view until its inventory was handled (rule 15). */
+  readonly inventoryKnown: boolean;
+  readonly drainStatus: NodeDrainStatus;
+  readonly reason: Reason;
+}
+
+export interface GroupRuntime {
+  readonly id: GroupId;
+  readonly owner: NodeId | null;
+  readonly generation: Generation;
+  /** Failovers by failure inside FailoverPeriod, cluster times in ms, oldest first; bounded. */
+  readonly failoversMs: readonly number[];
+  /** Where the group goes once it is offline on its owner; null = it stays. */
+  readonly movingTo: NodeId | null;
+  readonly reason: Reason;
+}
+
+export interface ResourceRuntime {
+  readonly id: ResourceId;
+  readonly state: ResourceState;
+  /** The order last given for this resource; its report ends it. */
+  readonly pendingEffect: EffectId | null;
+  /** Failures inside RestartPeriod, cluster times in ms, oldest first; bounded. */
+  readonly failuresMs: readonly number[];
+  /** Cluster time at which the restart delay or retry period ends, null = none runs. */
+  readonly restartAtMs: number | null;
+  readonly processId: number | null;
+  readonly reason: Reason;
+}

@@ -1,0 +1,28 @@
+import type { ResourceTypeRecord } from "./objects.ts";
+
+/** The types every cluster has (reference 3.1, 3.3). The code that runs them is in `resources/`. */
+export const builtInResourceTypes: readonly ResourceTypeRecord[] = [
+  {
+    name: "Generic Application",
+    description: "A program that is started, watched and ended; it fails when its process ends.",
+    properties: {},
+    privateProperties: [
+      { name: "CommandLine", type: "string", default: "", required: true, description: "Program and arguments; quotes and backslashes as in a shell, nothing is expanded." },
+      { name: "CurrentDirectory", type: "string", default: "", description: "Working directory; empty = the directory of the cluster." },
+      { name: "Environment", type: "stringList", default: [], description: "NAME=VALUE pairs added to the environment of the service." },
+      { name: "HealthCheckUrl", type: "string", default: "", description: "http://…, or tcp://ADDRESS:PORT; IsAlive fails when it does not answer. Empty = the process is enough." },
+      { name: "HealthCheckCommand", type: "string", default: "", description: "A program whose exit code 0 means alive." },
+      { name: "HealthCheckTimeout", type: "number", default: 2_000, minimum: 10, maximum: 600_000, unit: "ms", description: "Longest time a health check may take." },
+      { name: "HealthCheckDelay", type: "number", default: 10_000, minimum: 0, maximum: 3_600_000, unit: "ms", description: "Time after the start in which a health check that has never succeeded yet does not count." },
+      { name: "StopTimeout", type: "number", default: 5_000, minimum: 0, maximum: 3_600_000, unit: "ms", description: "Time between SIGTERM and SIGKILL when it is taken offline." },
+    ],
+  },
+  {
+    name: "IP Address",
+    description: "An address clients use; it is on the owner only.",
+    properties: {},
+    privateProperties: [
+      { name: "Address", type: "string", default: "", required: true, description: "IPv4 address. The embedded engine serves addresses in 127.0.0.0/8." },
+    ],
+  },
+];

@@ -1,0 +1,61 @@
+import type { EffectId, Generation, ResourceId } from "../model/identifiers.ts";
+import type { InventoryItem, ReportedState } from "../model/inputs.ts";
+import type { ResourceRecord } from "../model/objects.ts";
+
+/**
+ * What the Cluster Service and its Resource Monitor say to each other. The monitor has no
+ * policy: it does what it is told, watches, and reports (reference 1.2).
+ * All times are CLOCK_MONOTONIC milliseconds (`process.hrtime`), which all processes of a machine share.
+ */
+export type MonitorOrder =
+  | {
+      readonly kind: "online";
+      readonly effect: EffectId;
+      readonly generation: Generation;
+      readonly resource: ResourceRecord;
+      readonly groupName: string;
+      readonly reason: string;
+      /** Start nothing after this moment: the order is too old to be trusted (PROTOCOL rule 14). */
+      readonly startBeforeMs: number;
+    }
+  | { readonly kind: "offline"; readonly effect: EffectId; readonly generation: Generation; readonly resource: ResourceId; readonly reason: string }
+  | { readonly kind: "terminate"; readonly effect: EffectId; readonly generation: Generation; readonly resource: ResourceId; readonly reason: string }
+  /** What runs may go on running until then; without a newer permit the monitor ends everything. */
+  | { readonly kind: "permit"; readonly untilMs: number }
+  /** New poll intervals and the like, for a resource that runs. */
+  | { readonly kind: "update"; readonly resource: ResourceRecord }
+  /** End everything at once, then answer `ended`. */
+  | { readonly kind: "endAll"; readonly graceful: boolean; readonly reason: string }
+  | { readonly kind: "ping"; readonly number: number };
+
+export type MonitorReport =
+  | { readonly kind: "ready"; readonly processId: number }
+  | {
+      readonly kind: "state";
+      readonly resource: ResourceId;
+      readonly generation: Generation;
+      readonly effect: EffectId | null;
+      readonly state: ReportedState;
+      readonly reason: string;
+      readonly processId: number | null;
+    }
+  | { readonly kind: "ended" }
+  | { readonly kind: "pong"; readonly number: number };
+
+/** The service's side of a monitor: a child process in the service, a model in the simulator. */
+export interface MonitorHost {
+  /** Starts the monitor after ending leftovers of earlier lives of this node. `report` is called for every report. */
+  start(listener: MonitorListener): Promise<void>;
+  send(order: MonitorOrder): void;
+  /** What is not offline right now, as last reported. */
+  inventory(): readonly InventoryItem[];
+  processIds(): readonly number[];
+  /** Ends all resources, then the monitor. Resolves when both are gone. */
+  stop(options: { readonly graceful: boolean; readonly reason: string }): Promise<void>;
+}
+
+export interface MonitorListener {
+  onReport(report: MonitorReport): void;
+  /** The monitor died or hung; its resources are proven ended, and a new monitor is started. */
+  onDied(reason: string): void;
+}
