@@ -53,6 +53,7 @@ export const ErrorCatalogue = {
   MUSTER_DATABASE_IN_USE: { httpStatus: 500, exitCode: 74, message: "The database {path} is in use by another process.", next: "Another node or cluster runs on this directory: stop it, or choose another with --directory." },
   MUSTER_DATABASE_CORRUPT: { httpStatus: 500, exitCode: 74, message: "The database {path} is damaged: {problem}.", next: "It was set aside as {aside}; the node fetches a fresh copy when a node with a good copy is up." },
   MUSTER_DATABASE_CORRUPT_ALONE: { httpStatus: 500, exitCode: 74, message: "The database {path} is damaged ({problem}) and there is no other node to copy from.", next: "Restore {path} from a backup, or remove it to start an empty cluster." },
+  MUSTER_DATABASE_FORMAT: { httpStatus: 500, exitCode: 78, message: "The database {path} was written by a newer release (format {found}; this one reads up to {known}).", next: "Install the release that wrote it, or choose another directory with --directory." },
   MUSTER_DISK_FULL: { httpStatus: 507, exitCode: 74, message: "The disk of {path} is full.", next: "Free some space; the node rejoins by itself." },
   MUSTER_DIRECTORY_IN_USE: { httpStatus: 500, exitCode: 73, message: "Another cluster already runs in {path} (process {processId}).", next: "Stop it, or choose another with --directory." },
   MUSTER_DIRECTORY_OTHER_CLUSTER: { httpStatus: 500, exitCode: 78, message: "{path} belongs to the cluster '{found}', not '{wanted}'.", next: "Choose another directory, or drop --name." },

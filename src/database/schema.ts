@@ -1,0 +1,74 @@
+import type { DatabaseSync } from "node:sqlite";
+import { crc32 } from "node:zlib";
+import type { DurableEntry } from "./contract.ts";
+import { emptyCounters } from "./rules.ts";
+
+/** The layout of a store. */
+
+/** Says in the header of the file whose it is: "MUST". */
+export const APPLICATION_ID = 0x4d555354;
+/** Raised when the layout changes in a way an older release cannot read. */
+export const FORMAT = 1;
+
+/** Keys of the table meta; what the log keeps there has `METADATA_PREFIX` before it. */
+export const META = { format: "format", storeId: "storeId", damage: "damage", counters: "counters" } as const;
+export const METADATA_PREFIX = "log:";
+
+const SCHEMA = `
+  CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL, checksum INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+  CREATE TABLE entries (sequence INTEGER PRIMARY KEY, epoch INTEGER NOT NULL, payload TEXT NOT NULL, checksum INTEGER NOT NULL) STRICT;
+  CREATE TABLE rows (table_name TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL, checksum INTEGER NOT NULL, PRIMARY KEY (table_name, key)) STRICT, WITHOUT ROWID;
+`;
+
+/**
+ * Sets how the store is written. Exclusive locking comes first: it keeps the index of the write-ahead log in
+ * memory and shuts out a second process for as long as this one runs.
+ */
+export function configure(database: DatabaseSync): void {
+  database.exec("PRAGMA locking_mode = EXCLUSIVE");
+  database.exec("PRAGMA journal_mode = WAL");
+  database.exec("PRAGMA synchronous = FULL");
+  database.exec("PRAGMA cell_size_check = ON");
+  database.exec("PRAGMA trusted_schema = OFF");
+  // Checkpoints are made after the answers have been given (Store.checkpointIfDue); this is the net below.
+  database.exec("PRAGMA wal_autocheckpoint = 8000");
+}
+
+/** Fills a new, empty file. */
+export function initialise(database: DatabaseSync, storeId: string, damage: string | null): void {
+  database.exec("BEGIN IMMEDIATE");
+  database.exec(`PRAGMA application_id = ${APPLICATION_ID}`);
+  database.exec(SCHEMA);
+  putMeta(database, META.format, String(FORMAT));
+  putMeta(database, META.storeId, storeId);
+  putMeta(database, META.counters, JSON.stringify(emptyCounters()));
+  if (damage !== null) putMeta(database, META.damage, damage);
+  database.exec("COMMIT");
+}
+
+export const PUT_META = "INSERT INTO meta (key, value, checksum) VALUES (?, ?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value, checksum = excluded.checksum";
+
+function putMeta(database: DatabaseSync, key: string, value: string): void {
+  database.prepare(PUT_META).run(key, value, metaChecksum(key, value));
+}
+
+export function metaChecksum(key: string, value: string): number {
+  return crc32(value, crc32(`meta ${key}\0`));
+}
+
+export function entryChecksum(entry: DurableEntry): number {
+  return crc32(entry.payload, crc32(`entry ${entry.sequence} ${entry.epoch}\0`));
+}
+
+export function rowChecksum(table: string, key: string, value: string): number {
+  return crc32(value, crc32(`row ${table}\0${key}\0`));
+}
+
+/** Sums of checksums are kept modulo 2^32. */
+export function addSum(sum: number, more: number): number {
+  return (sum + more) % 2 ** 32;
+}
+
+export function subtractSum(sum: number, less: number): number {
+  return (((sum - less) % 2 ** 32) + 2 ** 32) % 2 ** 32;
+}
