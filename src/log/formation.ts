@@ -1,0 +1,283 @@
+import type { Member, NodeId } from "../model/identifiers.ts";
+import { sameMember } from "../model/identifiers.ts";
+import { tryActivate, sendActiveIfAccepted } from "./activation.ts";
+import type { Installing, LogState } from "./state.ts";
+import { assertRule, candidates, endEpoch, includes, persist, rank, send, setStatus } from "./state.ts";
+import type { FetchedLog, Install, LogMessage, MemberState, RuntimePosition } from "./types.ts";
+import { isQuorum, missingVoters, votesOf } from "./weights.ts";
+import type { Voter } from "./weights.ts";
+
+/**
+ * Forming a view (PROTOCOL part 1, rules 1 to 6): PROPOSE, STATE, the choice of the best
+ * log, INSTALL, ACCEPT.
+ */
+
+/** The engine's membership changed or was made anew. */
+export function onMembers(state: LogState, members: readonly Member[]): void {
+  state.engineMembers = members;
+  state.leftOut = state.leftOut.filter((member) => includes(members, member));
+  state.suspects = state.suspects.filter((member) => includes(members, member));
+  startForming(state, "the membership changed");
+}
+
+/** Ends the epoch; the lowest candidate proposes at once, the others when nobody did. */
+export function startForming(state: LogState, reason: string): void {
+  endEpoch(state, reason);
+  state.ballot = null;
+  if (rank(state) === 0) propose(state, candidates(state));
+  else state.proposeAtMs = state.clock.nowMs + rank(state) * state.options.silenceMs;
+}
+
+function propose(state: LogState, members: readonly Member[]): void {
+  const { self, silenceMs } = state.options;
+  if (!includes(members, self)) return;
+  const epoch = Math.max(state.promised, state.highestSeen) + 1;
+  state.highestSeen = epoch;
+  state.ballot = { epoch, members, states: new Map(), deadlineMs: state.clock.nowMs + silenceMs };
+  state.proposeAtMs = null;
+  const leftOut = state.engineMembers.filter((member) => !includes(members, member));
+  send(state, { kind: "propose", epoch, members, leftOut });
+}
+
+export function onPropose(state: LogState, from: Member, message: Extract<LogMessage, { kind: "propose" }>): void {
+  const { self, silenceMs } = state.options;
+  if (includes(message.leftOut, self)) {
+    state.effects.push({ kind: "leave", cause: "leftOut", reason: `node ${from.node} formed a view without this node because it had been silent` });
+    return;
+  }
+  if (!includes(message.members, self)) return;
+  state.highestSeen = Math.max(state.highestSeen, message.epoch);
+  if (message.epoch <= state.promised) {
+    send(state, { kind: "refuse", epoch: message.epoch, to: from, promised: state.promised });
+    return;
+  }
+  for (const member of message.leftOut) if (!includes(state.leftOut, member)) state.leftOut.push(member);
+  state.promised = message.epoch;
+  state.early = [];
+  if (state.ballot !== null && state.ballot.epoch < message.epoch) state.ballot = null;
+  endEpoch(state, `node ${from.node} forms a view`);
+  state.proposeAtMs = state.clock.nowMs + (rank(state) + 4) * silenceMs;
+  persist(state, { promised: message.epoch }, () => {
+    if (state.promised !== message.epoch) return;
+    send(state, { kind: "state", epoch: message.epoch, to: from, state: describeSelf(state) });
+  });
+}
+
+function describeSelf(state: LogState): MemberState {
+  return {
+    member: state.options.self,
+    store: state.options.store,
+    tag: state.entries.tag(state.accepted),
+    weights: state.entries.weightsInForce(state.committed),
+    lastActive: state.lastActive,
+    runtime: state.runtime,
+  };
+}
+
+export function onRefuse(state: LogState, message: Extract<LogMessage, { kind: "refuse" }>): void {
+  state.highestSeen = Math.max(state.highestSeen, message.promised);
+  if (state.ballot?.epoch !== message.epoch || !sameMember(message.to, state.options.self)) return;
+  state.ballot = null;
+  // Waiting by rank, even for the lowest, lets a formation that is under way finish.
+  state.proposeAtMs = state.clock.nowMs + (rank(state) + 1) * state.options.silenceMs;
+}
+
+export function onState(state: LogState, message: Extract<LogMessage, { kind: "state" }>): void {
+  const ballot = state.ballot;
+  if (ballot === null || ballot.epoch !== message.epoch || !sameMember(message.to, state.options.self)) return;
+  ballot.states.set(message.state.member.node, message.state);
+  if (ballot.members.every((member) => ballot.states.has(member.node))) decide(state, [...ballot.states.values()]);
+  else leaveOutSilent(state);
+}
+
+/** Rule 3: once T has passed, the silent are left out, provided that the others can go on without them. */
+export function leaveOutSilent(state: LogState): void {
+  const ballot = state.ballot;
+  if (ballot === null || state.clock.nowMs < ballot.deadlineMs) return;
+  const states = [...ballot.states.values()];
+  if (states.length === ballot.members.length || !mayGoOn(states)) return;
+  propose(state, ballot.members.filter((member) => ballot.states.has(member.node)));
+}
+
+function mayGoOn(states: readonly MemberState[]): boolean {
+  const best = bestLog(states);
+  return best !== undefined && isQuorum(best.weights, states.map(voterOf));
+}
+
+/** Rule 4: the highest (accepted epoch, sequence); among equals the lowest node. */
+function bestLog(states: readonly MemberState[]): MemberState | undefined {
+  return [...states].sort((a, b) => b.tag.accepted - a.tag.accepted || b.tag.sequence - a.tag.sequence || a.member.node - b.member.node)[0];
+}
+
+function voterOf(one: MemberState): Voter {
+  return { node: one.member.node, store: one.store };
+}
+
+function decide(state: LogState, unsorted: readonly MemberState[]): void {
+  const { ballot } = state;
+  if (ballot === null) return;
+  const states = [...unsorted].sort((a, b) => a.member.node - b.member.node);
+  const best = bestLog(states);
+  assertRule(best !== undefined, "a ballot has at least one state");
+  const voters = states.filter((one) => votesOf(best.weights, voterOf(one)) > 0);
+  state.ballot = null;
+  if (!isQuorum(best.weights, states.map(voterOf))) {
+    send(state, { kind: "waiting", epoch: ballot.epoch, waitingFor: missingVoters(best.weights, states.map(voterOf)) });
+    return;
+  }
+  const runtime = newestRuntime(states, voters);
+  const orderer = (runtime ?? voters[0]!).member;
+  send(state, {
+    kind: "install",
+    install: {
+      epoch: ballot.epoch,
+      base: best.tag,
+      source: best.member,
+      members: states.map((one) => one.member),
+      stores: states.map((one) => one.store),
+      learners: states.filter((one) => !voters.includes(one)).map((one) => one.member.node),
+      orderer,
+      runtime: runtime?.runtime ?? null,
+    },
+  });
+}
+
+/**
+ * The voter whose run-time state everybody goes on from: the newest of the newest epoch that
+ * is known to have been active. (A formation that was broken off has raised `accepted`
+ * everywhere without any run-time state of its epoch; that must not cost the state there is.)
+ */
+function newestRuntime(states: readonly MemberState[], voters: readonly MemberState[]): MemberState | undefined {
+  const lastActive = Math.max(...states.map((one) => one.lastActive));
+  const holders = voters.filter((one) => one.runtime !== null && one.runtime.epoch === lastActive);
+  return holders.sort((a, b) => b.runtime!.index - a.runtime!.index || a.member.node - b.member.node)[0];
+}
+
+export function onWaiting(state: LogState, message: Extract<LogMessage, { kind: "waiting" }>): void {
+  if (message.epoch !== state.promised) return;
+  state.proposeAtMs = null;
+  setStatus(state, { phase: "waiting", waitingFor: message.waitingFor });
+}
+
+/** Rule 6: align the log with the base, make it durable under the new epoch, accept. */
+export function onInstall(state: LogState, install: Install): void {
+  const { self, silenceMs } = state.options;
+  if (install.epoch !== state.promised || !includes(install.members, self)) return;
+  if (state.installing?.install.epoch === install.epoch || state.accepted >= install.epoch) return;
+  const base = install.base;
+  const own = state.entries.tag(state.accepted);
+  const installing: Installing = {
+    install,
+    accepted: false,
+    position: null,
+    applied: state.applied,
+    state: "own",
+    accepts: new Set<NodeId>(),
+    activeSent: false,
+    buffer: [],
+    acknowledged: new Map(),
+    retryLog: null,
+    retryState: false,
+  };
+  state.installing = installing;
+  state.proposeAtMs = state.clock.nowMs + (rank(state) + 10) * silenceMs;
+  prepareRuntime(state, installing);
+
+  const sameEnd = own.sequence === base.sequence && own.lastEntryEpoch === base.lastEntryEpoch;
+  const isPrefixOfOwn = own.sequence > base.sequence && state.entries.epochAt(base.sequence) === base.lastEntryEpoch;
+  if (sameEnd || isPrefixOfOwn) {
+    assertRule(base.sequence >= state.committed, "a base holds every committed entry");
+    state.entries.truncateAfter(base.sequence);
+    accept(state, installing, isPrefixOfOwn ? { truncateAfter: base.sequence } : {});
+    return;
+  }
+  const after = own.accepted === base.accepted ? own.sequence : state.committed;
+  assertRule(after <= base.sequence, "a base holds every committed entry");
+  state.effects.push({ kind: "fetchLog", epoch: install.epoch, from: install.source, after, upTo: base.sequence });
+}
+
+/** What run-time state this node starts the view with: its own, an empty one, or the orderer's. */
+function prepareRuntime(state: LogState, installing: Installing): void {
+  const wanted = installing.install.runtime;
+  if (wanted === null) {
+    installing.state = "empty";
+    installing.position = { epoch: installing.install.epoch, index: -1 };
+  } else if (state.runtime !== null && samePosition(state.runtime, wanted)) {
+    installing.position = wanted;
+  } else {
+    installing.state = "fetched";
+    state.effects.push({ kind: "fetchState", epoch: installing.install.epoch, from: installing.install.orderer });
+  }
+}
+
+function samePosition(a: RuntimePosition, b: RuntimePosition): boolean {
+  return a.epoch === b.epoch && a.index === b.index;
+}
+
+export function onLogFetched(state: LogState, epoch: number, log: FetchedLog): void {
+  const installing = state.installing;
+  if (installing === null || installing.install.epoch !== epoch || installing.accepted || state.promised !== epoch) return;
+  const first = log.copy === null ? log.entries[0]?.sequence : log.copy.upTo + 1;
+  if (log.copy !== null) {
+    state.entries.replace(log.copy.upTo, log.copy.epoch, log.copy.weights);
+    state.applied = log.copy.upTo;
+    state.committed = Math.max(state.committed, log.copy.upTo);
+    if (installing.state === "empty") installing.applied = log.copy.upTo;
+  } else {
+    state.entries.truncateAfter((first ?? installing.install.base.sequence + 1) - 1);
+  }
+  for (const entry of log.entries) state.entries.append(entry);
+  const { last } = state.entries;
+  assertRule(log.copy === null ? last === installing.install.base.sequence : last >= installing.install.base.sequence, "a fetched log ends at the base");
+  assertRule(log.copy === null || installing.state !== "own", "who has the newest run-time state has the log it came from");
+  const truncateAfter = log.copy === null && first != null ? first - 1 : undefined;
+  accept(state, installing, { truncateAfter, append: log.entries, replaceByCopy: log.copy ?? undefined });
+}
+
+function accept(state: LogState, installing: Installing, write: { truncateAfter?: number; append?: FetchedLog["entries"]; replaceByCopy?: NonNullable<FetchedLog["copy"]> }): void {
+  const epoch = installing.install.epoch;
+  persist(state, { ...write, accepted: epoch }, () => {
+    state.accepted = Math.max(state.accepted, epoch);
+    if (state.installing !== installing) return;
+    installing.accepted = true;
+    send(state, { kind: "accept", epoch });
+    sendActiveIfAccepted(state);
+    tryActivate(state);
+  });
+}
+
+export function onStateFetched(state: LogState, epoch: number, position: RuntimePosition, applied: number): void {
+  const installing = state.installing;
+  if (installing === null || installing.install.epoch !== epoch || installing.position !== null) return;
+  installing.position = position;
+  installing.applied = applied;
+  tryActivate(state);
+}
+
+export function onFetchFailed(state: LogState, epoch: number, what: "log" | "state"): void {
+  const installing = state.installing;
+  if (installing === null || installing.install.epoch !== epoch) return;
+  if (what === "state") installing.retryState = true;
+  else installing.retryLog = { from: installing.install.source, after: fetchAfter(state, installing.install), upTo: installing.install.base.sequence };
+}
+
+function fetchAfter(state: LogState, install: Install): number {
+  return state.accepted === install.base.accepted ? state.entries.last : state.committed;
+}
+
+/** Deadlines of the formation; called on every tick. */
+export function formationTick(state: LogState): void {
+  leaveOutSilent(state);
+  const installing = state.installing;
+  if (installing !== null) {
+    const epoch = installing.install.epoch;
+    if (installing.retryLog !== null) state.effects.push({ kind: "fetchLog", epoch, ...installing.retryLog });
+    if (installing.retryState) state.effects.push({ kind: "fetchState", epoch, from: installing.install.orderer });
+    installing.retryLog = null;
+    installing.retryState = false;
+  }
+  if (state.proposeAtMs !== null && state.clock.nowMs >= state.proposeAtMs && state.view === null) {
+    endEpoch(state, "nobody finished forming a view");
+    propose(state, candidates(state));
+  }
+}

@@ -1,0 +1,130 @@
+import type { Member } from "../model/identifiers.ts";
+import { sameMember } from "../model/identifiers.ts";
+import { startForming } from "./formation.ts";
+import type { LogState, View } from "./state.ts";
+import { includes, isOrderer, send } from "./state.ts";
+import type { LogMessage } from "./types.ts";
+import { isQuorum } from "./weights.ts";
+
+/**
+ * Ticks, echoes and evidence (PROTOCOL part 2, as far as rules 3, 11 and 14 of part 1 need
+ * them): who is silent, that a quorum still answers, and until when roles may run.
+ */
+
+const ARMED_TICKS_KEPT = 128;
+
+/** Periodic: sends a tick, looks for silence and for a disk that does not answer. */
+export function presenceTick(state: LogState): void {
+  const { nowMs } = state.clock;
+  const { detectionMs, diskLimitMs } = state.options;
+  const pausedMs = state.lastTickMs === null ? 0 : nowMs - state.lastTickMs;
+  state.lastTickMs = nowMs;
+  const oldest = state.tickets.values().next().value;
+  if (oldest !== undefined && nowMs - oldest.sinceMs > diskLimitMs && pausedMs < detectionMs / 2) {
+    state.effects.push({ kind: "leave", cause: "disk", reason: `the disk did not answer for ${Math.round(nowMs - oldest.sinceMs)} ms` });
+    return;
+  }
+  const { view } = state;
+  if (view === null) return;
+  // Who was paused itself knows nothing of the others' silence.
+  if (pausedMs > detectionMs / 2) for (const node of view.heardAtMs.keys()) view.heardAtMs.set(node, nowMs);
+  sendTick(state, view, false);
+  const silent = view.install.members.filter((member) => !sameMember(member, state.options.self) && nowMs - view.heardAtMs.get(member.node)! > detectionMs);
+  if (silent.length > 0) {
+    for (const member of silent) if (!includes(state.suspects, member)) state.suspects.push(member);
+    startForming(state, `node ${silent.map((member) => member.node).join(", ")} is silent`);
+  }
+}
+
+export function sendTick(state: LogState, view: View, urgent: boolean): void {
+  view.tickNumber++;
+  view.armedAtMs.set(view.tickNumber, state.clock.nowMs);
+  if (view.armedAtMs.size > ARMED_TICKS_KEPT) view.armedAtMs.delete(view.armedAtMs.keys().next().value!);
+  const heard = [...view.heard.entries()].sort((a, b) => a[0] - b[0]);
+  send(state, { kind: "tick", epoch: view.epoch, weights: weightsVersion(state), number: view.tickNumber, heard, urgent });
+  gatherEvidence(state, view);
+}
+
+function weightsVersion(state: LogState): number {
+  return state.entries.weightsInForce(state.committed)[0]?.version ?? 0;
+}
+
+export function onTick(state: LogState, from: Member, message: Extract<LogMessage, { kind: "tick" }>): void {
+  const { view } = state;
+  if (view === null || message.epoch !== view.epoch || sameMember(from, state.options.self) || !includes(view.install.members, from)) return;
+  view.heardAtMs.set(from.node, state.clock.nowMs);
+  // Echo rule: only for equal epoch and equal weights.
+  if (message.weights !== weightsVersion(state)) return;
+  view.heard.set(from.node, Math.max(view.heard.get(from.node) ?? 0, message.number));
+  const echo = message.heard.find(([node]) => node === state.options.self.node);
+  if (echo !== undefined) view.echoed.set(from.node, Math.max(view.echoed.get(from.node) ?? 0, echo[1]));
+  gatherEvidence(state, view);
+  if (message.urgent) sendTick(state, view, false);
+}
+
+/** Evidence(k): this node and those that echoed tick k or a later one are a quorum. */
+function gatherEvidence(state: LogState, view: View): void {
+  const weights = state.entries.weightsInForce(state.committed);
+  const self = state.options.self.node;
+  const numbers = [...new Set([view.tickNumber, ...view.echoed.values()])].sort((a, b) => b - a);
+  for (const number of numbers) {
+    if (number <= view.evidence) break;
+    const voters = view.voters.filter((voter) => voter.node === self || (view.echoed.get(voter.node) ?? 0) >= number);
+    if (!isQuorum(weights, voters)) continue;
+    view.evidence = number;
+    const armedAtMs = view.armedAtMs.get(number);
+    if (armedAtMs !== undefined) state.effects.push({ kind: "permit", untilMs: armedAtMs + state.options.permitMs });
+    finishReads(state, view);
+    break;
+  }
+}
+
+// ---- linearizable reads (rule 11) ------------------------------------------
+
+export function onOwnRead(state: LogState, id: number): void {
+  const { view } = state;
+  if (view === null) {
+    state.effects.push({ kind: "readLost", id });
+    return;
+  }
+  state.reads.set(id, null);
+  if (isOrderer(state)) waitForEvidence(state, view, state.options.self, id);
+  else send(state, { kind: "read", epoch: view.epoch, id });
+}
+
+export function onRead(state: LogState, from: Member, message: Extract<LogMessage, { kind: "read" }>): void {
+  const { view } = state;
+  if (view === null || message.epoch !== view.epoch || !isOrderer(state) || sameMember(from, state.options.self)) return;
+  waitForEvidence(state, view, from, message.id);
+}
+
+function waitForEvidence(state: LogState, view: View, from: Member, id: number): void {
+  view.readsWaiting.push({ from, id, index: view.stepped, tickNumber: view.tickNumber + 1 });
+  sendTick(state, view, true);
+}
+
+export function onReadAt(state: LogState, message: Extract<LogMessage, { kind: "readAt" }>): void {
+  const { view } = state;
+  if (view === null || message.epoch !== view.epoch || !sameMember(message.to, state.options.self) || !state.reads.has(message.id)) return;
+  state.reads.set(message.id, message.index);
+  finishReads(state, view);
+}
+
+/** Answers the reads that evidence or stepping has made ready. */
+export function finishReads(state: LogState, view: View): void {
+  for (let position = 0; position < view.readsWaiting.length; ) {
+    const read = view.readsWaiting[position]!;
+    if (read.tickNumber > view.evidence) {
+      position++;
+      continue;
+    }
+    view.readsWaiting.splice(position, 1);
+    if (sameMember(read.from, state.options.self)) state.reads.set(read.id, read.index);
+    else send(state, { kind: "readAt", epoch: view.epoch, to: read.from, id: read.id, index: read.index });
+  }
+  for (const [id, index] of state.reads) {
+    if (index === null || index > view.stepped) continue;
+    state.reads.delete(id);
+    state.effects.push({ kind: "readReady", id, index });
+  }
+}

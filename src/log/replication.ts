@@ -1,0 +1,228 @@
+import { INDEX_MAX } from "../model/identifiers.ts";
+import type { Member } from "../model/identifiers.ts";
+import { startForming } from "./formation.ts";
+import type { LogState, View } from "./state.ts";
+import { isOrderer, persist, send } from "./state.ts";
+import type { EntryBody, LogEntry, LogMessage, Origin } from "./types.ts";
+import { ENTRIES_BYTES_MAX, ENTRIES_PER_MESSAGE_MAX, PENDING_ENTRIES_MAX } from "./types.ts";
+import { admitStore, isQuorum, votesOf } from "./weights.ts";
+import { finishReads } from "./presence.ts";
+
+/** The active view: ordering, appending, acknowledging, committing (PROTOCOL part 1, rules 8 to 10, 12). */
+
+const HASHES_KEPT = 512;
+
+// ---- requests --------------------------------------------------------------
+
+/** A request of this node's own service. */
+export function onOwnRequest(state: LogState, durable: boolean, number: number, payload: string): void {
+  if (durable) state.requests.set(number, payload);
+  if (state.view !== null) submit(state, state.view, durable, number, payload);
+}
+
+export function resubmitRequests(state: LogState): void {
+  const { view } = state;
+  if (view === null) return;
+  for (const number of [...state.requests.keys()].sort((a, b) => a - b)) {
+    submit(state, view, true, number, state.requests.get(number)!);
+  }
+}
+
+function submit(state: LogState, view: View, durable: boolean, number: number, payload: string): void {
+  const origin: Origin = { ...state.options.self, number };
+  if (isOrderer(state)) order(state, view, durable, origin, payload);
+  else send(state, { kind: "request", epoch: view.epoch, durable, origin, payload });
+}
+
+export function onRequest(state: LogState, message: Extract<LogMessage, { kind: "request" }>): void {
+  const { view } = state;
+  if (view === null || message.epoch !== view.epoch || !isOrderer(state)) return;
+  order(state, view, message.durable, message.origin, message.payload);
+}
+
+function order(state: LogState, view: View, durable: boolean, origin: Origin, payload: string): void {
+  if (durable) {
+    const key = `${origin.node}.${origin.incarnation}`;
+    if (origin.number <= (view.ordered.get(key) ?? 0)) return;
+    view.ordered.set(key, origin.number);
+  }
+  number(state, view, durable, origin, { type: "input", payload });
+}
+
+function number(state: LogState, view: View, durable: boolean, origin: Origin | null, body: EntryBody): void {
+  if (view.nextIndex > INDEX_MAX) {
+    startForming(state, "the epoch is full");
+    return;
+  }
+  view.outbox.push({
+    epoch: view.epoch,
+    index: view.nextIndex++,
+    sequence: durable ? view.nextSequence++ : null,
+    clusterTimeMs: clusterNowMs(state, view),
+    wallTimeMs: state.clock.wallTimeMs,
+    origin,
+    body,
+  });
+}
+
+/** Cluster time by the orderer's clock: whole milliseconds, never going back. */
+export function clusterNowMs(state: LogState, view: View): number {
+  return Math.max(state.clusterTimeMs, view.clusterBaseMs + Math.floor(state.clock.nowMs - view.activeSinceMs));
+}
+
+/** Sends what was ordered, in as few messages as fit. */
+export function flush(state: LogState): void {
+  const { view } = state;
+  if (view === null || view.outbox.length === 0) return;
+  const newest = [...view.hashes.entries()].at(-1);
+  let hash = newest === undefined ? null : { index: newest[0], value: newest[1] };
+  let batch: LogEntry[] = [];
+  let bytes = 0;
+  const sendBatch = (): void => {
+    if (batch.length > 0) send(state, { kind: "entries", epoch: view.epoch, entries: batch, hash });
+    hash = null;
+    batch = [];
+    bytes = 0;
+  };
+  for (const entry of view.outbox) {
+    const size = 256 + (entry.body.type === "input" ? Buffer.byteLength(entry.body.payload) : 8192);
+    if (batch.length >= ENTRIES_PER_MESSAGE_MAX || bytes + size > ENTRIES_BYTES_MAX) sendBatch();
+    batch.push(entry);
+    bytes += size;
+  }
+  sendBatch();
+  view.outbox.length = 0;
+}
+
+// ---- entries ---------------------------------------------------------------
+
+/** Appends entries of the active epoch in index order; a hole ends the epoch here (rule 8). */
+export function receive(state: LogState, view: View, entries: readonly LogEntry[]): void {
+  const durable: LogEntry[] = [];
+  let hole = false;
+  let haveAlready = 0;
+  for (const entry of entries) {
+    if (entry.index <= view.appended) continue;
+    if (entry.index !== view.appended + 1) {
+      hole = true;
+      break;
+    }
+    view.appended = entry.index;
+    view.pending.push(entry);
+    state.clusterTimeMs = Math.max(state.clusterTimeMs, entry.clusterTimeMs);
+    if (entry.sequence === null) continue;
+    // A copy fetched while the epoch was running already holds some of its entries.
+    if (entry.sequence <= state.entries.last) {
+      haveAlready = entry.index;
+      continue;
+    }
+    state.entries.append(entry);
+    durable.push(entry);
+  }
+  if (haveAlready > 0) sendAcknowledge(state, view, haveAlready);
+  if (durable.length > 0) {
+    const index = durable.at(-1)!.index;
+    persist(state, { append: durable }, () => {
+      if (state.view === view) sendAcknowledge(state, view, index);
+    });
+  }
+  if (hole) startForming(state, "an entry is missing");
+  else if (view.pending.length > PENDING_ENTRIES_MAX) {
+    state.effects.push({ kind: "leave", cause: "overflow", reason: `${view.pending.length} entries wait for the disks of a majority` });
+  }
+}
+
+export function sendAcknowledge(state: LogState, view: View, index: number): void {
+  send(state, { kind: "acknowledge", epoch: view.epoch, index });
+}
+
+export function onAcknowledge(state: LogState, from: Member, message: Extract<LogMessage, { kind: "acknowledge" }>): void {
+  const { view, installing } = state;
+  if (installing !== null && installing.install.epoch === message.epoch) {
+    installing.acknowledged.set(from.node, Math.max(installing.acknowledged.get(from.node) ?? 0, message.index));
+    return;
+  }
+  if (view === null || message.epoch !== view.epoch) return;
+  view.acknowledged.set(from.node, Math.max(view.acknowledged.get(from.node) ?? 0, message.index));
+  advanceCommit(state, view);
+  admitLearner(state, view, from);
+}
+
+/** Rule 9: committed is what a quorum has on its disks. Everybody sees the acknowledgements, so everybody can tell. */
+export function advanceCommit(state: LogState, view: View): void {
+  const weights = state.entries.weightsInForce(state.committed);
+  const indices = [...new Set(view.acknowledged.values())].sort((a, b) => b - a);
+  for (const index of indices) {
+    if (index <= view.committedIndex) break;
+    const voters = view.voters.filter((voter) => (view.acknowledged.get(voter.node) ?? 0) >= index);
+    if (isQuorum(weights, voters)) {
+      view.committedIndex = index;
+      drain(state, view);
+      break;
+    }
+  }
+}
+
+/** Gives the core what it may see: entries in index order, durable ones only when committed. */
+export function drain(state: LogState, view: View): void {
+  const committedBefore = state.committed;
+  let weightsCommitted = false;
+  let taken = 0;
+  for (const entry of view.pending) {
+    if (entry.sequence !== null && entry.index > view.committedIndex && entry.index > view.stepped) break;
+    taken++;
+    if (entry.sequence !== null) state.committed = Math.max(state.committed, entry.sequence);
+    if (entry.origin !== null && entry.sequence !== null && entry.origin.node === state.options.self.node && entry.origin.incarnation === state.options.self.incarnation) {
+      if (entry.index > view.stepped) state.requests.delete(entry.origin.number);
+    }
+    if (entry.body.type === "weights") weightsCommitted = true;
+    if (entry.index <= view.stepped) continue;
+    view.stepped = entry.index;
+    state.runtime = { epoch: view.epoch, index: entry.index };
+    if (entry.sequence !== null) state.applied = Math.max(state.applied, entry.sequence);
+    state.effects.push({ kind: "apply", entry });
+  }
+  view.pending.splice(0, taken);
+  if (state.committed > committedBefore) {
+    state.entries.compactTo(state.applied - state.options.keepEntries);
+    state.effects.push({ kind: "committed", sequence: state.committed, lastActive: state.lastActive, weights: state.entries.committedWeights(state.committed) });
+  }
+  finishReads(state, view);
+  if (weightsCommitted && isOrderer(state) && view.install.learners.length > 0) startForming(state, "a copy was admitted");
+}
+
+/** Rule 10: a copy without a vote that has caught up is given one, by a quorum that does not need it. */
+function admitLearner(state: LogState, view: View, from: Member): void {
+  if (!isOrderer(state) || !view.install.learners.includes(from.node)) return;
+  const weights = state.entries.weightsInForce(state.committed);
+  if (weights.length > 1 || view.outbox.some((entry) => entry.body.type === "weights")) return;
+  const voter = view.voters.find((candidate) => candidate.node === from.node);
+  if (voter === undefined || votesOf(weights, voter) > 0 || (view.acknowledged.get(from.node) ?? 0) < view.committedIndex) return;
+  number(state, view, true, null, { type: "weights", weights: admitStore(weights[0]!, voter) });
+}
+
+// ---- state hash (rule 12) --------------------------------------------------
+
+export function onStepped(state: LogState, index: number, hash: string): void {
+  const { view } = state;
+  if (view === null) return;
+  view.hashes.set(index, hash);
+  if (view.hashes.size > HASHES_KEPT) view.hashes.delete(view.hashes.keys().next().value!);
+  compareHash(state, view);
+}
+
+export function onOrdererHash(state: LogState, view: View, hash: { readonly index: number; readonly value: string } | null): void {
+  if (hash === null) return;
+  view.expectedHash = hash;
+  compareHash(state, view);
+}
+
+function compareHash(state: LogState, view: View): void {
+  const expected = view.expectedHash;
+  if (expected === null || view.stepped < expected.index) return;
+  const own = view.hashes.get(expected.index);
+  view.expectedHash = null;
+  if (own !== undefined && own !== expected.value) {
+    state.effects.push({ kind: "leave", cause: "diverged", reason: `the state at ${view.epoch}.${expected.index} differs from the orderer's` });
+  }
+}

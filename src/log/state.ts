@@ -1,0 +1,200 @@
+import type { Member, NodeId } from "../model/identifiers.ts";
+import { sameMember } from "../model/identifiers.ts";
+import { EntryStore } from "./entries.ts";
+import type { Clock, Install, LogEffect, LogEntry, LogMessage, LogOptions, LogRecovery, LogStatus, LogWrite, MemberState, RuntimePosition } from "./types.ts";
+import type { Voter } from "./weights.ts";
+
+/** All that the log knows. Only `log.ts` and the modules it calls change it, inside one step. */
+export interface LogState {
+  readonly options: LogOptions;
+  readonly entries: EntryStore;
+  promised: number;
+  accepted: number;
+  committed: number;
+  applied: number;
+  lastActive: number;
+  runtime: RuntimePosition | null;
+  /** Cluster time of the newest entry seen: the next epoch goes on from there. */
+  clusterTimeMs: number;
+
+  engineMembers: readonly Member[];
+  /** Incarnations that a formation left out: they may not return (rule 3). */
+  leftOut: Member[];
+  /** Incarnations that were in a view and not in a later one: they may not return either. */
+  gone: Member[];
+  /** Members of the last view known. */
+  lastMembers: readonly Member[];
+  /** Messages of the promised epoch that came before its INSTALL. */
+  early: { readonly from: Member; readonly message: LogMessage }[];
+  /** Members of the last view whose ticks stayed away. */
+  suspects: Member[];
+
+  status: LogStatus;
+  /** Highest epoch heard of in a refusal. */
+  highestSeen: number;
+  /** When this node proposes, if nobody else got further. */
+  proposeAtMs: number | null;
+  ballot: Ballot | null;
+  installing: Installing | null;
+  view: View | null;
+
+  /** Durable requests of this node's service that were not yet seen in an entry. */
+  readonly requests: Map<number, string>;
+  readonly reads: Map<number, number | null>;
+  readonly tickets: Map<number, { readonly sinceMs: number; readonly then: () => void }>;
+  nextTicket: number;
+  lastTickMs: number | null;
+
+  clock: Clock;
+  effects: LogEffect[];
+}
+
+/** A formation that this node proposed. */
+export interface Ballot {
+  readonly epoch: number;
+  readonly members: readonly Member[];
+  readonly states: Map<NodeId, MemberState>;
+  readonly deadlineMs: number;
+}
+
+/** Between INSTALL and the view being active here. */
+export interface Installing {
+  readonly install: Install;
+  /** The log is aligned with the base and that is on the disk. */
+  accepted: boolean;
+  /** Where the run-time state at hand stands; null while it is being fetched. */
+  position: RuntimePosition | null;
+  /** Sequence up to which that state has the durable entries applied. */
+  applied: number;
+  state: "own" | "empty" | "fetched";
+  /** ACCEPTs seen, for the orderer. */
+  readonly accepts: Set<NodeId>;
+  activeSent: boolean;
+  /** Entries of this epoch that came before everything was ready. */
+  readonly buffer: LogEntry[];
+  /** Acknowledgements of this epoch that came before the view was active here. */
+  readonly acknowledged: Map<NodeId, number>;
+  retryLog: { readonly from: Member; readonly after: number; readonly upTo: number } | null;
+  retryState: boolean;
+}
+
+/** An active view. */
+export interface View {
+  readonly install: Install;
+  readonly epoch: number;
+  readonly voters: readonly Voter[];
+  /** Index of the last entry received. */
+  appended: number;
+  /** Index of the last entry given to the core. */
+  stepped: number;
+  /** Received, not yet stepped. */
+  readonly pending: LogEntry[];
+  committedIndex: number;
+  readonly acknowledged: Map<NodeId, number>;
+  /** State hashes of this node by index, newest last, and the orderer's that is still to be compared. */
+  readonly hashes: Map<number, string>;
+  expectedHash: { readonly index: number; readonly value: string } | null;
+
+  // ticks (part 2): numbers, who was heard, who echoed
+  tickNumber: number;
+  readonly armedAtMs: Map<number, number>;
+  readonly heard: Map<NodeId, number>;
+  readonly heardAtMs: Map<NodeId, number>;
+  readonly echoed: Map<NodeId, number>;
+  evidence: number;
+
+  // the orderer's own
+  nextIndex: number;
+  nextSequence: number;
+  readonly clusterBaseMs: number;
+  readonly activeSinceMs: number;
+  readonly outbox: LogEntry[];
+  readonly ordered: Map<string, number>;
+  readonly readsWaiting: { readonly from: Member; readonly id: number; readonly index: number; readonly tickNumber: number }[];
+}
+
+export function createLogState(options: LogOptions, recovery: LogRecovery): LogState {
+  const entries = new EntryStore(recovery);
+  const last = recovery.entries.at(-1);
+  return {
+    options,
+    entries,
+    promised: recovery.promised,
+    accepted: recovery.accepted,
+    committed: recovery.committed,
+    applied: recovery.applied,
+    lastActive: recovery.lastActive,
+    runtime: null,
+    clusterTimeMs: last === undefined ? 0 : last.clusterTimeMs,
+    engineMembers: [],
+    leftOut: [],
+    suspects: [],
+    gone: [],
+    lastMembers: [],
+    early: [],
+    status: { phase: "forming", reason: "the node starts" },
+    highestSeen: recovery.promised,
+    proposeAtMs: null,
+    ballot: null,
+    installing: null,
+    view: null,
+    requests: new Map(),
+    reads: new Map(),
+    tickets: new Map(),
+    nextTicket: 1,
+    lastTickMs: null,
+    clock: { nowMs: 0, wallTimeMs: 0 },
+    effects: [],
+  };
+}
+
+export function send(state: LogState, message: LogMessage): void {
+  state.effects.push({ kind: "send", message });
+}
+
+/** Asks for a durable write; `then` runs, in order, once it is on the disk. */
+export function persist(state: LogState, write: LogWrite, then: () => void): void {
+  const ticket = state.nextTicket++;
+  state.tickets.set(ticket, { sinceMs: state.clock.nowMs, then });
+  state.effects.push({ kind: "persist", ticket, write });
+}
+
+export function setStatus(state: LogState, status: LogStatus): void {
+  state.status = status;
+  state.effects.push({ kind: "status", status });
+}
+
+export function includes(members: readonly Member[], member: Member): boolean {
+  return members.some((candidate) => sameMember(candidate, member));
+}
+
+export function isOrderer(state: LogState): boolean {
+  return state.view !== null && sameMember(state.view.install.orderer, state.options.self);
+}
+
+/** Engine members this node would form a view with. */
+export function candidates(state: LogState): Member[] {
+  return state.engineMembers.filter((member) => !includes(state.leftOut, member) && !includes(state.suspects, member) && !includes(state.gone, member));
+}
+
+/** 0 for the lowest candidate, 1 for the next… */
+export function rank(state: LogState): number {
+  return candidates(state).filter((member) => member.node < state.options.self.node).length;
+}
+
+/** Ends the epoch at this node (rule 1): nothing is appended, acknowledged or stepped in it any more. */
+export function endEpoch(state: LogState, reason: string): void {
+  if (state.view !== null) {
+    state.effects.push({ kind: "deactivate", reason });
+    state.view = null;
+  }
+  state.installing = null;
+  for (const id of state.reads.keys()) state.effects.push({ kind: "readLost", id });
+  state.reads.clear();
+  setStatus(state, { phase: "forming", reason });
+}
+
+/** A broken rule of the protocol: a bug, never an input. Stops the step. */
+export function assertRule(holds: boolean, rule: string): asserts holds {
+  if (!holds) throw new Error(`log rule broken: ${rule}`);
+}

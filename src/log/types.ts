@@ -1,0 +1,182 @@
+import type { Member, NodeId } from "../model/identifiers.ts";
+import type { Weights } from "./weights.ts";
+
+/** Place of run-time state: the epoch it was active in and the index of the last entry stepped. */
+export interface RuntimePosition {
+  readonly epoch: number;
+  readonly index: number;
+}
+
+/** Who asked, and the number of the request; later requests of one life have higher numbers. */
+export interface Origin {
+  readonly node: NodeId;
+  readonly incarnation: number;
+  readonly number: number;
+}
+
+/** What an entry carries: input for the core, or new vote weights (which are the log's own). */
+export type EntryBody = { readonly type: "input"; readonly payload: string } | { readonly type: "weights"; readonly weights: Weights };
+
+/** One numbered entry (rule 8). `sequence` is null for kind V, which lives in memory only. */
+export interface LogEntry {
+  readonly epoch: number;
+  readonly index: number;
+  readonly sequence: number | null;
+  readonly clusterTimeMs: number;
+  readonly wallTimeMs: number;
+  readonly origin: Origin | null;
+  readonly body: EntryBody;
+}
+
+/** The tag of a log: epoch it was last accepted in, and its last entry. */
+export interface LogTag {
+  readonly accepted: number;
+  readonly sequence: number;
+  /** Epoch of the entry at `sequence`: with it, equal ends mean equal logs. 0 for an empty log. */
+  readonly lastEntryEpoch: number;
+}
+
+/** What a member says of itself in a formation (rule 2). */
+export interface MemberState {
+  readonly member: Member;
+  readonly store: string;
+  readonly tag: LogTag;
+  /** Weights in force in its log: the newest, and its predecessor while the newest is not known committed. */
+  readonly weights: readonly Weights[];
+  /** Newest epoch this store has seen active. */
+  readonly lastActive: number;
+  readonly runtime: RuntimePosition | null;
+}
+
+export type LogMessage =
+  | { readonly kind: "propose"; readonly epoch: number; readonly members: readonly Member[]; readonly leftOut: readonly Member[] }
+  | { readonly kind: "state"; readonly epoch: number; readonly to: Member; readonly state: MemberState }
+  | { readonly kind: "refuse"; readonly epoch: number; readonly to: Member; readonly promised: number }
+  | { readonly kind: "waiting"; readonly epoch: number; readonly waitingFor: readonly NodeId[] }
+  | { readonly kind: "install"; readonly install: Install }
+  | { readonly kind: "accept"; readonly epoch: number }
+  | { readonly kind: "entries"; readonly epoch: number; readonly entries: readonly LogEntry[]; readonly hash: { readonly index: number; readonly value: string } | null }
+  | { readonly kind: "acknowledge"; readonly epoch: number; readonly index: number }
+  | { readonly kind: "request"; readonly epoch: number; readonly durable: boolean; readonly origin: Origin; readonly payload: string }
+  | { readonly kind: "tick"; readonly epoch: number; readonly weights: number; readonly number: number; readonly heard: readonly (readonly [NodeId, number])[]; readonly urgent: boolean }
+  | { readonly kind: "read"; readonly epoch: number; readonly id: number }
+  | { readonly kind: "readAt"; readonly epoch: number; readonly to: Member; readonly id: number; readonly index: number };
+
+/** What the proposer decided (rule 6). */
+export interface Install {
+  readonly epoch: number;
+  readonly base: LogTag;
+  /** Holds the best log. */
+  readonly source: Member;
+  readonly members: readonly Member[];
+  /** The copy each member holds, in the order of `members`. */
+  readonly stores: readonly string[];
+  /** Members without a vote: their copy is not, or not yet, admitted. */
+  readonly learners: readonly NodeId[];
+  readonly orderer: Member;
+  /** Position of the run-time state everybody goes on from; null = it starts empty. */
+  readonly runtime: RuntimePosition | null;
+}
+
+export interface Clock {
+  /** Monotonic. */
+  readonly nowMs: number;
+  readonly wallTimeMs: number;
+}
+
+export type LogInput =
+  | { readonly kind: "members"; readonly members: readonly Member[] }
+  | { readonly kind: "message"; readonly from: Member; readonly message: LogMessage }
+  | { readonly kind: "tick" }
+  | { readonly kind: "persisted"; readonly ticket: number }
+  /** A request of this node's own service. Durable ones are sent again until seen in an entry. */
+  | { readonly kind: "request"; readonly durable: boolean; readonly number: number; readonly payload: string }
+  /** This node's core has stepped all entries up to here. */
+  | { readonly kind: "stepped"; readonly index: number; readonly hash: string }
+  | { readonly kind: "read"; readonly id: number }
+  | { readonly kind: "logFetched"; readonly epoch: number; readonly log: FetchedLog }
+  | { readonly kind: "stateFetched"; readonly epoch: number; readonly position: RuntimePosition; readonly applied: number }
+  | { readonly kind: "fetchFailed"; readonly epoch: number; readonly what: "log" | "state" }
+  /** Send what was ordered since the last flush. */
+  | { readonly kind: "flush" };
+
+/** A piece of somebody's log; with rows when the entries wanted are no longer kept. */
+export interface FetchedLog {
+  readonly entries: readonly LogEntry[];
+  readonly copy: { readonly upTo: number; readonly epoch: number; readonly weights: Weights } | null;
+}
+
+/** Everything in one write is durable together. */
+export interface LogWrite {
+  readonly promised?: number;
+  readonly accepted?: number;
+  readonly truncateAfter?: number;
+  readonly append?: readonly LogEntry[];
+  /** The rows of the copy fetched for this epoch replace the rows and the log. */
+  readonly replaceByCopy?: { readonly upTo: number; readonly epoch: number; readonly weights: Weights };
+}
+
+export type LogEffect =
+  | { readonly kind: "send"; readonly message: LogMessage }
+  /** Answer with `persisted` once it is on the disk. */
+  | { readonly kind: "persist"; readonly ticket: number; readonly write: LogWrite }
+  /** Everything up to `sequence` is committed: remember it when convenient. */
+  | { readonly kind: "committed"; readonly sequence: number; readonly lastActive: number; readonly weights: { readonly sequence: number; readonly weights: Weights } }
+  | { readonly kind: "fetchLog"; readonly epoch: number; readonly from: Member; readonly after: number; readonly upTo: number }
+  | { readonly kind: "fetchState"; readonly epoch: number; readonly from: Member }
+  /** The view begins: make the run-time state that `install.runtime` names, step `replay`, then entries follow. */
+  | { readonly kind: "activate"; readonly install: Install; readonly replay: readonly LogEntry[]; readonly state: "own" | "empty" | "fetched" }
+  | { readonly kind: "apply"; readonly entry: LogEntry }
+  | { readonly kind: "deactivate"; readonly reason: string }
+  /** Roles may run until then (monotonic): quorum answered something sent after this was computed from. */
+  | { readonly kind: "permit"; readonly untilMs: number }
+  | { readonly kind: "readReady"; readonly id: number; readonly index: number }
+  | { readonly kind: "readLost"; readonly id: number }
+  | { readonly kind: "status"; readonly status: LogStatus }
+  /** This incarnation is over; come back as a new one. */
+  | { readonly kind: "leave"; readonly reason: string; readonly cause: LeaveCause };
+
+export type LeaveCause = "leftOut" | "diverged" | "disk" | "overflow" | "fetch";
+
+export type LogStatus =
+  | { readonly phase: "forming"; readonly reason: string }
+  | { readonly phase: "waiting"; readonly waitingFor: readonly NodeId[] }
+  | { readonly phase: "active"; readonly epoch: number; readonly members: readonly Member[]; readonly learners: readonly NodeId[]; readonly orderer: NodeId };
+
+export interface LogOptions {
+  readonly self: Member;
+  readonly store: string;
+  /** Silence after which a formation goes on without a member (PROTOCOL: T, default 250). */
+  readonly silenceMs: number;
+  readonly tickMs: number;
+  /** A member of an active view whose ticks stay away that long is treated as lost (rule 3). */
+  readonly detectionMs: number;
+  /** How long after an evidenced tick roles may run (PROTOCOL part 2: Lp, default 5000). */
+  readonly permitMs: number;
+  /** A disk that does not answer for that long costs the node its membership. */
+  readonly diskLimitMs: number;
+  /** Entries below the applied ones that are kept for others. */
+  readonly keepEntries: number;
+}
+
+/** What the log finds on the disk at start. */
+export interface LogRecovery {
+  readonly promised: number;
+  readonly accepted: number;
+  readonly committed: number;
+  /** Highest sequence the core's rows hold. */
+  readonly applied: number;
+  readonly lastActive: number;
+  readonly weights: { readonly sequence: number; readonly weights: Weights };
+  readonly entries: readonly LogEntry[];
+  /** Sequence and epoch of the entry just before the first of `entries`. */
+  readonly before: { readonly sequence: number; readonly epoch: number };
+}
+
+export const ENTRIES_PER_MESSAGE_MAX = 64;
+/** Room for the frame around the payloads in one message of the engine. */
+export const ENTRIES_BYTES_MAX = 24 * 1024;
+export const REQUESTS_IN_FLIGHT_MAX = 128;
+export const PENDING_ENTRIES_MAX = 20_000;
+export const EARLY_MESSAGES_MAX = 1_000;
+export const GONE_MEMBERS_MAX = 256;

@@ -1,0 +1,47 @@
+import { durableRows, loadState, nextDeadline, restore, snapshot, stateHash, step } from "../core/index.ts";
+import type { ClusterState, StepResult } from "../core/index.ts";
+import type { CoreInput, Stamp } from "../model/inputs.ts";
+import type { Row, StateMachine, Stepped } from "./state-machine.ts";
+
+/** The core as the state machine that the log replicates. */
+export class CoreMachine implements StateMachine<StepResult> {
+  #state: ClusterState;
+
+  constructor(rows: readonly Row[]) {
+    this.#state = loadState(rows);
+  }
+
+  /** For reading only: the replica alone steps it. */
+  get state(): ClusterState {
+    return this.#state;
+  }
+
+  load(rows: readonly Row[]): void {
+    this.#state = loadState(rows);
+  }
+
+  rows(): readonly Row[] {
+    return durableRows(this.#state);
+  }
+
+  step(stamp: Stamp, payload: string): Stepped<StepResult> {
+    const result = step(this.#state, stamp, JSON.parse(payload) as CoreInput);
+    return { changes: result.changes, result };
+  }
+
+  snapshot(): string {
+    return snapshot(this.#state);
+  }
+
+  restore(text: string): void {
+    this.#state = restore(text);
+  }
+
+  hash(): string {
+    return stateHash(this.#state);
+  }
+
+  nextDeadline(): number | null {
+    return nextDeadline(this.#state);
+  }
+}

@@ -1,0 +1,241 @@
+import type { StepResult } from "../core/index.ts";
+import type { LeaveCause, LogEntry, LogOptions, LogStatus } from "../log/types.ts";
+import { REQUESTS_IN_FLIGHT_MAX } from "../log/types.ts";
+import type { Weights } from "../log/weights.ts";
+import type { DurableState } from "../database/contract.ts";
+import type { ErrorBody } from "../model/errors.ts";
+import { MusterError } from "../model/errors.ts";
+import type { ClusterEvent } from "../model/events.ts";
+import type { Member } from "../model/identifiers.ts";
+import type { Command, CommandInput, CoreInput, Effect, InventoryInput, InventoryItem, ReportInput } from "../model/inputs.ts";
+import type { MonitorOrder, MonitorReport } from "../monitor/contract.ts";
+import { CoreMachine } from "./core-machine.ts";
+import { Replica } from "./replica.ts";
+import type { ReplicaEnvironment } from "./replica.ts";
+
+/** How a command ended. */
+export interface CommandOutcome {
+  readonly error: ErrorBody | null;
+  readonly note: string | null;
+  /** Place of the entry that carried it out. */
+  readonly at: { readonly epoch: number; readonly index: number };
+}
+
+/** What one life of a node needs from the world, beside what its replica needs. */
+export interface NodeEnvironment extends Pick<ReplicaEnvironment<StepResult>, "clock" | "multicast" | "fetch" | "write" | "writeLazily"> {
+  /** To this node's resource monitor. */
+  order(order: MonitorOrder): void;
+  inventory(): readonly InventoryItem[];
+  onEvents(events: readonly ClusterEvent[]): void;
+  onStatus(status: LogStatus): void;
+  onLeave(cause: LeaveCause, reason: string): void;
+}
+
+/** A level is sent again when it was not seen in an entry for that long. */
+const RESEND_MS = 500;
+
+/**
+ * One life (incarnation) of a node's Cluster Service, without any I/O of its own: feeds the
+ * replica, carries the core's effects to the monitor, reports levels back, answers commands.
+ * The service runs it on the real world, the simulator on a model.
+ */
+export class ClusterNode {
+  readonly #environment: NodeEnvironment;
+  readonly #self: Member;
+  readonly #machine: CoreMachine;
+  readonly #replica: Replica<StepResult>;
+  readonly #commands = new Map<number, (outcome: CommandOutcome) => void>();
+  readonly #reads = new Map<number, (ok: boolean) => void>();
+  /** Levels not yet seen in an entry, by resource. */
+  readonly #levels = new Map<string, ReportInput>();
+  /** Commands that wait for a view. */
+  #queued: { readonly number: number; readonly payload: string }[] = [];
+  #heldStarts: Extract<MonitorOrder, { kind: "online" }>[] = [];
+  #inventoryWanted = false;
+  #permitUntilMs = 0;
+  #lastResendMs = 0;
+  #nextNumber = 1;
+
+  constructor(options: LogOptions, durable: DurableState, initialWeights: Weights, environment: NodeEnvironment) {
+    this.#environment = environment;
+    this.#self = options.self;
+    this.#machine = new CoreMachine(durable.rows);
+    this.#replica = new Replica(options, durable, initialWeights, this.#machine, {
+      ...environment,
+      onStepped: (entry, _stamp, result, replayed) => this.#onStepped(entry, result, replayed),
+      onStatus: (status) => this.#onStatus(status),
+      onPermit: (untilMs) => this.#onPermit(untilMs),
+      onRead: (id, ok) => this.#onRead(id, ok),
+      onLeave: (cause, reason) => environment.onLeave(cause, reason),
+    });
+  }
+
+  get machine(): CoreMachine {
+    return this.#machine;
+  }
+
+  get replica(): Replica<StepResult> {
+    return this.#replica;
+  }
+
+  get permitUntilMs(): number {
+    return this.#permitUntilMs;
+  }
+
+  onMembers(members: readonly Member[]): void {
+    this.#replica.onMembers(members);
+    this.#replica.flush();
+  }
+
+  onMessage(from: Member, payload: Uint8Array): void {
+    this.#replica.onMessage(from, payload);
+  }
+
+  flush(): void {
+    this.#replica.flush();
+  }
+
+  tick(): void {
+    this.#replica.tick();
+    const { nowMs } = this.#environment.clock();
+    if (nowMs - this.#lastResendMs >= RESEND_MS) this.#resendLevels();
+  }
+
+  end(): void {
+    this.#replica.end();
+  }
+
+  // ---- commands and reads --------------------------------------------------
+
+  /**
+   * Sends a command through the log; `done` is called when it is committed and stepped.
+   * It waits for a view when there is none. Withdrawn by {@link forget}.
+   * @throws MusterError MUSTER_BUSY when too many are under way
+   */
+  command(command: Command, done: (outcome: CommandOutcome) => void): number {
+    if (this.#commands.size >= REQUESTS_IN_FLIGHT_MAX) throw new MusterError("MUSTER_BUSY", { what: "the queue of commands", limit: REQUESTS_IN_FLIGHT_MAX });
+    const number = this.#nextNumber++;
+    const input: CommandInput = { kind: "command", requestId: { ...this.#self, number }, command };
+    this.#commands.set(number, done);
+    this.#queued.push({ number, payload: JSON.stringify(input) });
+    this.#submitQueued();
+    return number;
+  }
+
+  /** Nobody waits for this command any more. @returns whether it was never sent, so that it has changed nothing */
+  forget(number: number): boolean {
+    this.#commands.delete(number);
+    const before = this.#queued.length;
+    this.#queued = this.#queued.filter((queued) => queued.number !== number);
+    return this.#queued.length < before;
+  }
+
+  /** Calls `done(true)` when this node's state is at least as new as the cluster's at the moment of the call. */
+  read(done: (ok: boolean) => void): void {
+    const id = this.#nextNumber++;
+    this.#reads.set(id, done);
+    this.#replica.read(id);
+  }
+
+  #submitQueued(): void {
+    if (this.#replica.status.phase !== "active") return;
+    const queued = this.#queued;
+    this.#queued = [];
+    for (const { number, payload } of queued) this.#replica.request(true, number, payload);
+  }
+
+  #onRead(id: number, ok: boolean): void {
+    const done = this.#reads.get(id);
+    this.#reads.delete(id);
+    done?.(ok);
+  }
+
+  // ---- the monitor ---------------------------------------------------------
+
+  onReport(report: MonitorReport): void {
+    if (report.kind !== "state") return;
+    const { resource, generation, effect, state, reason, processId } = report;
+    const level: ReportInput = { kind: "report", from: this.#self, resource, generation, effect, state, reason, processId };
+    this.#levels.set(resource, level);
+    this.#submitVolatile(level);
+    this.#replica.flush();
+  }
+
+  /** The monitor died and its resources with it: what it had is told again, as it is now. */
+  onMonitorDied(): void {
+    this.#levels.clear();
+    this.#inventoryWanted = true;
+    this.#resendLevels();
+  }
+
+  #resendLevels(): void {
+    this.#lastResendMs = this.#environment.clock().nowMs;
+    if (this.#replica.status.phase !== "active") return;
+    if (this.#inventoryWanted) {
+      const inventory: InventoryInput = { kind: "inventory", from: this.#self, resources: this.#environment.inventory() };
+      this.#submitVolatile(inventory);
+    }
+    for (const level of this.#levels.values()) this.#submitVolatile(level);
+    this.#replica.flush();
+  }
+
+  #submitVolatile(input: CoreInput): void {
+    if (this.#replica.status.phase === "active") this.#replica.request(false, 0, JSON.stringify(input));
+  }
+
+  #onPermit(untilMs: number): void {
+    if (untilMs <= this.#permitUntilMs) return;
+    this.#permitUntilMs = untilMs;
+    this.#environment.order({ kind: "permit", untilMs });
+    const held = this.#heldStarts;
+    this.#heldStarts = [];
+    for (const order of held) this.#environment.order({ ...order, startBeforeMs: untilMs });
+  }
+
+  #carryOut(effect: Effect): void {
+    const { id, generation, resource, groupName, reason } = effect;
+    if (effect.action !== "online") {
+      this.#heldStarts = this.#heldStarts.filter((order) => order.resource.id !== resource.id);
+      this.#environment.order({ kind: effect.action, effect: id, generation, resource: resource.id, reason });
+      return;
+    }
+    const order = { kind: "online", effect: id, generation, resource, groupName, reason, startBeforeMs: this.#permitUntilMs } as const;
+    if (this.#permitUntilMs > this.#environment.clock().nowMs) this.#environment.order(order);
+    else this.#heldStarts.push(order);
+  }
+
+  // ---- the log -------------------------------------------------------------
+
+  #onStatus(status: LogStatus): void {
+    this.#environment.onStatus(status);
+    if (status.phase === "active") {
+      this.#inventoryWanted = true;
+      this.#resendLevels();
+      this.#submitQueued();
+    } else {
+      this.#heldStarts = [];
+    }
+  }
+
+  #onStepped(entry: LogEntry, result: StepResult, replayed: boolean): void {
+    this.#noteSeen(entry);
+    // Effects of replayed entries are history: what is still wanted is ordered again when the inventory is handled.
+    if (!replayed) for (const effect of result.effects) if (effect.node === this.#self.node) this.#carryOut(effect);
+    if (result.events.length > 0) this.#environment.onEvents(result.events);
+    const { outcome } = result;
+    if (outcome === null || outcome.requestId.node !== this.#self.node || outcome.requestId.incarnation !== this.#self.incarnation) return;
+    const done = this.#commands.get(outcome.requestId.number);
+    this.#commands.delete(outcome.requestId.number);
+    done?.({ error: outcome.error, note: outcome.note, at: { epoch: entry.epoch, index: entry.index } });
+  }
+
+  /** What this node reported has been seen in an entry: it need not be sent again. */
+  #noteSeen(entry: LogEntry): void {
+    if (entry.origin === null || entry.origin.node !== this.#self.node || entry.sequence !== null || entry.body.type !== "input") return;
+    const input = JSON.parse(entry.body.payload) as CoreInput;
+    if (input.kind === "inventory" && input.from.incarnation === this.#self.incarnation) this.#inventoryWanted = false;
+    if (input.kind !== "report") return;
+    const level = this.#levels.get(input.resource);
+    if (level !== undefined && JSON.stringify(level) === JSON.stringify(input)) this.#levels.delete(input.resource);
+  }
+}

@@ -1,0 +1,331 @@
+import type { DurableState, DurableWrite } from "../database/contract.ts";
+import type { Member } from "../model/identifiers.ts";
+import type { DueInput, Stamp } from "../model/inputs.ts";
+import { decodeEntry, decodeMessage, encodeEntry, encodeMessage } from "../log/codec.ts";
+import { ReplicatedLog } from "../log/log.ts";
+import type { Clock, FetchedLog, LeaveCause, LogEffect, LogEntry, LogInput, LogOptions, LogRecovery, LogStatus, LogWrite, RuntimePosition } from "../log/types.ts";
+import type { Weights } from "../log/weights.ts";
+import type { Row, StateMachine } from "./state-machine.ts";
+
+/** Metadata in the database that the log owns. */
+export const WEIGHTS_KEY = "log.weights";
+export const LAST_ACTIVE_KEY = "log.lastActive";
+/** Sequence and epoch of the entry a fetched copy ends with. */
+export const COPY_KEY = "log.copy";
+
+/** What a replica needs from the world. The service gives it the real one, the simulator a model. */
+export interface ReplicaEnvironment<Result> {
+  clock(): Clock;
+  multicast(payload: Uint8Array): void;
+  /** `done` gets the reply, or null when there is none. */
+  fetch(from: Member, request: Uint8Array, done: (reply: Uint8Array | null) => void): void;
+  write(write: DurableWrite, done: (error: Error | null) => void): void;
+  writeLazily(write: DurableWrite): void;
+  /** An entry was stepped. `replayed` ones were committed before this view: their effects are history. */
+  onStepped(entry: LogEntry, stamp: Stamp, result: Result, replayed: boolean): void;
+  onStatus(status: LogStatus): void;
+  onPermit(untilMs: number): void;
+  onRead(id: number, ok: boolean): void;
+  /** This incarnation is over. Called once; the replica does nothing afterwards. */
+  onLeave(cause: LeaveCause, reason: string): void;
+}
+
+type FetchRequest = { readonly what: "log"; readonly epoch: number; readonly after: number; readonly upTo: number } | { readonly what: "state"; readonly epoch: number };
+type LogReply = { readonly entries: readonly LogEntry[]; readonly copy: (NonNullable<FetchedLog["copy"]> & { readonly rows: readonly Row[] }) | null };
+type StateReply = { readonly position: RuntimePosition; readonly applied: number; readonly state: string };
+
+/**
+ * One node's copy of the cluster: the log, the state machine it feeds and the durable
+ * store behind both. Carries out what the log asks for, in order.
+ */
+export class Replica<Result> {
+  readonly #environment: ReplicaEnvironment<Result>;
+  readonly #machine: StateMachine<Result>;
+  readonly #log: ReplicatedLog;
+  readonly #options: LogOptions;
+  /** Sequence up to which the machine has the durable entries. */
+  #applied: number;
+  /** The same for the rows in the database. */
+  #rowsApplied: number;
+  #fetchedRows: readonly Row[] | null = null;
+  #fetchedState: StateReply | null = null;
+  #dueAskedForMs: number | null = null;
+  #ended = false;
+
+  constructor(options: LogOptions, durable: DurableState, initialWeights: Weights, machine: StateMachine<Result>, environment: ReplicaEnvironment<Result>) {
+    this.#environment = environment;
+    this.#machine = machine;
+    this.#options = options;
+    this.#applied = durable.applied;
+    this.#rowsApplied = durable.applied;
+    machine.load(durable.rows);
+    this.#log = new ReplicatedLog(options, recover(durable, initialWeights));
+  }
+
+  get status(): LogStatus {
+    return this.#log.status;
+  }
+
+  get isOrderer(): boolean {
+    return this.#log.isOrderer;
+  }
+
+  /** Name of the version of the database: promised:epoch:sequence. */
+  get tag(): string {
+    return this.#log.tag;
+  }
+
+  get committed(): number {
+    return this.#log.committed;
+  }
+
+  get runtime(): RuntimePosition | null {
+    return this.#log.runtime;
+  }
+
+  get weights(): readonly Weights[] {
+    return this.#log.weights;
+  }
+
+  get requestsWaiting(): number {
+    return this.#log.requestsWaiting;
+  }
+
+  onMembers(members: readonly Member[]): void {
+    this.#step({ kind: "members", members });
+  }
+
+  /** A message of the engine; what cannot be read is dropped (a peer of another version is kept out by the engine). */
+  onMessage(from: Member, payload: Uint8Array): void {
+    this.#step({ kind: "message", from, message: decodeMessage(payload) });
+  }
+
+  tick(): void {
+    this.#step({ kind: "tick" });
+    this.#askForDue();
+  }
+
+  /** Sends what was ordered since; call it when a burst of inputs has been handled. */
+  flush(): void {
+    this.#step({ kind: "flush" });
+  }
+
+  /** @param number rises with every durable request of this incarnation */
+  request(durable: boolean, number: number, payload: string): void {
+    this.#step({ kind: "request", durable, number, payload });
+  }
+
+  read(id: number): void {
+    this.#step({ kind: "read", id });
+  }
+
+  /** This incarnation ends; nothing is done any more. */
+  end(): void {
+    this.#ended = true;
+  }
+
+  #step(input: LogInput): void {
+    if (this.#ended) return;
+    const effects = this.#log.step(this.#environment.clock(), input);
+    for (const effect of effects) {
+      if (this.#ended) return;
+      this.#carryOut(effect);
+    }
+  }
+
+  #carryOut(effect: LogEffect): void {
+    const environment = this.#environment;
+    switch (effect.kind) {
+      case "send":
+        return environment.multicast(encodeMessage(effect.message));
+      case "persist":
+        return environment.write(this.#durableWrite(effect.write), (error) => {
+          if (error === null) this.#step({ kind: "persisted", ticket: effect.ticket });
+          else this.#leave("disk", error.message);
+        });
+      case "committed":
+        return environment.writeLazily({
+          committed: effect.sequence,
+          metadata: { [WEIGHTS_KEY]: JSON.stringify(effect.weights), [LAST_ACTIVE_KEY]: String(effect.lastActive) },
+        });
+      case "fetchLog":
+        return this.#fetchLog(effect);
+      case "fetchState":
+        return this.#fetchState(effect.epoch, effect.from);
+      case "activate":
+        return this.#activate(effect);
+      case "apply":
+        return this.#apply(effect.entry, false);
+      case "deactivate":
+        this.#dueAskedForMs = null;
+        return;
+      case "status":
+        return environment.onStatus(effect.status);
+      case "permit":
+        return environment.onPermit(effect.untilMs);
+      case "readReady":
+        return environment.onRead(effect.id, true);
+      case "readLost":
+        return environment.onRead(effect.id, false);
+      case "leave":
+        return this.#leave(effect.cause, effect.reason);
+    }
+  }
+
+  #leave(cause: LeaveCause, reason: string): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#environment.onLeave(cause, reason);
+  }
+
+  #durableWrite(write: LogWrite): DurableWrite {
+    const { append, replaceByCopy, ...rest } = write;
+    const durable: { -readonly [Key in keyof DurableWrite]: DurableWrite[Key] } = { ...rest };
+    if (append !== undefined) durable.append = append.map(encodeEntry);
+    if (replaceByCopy !== undefined) {
+      const { upTo, epoch, weights } = replaceByCopy;
+      durable.replace = { upTo, epoch, rows: this.#fetchedRows ?? [] };
+      durable.committed = upTo;
+      durable.metadata = { [WEIGHTS_KEY]: JSON.stringify({ sequence: upTo, weights }), [COPY_KEY]: JSON.stringify({ sequence: upTo, epoch }) };
+      this.#rowsApplied = upTo;
+    }
+    return durable;
+  }
+
+  // ---- stepping ------------------------------------------------------------
+
+  #activate(effect: Extract<LogEffect, { kind: "activate" }>): void {
+    const { base } = effect.install;
+    if (effect.state === "empty") {
+      if (this.#fetchedRows !== null) {
+        this.#machine.load(this.#fetchedRows);
+        this.#applied = this.#rowsApplied;
+      }
+    } else if (effect.state === "fetched") {
+      this.#restoreFetched();
+    }
+    this.#fetchedRows = null;
+    for (const entry of effect.replay) if (entry.sequence! > this.#applied) this.#apply(entry, true);
+    // Replayed entries met no run-time state on this node but may have on another: only what is durable may remain.
+    if (effect.state === "empty") this.#machine.load(this.#machine.rows());
+    this.#environment.writeLazily({ committed: Math.max(base.sequence, this.#applied), metadata: { [LAST_ACTIVE_KEY]: String(effect.install.epoch) } });
+  }
+
+  #restoreFetched(): void {
+    const fetched = this.#fetchedState;
+    if (fetched === null) throw new Error("no fetched state at hand");
+    this.#fetchedState = null;
+    const before = this.#rowsApplied === fetched.applied ? null : new Map((this.#fetchedRows ?? this.#machine.rows()).map((row) => [`${row.table} ${row.key}`, row]));
+    this.#machine.restore(fetched.state);
+    this.#applied = fetched.applied;
+    if (before === null || fetched.applied < this.#rowsApplied) return;
+    const changes: { table: string; key: string; value: string | null }[] = [];
+    for (const row of this.#machine.rows()) {
+      const known = before.get(`${row.table} ${row.key}`);
+      before.delete(`${row.table} ${row.key}`);
+      if (known?.value !== row.value) changes.push(row);
+    }
+    for (const row of before.values()) changes.push({ table: row.table, key: row.key, value: null });
+    this.#rowsApplied = fetched.applied;
+    this.#environment.writeLazily({ apply: { upTo: fetched.applied, changes }, committed: fetched.applied });
+  }
+
+  #apply(entry: LogEntry, replayed: boolean): void {
+    const { sequence, body } = entry;
+    if (sequence !== null) this.#applied = sequence;
+    const stamp: Stamp = { epoch: entry.epoch, index: entry.index, clusterTimeMs: entry.clusterTimeMs, wallTimeMs: entry.wallTimeMs };
+    const stepped = body.type === "input" ? this.#machine.step(stamp, body.payload) : null;
+    if (sequence !== null && sequence > this.#rowsApplied) {
+      this.#rowsApplied = sequence;
+      this.#environment.writeLazily({ apply: { upTo: sequence, changes: stepped?.changes ?? [] }, committed: sequence });
+    }
+    if (stepped === null) return;
+    if (!replayed) this.#step({ kind: "stepped", index: entry.index, hash: this.#machine.hash() });
+    this.#environment.onStepped(entry, stamp, stepped.result, replayed);
+    this.#askForDue();
+  }
+
+  /** The orderer stamps "due" when a deadline of the state has passed. */
+  #askForDue(): void {
+    if (this.#ended || !this.#log.isOrderer || this.#log.status.phase !== "active") return;
+    const deadline = this.#machine.nextDeadline();
+    const now = this.#log.clusterNowMs(this.#environment.clock());
+    if (deadline === null || now === null || now < deadline || this.#dueAskedForMs === deadline) return;
+    this.#dueAskedForMs = deadline;
+    const due: DueInput = { kind: "due" };
+    this.request(false, 0, JSON.stringify(due));
+    this.flush();
+  }
+
+  // ---- catching up ---------------------------------------------------------
+
+  #fetchLog(effect: Extract<LogEffect, { kind: "fetchLog" }>): void {
+    const { epoch, after, upTo } = effect;
+    this.#ask<LogReply>(effect.from, { what: "log", epoch, after, upTo }, (reply) => {
+      if (reply === null) return this.#step({ kind: "fetchFailed", epoch, what: "log" });
+      if (reply.copy === null) return this.#step({ kind: "logFetched", epoch, log: { entries: reply.entries, copy: null } });
+      const { rows, ...copy } = reply.copy;
+      this.#fetchedRows = rows;
+      this.#step({ kind: "logFetched", epoch, log: { entries: reply.entries, copy } });
+    });
+  }
+
+  #fetchState(epoch: number, from: Member): void {
+    this.#ask<StateReply>(from, { what: "state", epoch }, (reply) => {
+      if (reply === null) return this.#step({ kind: "fetchFailed", epoch, what: "state" });
+      this.#fetchedState = reply;
+      this.#step({ kind: "stateFetched", epoch, position: reply.position, applied: reply.applied });
+    });
+  }
+
+  #ask<Reply>(from: Member, request: FetchRequest, done: (reply: Reply | null) => void): void {
+    this.#environment.fetch(from, Buffer.from(JSON.stringify(request)), (bytes) => {
+      if (this.#ended) return;
+      done(bytes === null ? null : (JSON.parse(Buffer.from(bytes).toString()) as Reply | null));
+    });
+  }
+
+  /** Answers a peer that catches up; `null` inside the reply = not now. */
+  serveFetch(bytes: Uint8Array): Uint8Array {
+    const request = JSON.parse(Buffer.from(bytes).toString()) as FetchRequest;
+    const reply = this.#ended ? null : request.what === "log" ? this.#serveLog(request) : this.#serveState(request.epoch);
+    return Buffer.from(JSON.stringify(reply));
+  }
+
+  #serveLog(request: Extract<FetchRequest, { what: "log" }>): LogReply {
+    const entries = this.#log.readLog(request.after, request.upTo);
+    if (entries !== null) return { entries, copy: null };
+    const upTo = this.#applied;
+    return { entries: this.#log.readLog(upTo, request.upTo) ?? [], copy: { upTo, ...this.#log.describeCopy(upTo), rows: this.#machine.rows() } };
+  }
+
+  #serveState(epoch: number): StateReply | null {
+    const position = this.#log.runtime;
+    if (position === null || !this.#log.mayServeState(epoch)) return null;
+    return { position, applied: this.#applied, state: this.#machine.snapshot() };
+  }
+}
+
+function recover(durable: DurableState, initialWeights: Weights): LogRecovery {
+  const stored = durable.metadata[WEIGHTS_KEY];
+  const { entries, before } = recoverEntries(durable);
+  return {
+    promised: durable.promised,
+    accepted: durable.accepted,
+    committed: durable.committed,
+    applied: durable.applied,
+    lastActive: Number(durable.metadata[LAST_ACTIVE_KEY] ?? 0),
+    weights: stored === undefined ? { sequence: 0, weights: initialWeights } : (JSON.parse(stored) as LogRecovery["weights"]),
+    entries,
+    before,
+  };
+}
+
+/** The kept entries and the place before them: the end of a copy, the beginning of the log, or the first kept entry itself. */
+function recoverEntries(durable: DurableState): Pick<LogRecovery, "entries" | "before"> {
+  const entries = durable.entries.map(decodeEntry);
+  const copy = JSON.parse(durable.metadata[COPY_KEY] ?? '{"sequence":0,"epoch":0}') as LogRecovery["before"];
+  const first = entries[0];
+  if (first === undefined || first.sequence === copy.sequence + 1) return { entries, before: copy };
+  return { entries: entries.slice(1), before: { sequence: first.sequence!, epoch: first.epoch } };
+}
