@@ -1,0 +1,69 @@
+import { builtInTypes } from "../resources/index.ts";
+import type { MonitorOrder, MonitorReport } from "./contract.ts";
+import { MonitorExitCode } from "./exit-codes.ts";
+import { Guard } from "./guard.ts";
+import { Monitor } from "./monitor.ts";
+import type { MonitorOptions } from "./options.ts";
+import { formatMonitorToken } from "./token.ts";
+import { loadResourceTypes } from "./type-loader.ts";
+
+/**
+ * The Resource Monitor's process: started by a {@link import("./host.ts").ProcessMonitorHost}, talks to it
+ * over Node's IPC channel, and ends every role at once when that channel ends.
+ */
+let ending = false;
+const options = readOptions();
+const guard = new Guard(formatMonitorToken(options.clusterId, options.nodeId, options.incarnation));
+const { types, problems } = await loadResourceTypes(builtInTypes, options.resourceTypeDirectory);
+for (const { file, problem } of problems) console.error(`muster: ${options.nodeName}: resource type ${file} was not loaded: ${problem}`);
+
+const monitor = new Monitor({
+  options,
+  types,
+  problems,
+  guard,
+  report: send,
+  onDeadlock: (resource, entry) => {
+    console.error(`muster: ${options.nodeName}: ${entry} of resource ${resource} exceeded its DeadlockTimeout; the monitor ends`);
+    void endWith(MonitorExitCode.Deadlock, "a call into a resource type exceeded its DeadlockTimeout");
+  },
+});
+
+// What a terminal or an administrator sends to the whole group is the service's to decide about.
+for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) process.on(signal, () => undefined);
+process.on("message", (order: MonitorOrder) => monitor.handle(order));
+process.on("disconnect", () => void endWith(MonitorExitCode.Orphaned, "the monitor lost its service"));
+process.on("uncaughtException", (error) => {
+  console.error(`muster: ${options.nodeName}: internal error in the resource monitor:`, error);
+  void endWith(MonitorExitCode.Internal, "internal error in the resource monitor");
+});
+
+guard.start();
+if (process.connected) send({ kind: "ready", processId: process.pid });
+else void endWith(MonitorExitCode.Orphaned, "the monitor lost its service");
+
+/** Kills first, then proves, then goes: also the guard, which has nothing left to do. */
+async function endWith(code: number, reason: string): Promise<void> {
+  if (ending) return;
+  ending = true;
+  try {
+    await monitor.endAll(false, reason);
+    await guard.stop();
+  } finally {
+    process.exit(code);
+  }
+}
+
+function send(report: MonitorReport): void {
+  // A channel that broke is noticed by "disconnect"; there is nobody to tell.
+  if (process.connected) process.send?.(report, undefined, undefined, () => undefined);
+}
+
+function readOptions(): MonitorOptions {
+  try {
+    return JSON.parse(process.argv[2] ?? "") as MonitorOptions;
+  } catch {
+    console.error("muster: the resource monitor is started by the cluster service, not by hand");
+    process.exit(MonitorExitCode.BadOptions);
+  }
+}

@@ -1,0 +1,16 @@
+import type { NodeId } from "../model/identifiers.ts";
+
+/** What a monitor process is started with: one JSON argument. */
+export interface MonitorOptions {
+  /** The directory of the cluster: locks and output are below it. */
+  readonly directory: string;
+  readonly clusterId: string;
+  readonly clusterName: string;
+  readonly nodeId: NodeId;
+  readonly nodeName: string;
+  readonly incarnation: number;
+  /** The directory Muster was started in. */
+  readonly workingDirectory: string;
+  /** Directory with modules of users' resource types; null = none. */
+  readonly resourceTypeDirectory: string | null;
+}

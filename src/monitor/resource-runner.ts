@@ -1,0 +1,161 @@
+import type { EffectId, Generation, ResourceId } from "../model/identifiers.ts";
+import type { ReportedState } from "../model/inputs.ts";
+import type { ResourceRecord } from "../model/objects.ts";
+import type { MonitorOrder, MonitorReport } from "./contract.ts";
+import type { LifeOptions } from "./resource-life.ts";
+import { ResourceLife, reasonOf } from "./resource-life.ts";
+
+export type OnlineOrder = Extract<MonitorOrder, { kind: "online" }>;
+
+export interface RunnerOptions {
+  readonly resource: ResourceId;
+  readonly report: (report: MonitorReport) => void;
+  /** Makes what a life needs from the order. @throws Error when the type is not known */
+  readonly lifeOptions: (order: OnlineOrder) => Omit<LifeOptions, "onFailure">;
+}
+
+/** How a life that is being ended is reported when it is gone. */
+interface Outcome {
+  state: "offline" | "failed";
+  reason: string;
+  effect: EffectId | null;
+}
+
+/** The level of one resource, and the orders that change it. Lives never overlap. */
+export class ResourceRunner {
+  readonly #options: RunnerOptions;
+  #generation: Generation = 0;
+  #state: ReportedState = "offline";
+  #reason = "not started";
+  #effect: EffectId | null = null;
+  #life: ResourceLife | null = null;
+  #outcome: Outcome | null = null;
+  /** Resolves when the newest life has ended. */
+  #ended: Promise<void> = Promise.resolve();
+
+  constructor(options: RunnerOptions) {
+    this.#options = options;
+  }
+
+  get state(): ReportedState {
+    return this.#state;
+  }
+
+  /** True when nothing of the resource is left and nothing needs to be remembered. */
+  get isIdle(): boolean {
+    return this.#life === null && this.#state === "offline";
+  }
+
+  /** Says again what the resource is now. */
+  reportLevel(): void {
+    this.#options.report({
+      kind: "state",
+      resource: this.#options.resource,
+      generation: this.#generation,
+      effect: this.#effect,
+      state: this.#state,
+      reason: this.#reason,
+      processId: this.#life?.processId ?? null,
+    });
+  }
+
+  online(order: OnlineOrder): void {
+    if (this.#life !== null && order.generation < this.#generation) {
+      this.#reportRefused(order, `superseded: generation ${this.#generation} runs here`);
+      return;
+    }
+    if (this.#life !== null && this.#outcome === null && order.generation === this.#generation) {
+      // It is (coming) online already: that is what the order wants.
+      this.#effect = order.effect;
+      this.reportLevel();
+      return;
+    }
+    if (this.#life !== null) this.#end(false, { state: "offline", reason: "started anew", effect: null });
+    void this.#begin(order, this.#ended);
+  }
+
+  /** With grace, or at once. A failed resource becomes offline. */
+  offline(graceful: boolean, generation: Generation, reason: string, effect: EffectId | null): void {
+    if (this.#life === null) {
+      this.#generation = Math.max(this.#generation, generation);
+      this.#set("offline", reason, effect);
+      return;
+    }
+    this.#end(graceful, { state: "offline", reason, effect });
+  }
+
+  update(resource: ResourceRecord): void {
+    this.#life?.update(resource);
+  }
+
+  killNow(): void {
+    this.#life?.killNow();
+  }
+
+  /** Resolves when nothing of the resource is left (or it is known that something will not go). */
+  settled(): Promise<void> {
+    return this.#ended;
+  }
+
+  async #begin(order: OnlineOrder, previous: Promise<void>): Promise<void> {
+    this.#generation = order.generation;
+    this.#outcome = null;
+    let life: ResourceLife;
+    try {
+      life = new ResourceLife({ ...this.#options.lifeOptions(order), onFailure: (reason) => this.#failed(life, reason, null) });
+    } catch (error) {
+      this.#life = null;
+      this.#set("failed", reasonOf(error), order.effect);
+      return;
+    }
+    this.#life = life;
+    this.#set("onlinePending", order.reason, order.effect);
+    try {
+      await previous;
+      if (life.isEnding) return;
+      await life.start();
+      if (this.#life !== life || life.isEnding) return;
+      this.#set("online", order.reason, this.#effect);
+    } catch (error) {
+      this.#failed(life, reasonOf(error), this.#effect);
+    }
+  }
+
+  /** Terminates a life that failed; it is reported failed only when nothing of it is left. */
+  #failed(life: ResourceLife, reason: string, effect: EffectId | null): void {
+    if (this.#life !== life || this.#outcome !== null) return;
+    this.#end(false, { state: "failed", reason, effect });
+  }
+
+  #end(graceful: boolean, outcome: Outcome): void {
+    const life = this.#life;
+    if (life === null) return;
+    // An order that comes while a failed life is being ended makes it offline; a failure of a life that is
+    // being taken offline changes nothing.
+    const first = this.#outcome === null;
+    this.#outcome = outcome;
+    const gone = life.end(graceful, outcome.reason);
+    if (first && graceful) this.#set("offlinePending", outcome.reason, outcome.effect);
+    if (!first) return;
+    this.#ended = gone.then((problem) => {
+      if (this.#life !== life) return;
+      this.#life = null;
+      const { state, reason, effect } = this.#outcome ?? outcome;
+      this.#outcome = null;
+      // What is not proven gone must not look like a clean end: its lock keeps others from starting.
+      if (problem === null) this.#set(state, reason, effect);
+      else this.#set("failed", `${reason}; ${problem}`, effect);
+    });
+  }
+
+  #reportRefused(order: OnlineOrder, reason: string): void {
+    this.#options.report({ kind: "state", resource: order.resource.id, generation: order.generation, effect: order.effect, state: "failed", reason, processId: null });
+  }
+
+  #set(state: ReportedState, reason: string, effect: EffectId | null): void {
+    this.#state = state;
+    this.#reason = reason;
+    this.#effect = effect;
+    this.reportLevel();
+  }
+}

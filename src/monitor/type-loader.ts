@@ -1,0 +1,64 @@
+import { readdirSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { pathToFileURL } from "node:url";
+import { withinMs } from "./clock.ts";
+import type { ResourceType, ResourceTypeDefinition } from "./resource-type.ts";
+import { defineResourceType, isResourceType } from "./resource-type.ts";
+
+export interface TypeProblem {
+  readonly file: string;
+  readonly problem: string;
+}
+
+export interface LoadedTypes {
+  /** By name: the built-in ones and those of the directory. */
+  readonly types: ReadonlyMap<string, ResourceType>;
+  /** Modules that were left out, each with the reason; the others are not affected. */
+  readonly problems: readonly TypeProblem[];
+}
+
+const MODULES_MAX = 256;
+const IMPORT_LIMIT_MS = 5_000;
+
+/**
+ * Loads every *.ts, *.js and *.mjs file of a directory as a resource type (its default export: a definition,
+ * or what `defineResourceType` made of it), beside the built-in types.
+ * @param directory null = built-in types only; one that does not exist is a problem, not an error
+ */
+export async function loadResourceTypes(builtIn: readonly ResourceType[], directory: string | null): Promise<LoadedTypes> {
+  const types = new Map(builtIn.map((type) => [type.name, type]));
+  const problems: TypeProblem[] = [];
+  if (directory === null) return { types, problems };
+  let names: string[];
+  try {
+    names = readdirSync(directory).sort();
+  } catch (error) {
+    return { types, problems: [{ file: directory, problem: messageOf(error) }] };
+  }
+  const modules = names.filter((name) => /\.(ts|js|mjs)$/.test(name) && !name.endsWith(".d.ts"));
+  for (const name of modules.slice(MODULES_MAX)) problems.push({ file: name, problem: `there are more than ${MODULES_MAX} modules` });
+  for (const name of modules.slice(0, MODULES_MAX)) {
+    try {
+      const type = await loadModule(join(resolve(directory), name));
+      if (types.has(type.name)) throw new Error(`there is a type named '${type.name}' already`);
+      types.set(type.name, type);
+    } catch (error) {
+      problems.push({ file: name, problem: messageOf(error) });
+    }
+  }
+  return { types, problems };
+}
+
+async function loadModule(path: string): Promise<ResourceType> {
+  // It is imported once per process: a changed module is seen by the next monitor.
+  const loading = import(pathToFileURL(path).href) as Promise<{ default?: unknown }>;
+  const module = await withinMs(loading, IMPORT_LIMIT_MS, null);
+  if (module === null) throw new Error(`it was not loaded within ${IMPORT_LIMIT_MS} ms`);
+  const exported = module.default;
+  if (exported === undefined) throw new Error("it has no default export");
+  return isResourceType(exported) ? exported : defineResourceType(exported as ResourceTypeDefinition);
+}
+
+function messageOf(error: unknown): string {
+  return (error instanceof Error ? error.message : String(error)).split("\n")[0] ?? "";
+}
