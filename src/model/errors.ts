@@ -58,7 +58,9 @@ export const ErrorCatalogue = {
   MUSTER_DIRECTORY_IN_USE: { httpStatus: 500, exitCode: 73, message: "Another cluster already runs in {path} (process {processId}).", next: "Stop it, or choose another with --directory." },
   MUSTER_DIRECTORY_OTHER_CLUSTER: { httpStatus: 500, exitCode: 78, message: "{path} belongs to the cluster '{found}', not '{wanted}'.", next: "Choose another directory, or drop --name." },
   MUSTER_VERSION_MISMATCH: { httpStatus: 500, exitCode: 78, message: "Node {node} speaks protocol version {theirs}; this node speaks {ours}.", next: "Install the same version of Muster on both." },
+  MUSTER_NODE_IN_USE: { httpStatus: 409, exitCode: 73, message: "Node {node} already runs in another process: {problem}.", next: "Stop that process, or start this node under another number." },
   MUSTER_ADDRESS_UNSUPPORTED: { httpStatus: 400, exitCode: 2, message: "Address: {address} is not a loopback address.", next: "The embedded engine serves addresses in 127.0.0.0/8, for example 127.0.0.100." },
+  MUSTER_ADDRESS_IN_USE: { httpStatus: 409, exitCode: 65, message: "Duplicate address: {address} is already in use by {holder}.", next: "Take that offline, or choose another address." },
   MUSTER_COMMAND_NOT_FOUND: { httpStatus: 400, exitCode: 127, message: "The program '{command}' was not found.", next: "Check its name, or give its whole path." },
   MUSTER_INTERNAL: { httpStatus: 500, exitCode: 70, message: "Internal error: {problem}", next: "Please report this, with the output of: muster events --json" },
 } as const satisfies Record<string, ErrorDefinition>;
