@@ -21,6 +21,8 @@ export interface PropertyDefinition {
   readonly readOnly?: boolean;
   /** For private properties: must be given when a resource of the type is made. */
   readonly required?: boolean;
+  /** The record keeps the value even when it equals the default, because "absent" means something else. */
+  readonly keepDefault?: boolean;
   readonly unit?: string;
   readonly description: string;
 }
@@ -44,6 +46,7 @@ export const groupProperties: PropertyTable = [
 
 export const resourceProperties: PropertyTable = [
   { name: "Description", type: "string", default: "", description: "Free text." },
+  { name: "PersistentState", type: "number", default: 0, minimum: 0, maximum: 1, readOnly: true, keepDefault: true, description: "Set by online and offline of this resource alone; absent = it follows its group." },
   { name: "RestartAction", type: "number", default: 2, minimum: 0, maximum: 2, description: "0 stay failed, 1 restart on this node only, 2 restart, then fail the group over." },
   { name: "RestartThreshold", type: "number", default: 1, minimum: 0, maximum: UNSET, description: "Restarts allowed inside RestartPeriod." },
   { name: "RestartPeriod", type: "number", default: 900_000, minimum: 0, maximum: UNSET, unit: "ms", description: "The sliding window in which restarts are counted." },

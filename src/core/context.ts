@@ -1,0 +1,171 @@
+import { EventCatalogue } from "../model/events.ts";
+import type { ClusterEvent, EventName } from "../model/events.ts";
+import { generationAt, ordinalId } from "../model/identifiers.ts";
+import type { EffectId, EventId, Generation, GroupId, NodeId, ResourceId } from "../model/identifiers.ts";
+import type { Effect, Stamp } from "../model/inputs.ts";
+import type { GroupRecord, Reason, ResourceRecord } from "../model/objects.ts";
+import { EVENTS_KEPT } from "./limits.ts";
+import { initialGroupRow, initialNodeRow, initialResourceRow } from "./records.ts";
+import type { GroupRow, NodeRow, ResourceRow, ViewRow } from "./records.ts";
+import { ONLY } from "./state.ts";
+import type { ClusterState } from "./state.ts";
+
+/** A group got another owner; null = none. */
+export interface OwnerChange {
+  readonly group: GroupId;
+  readonly from: NodeId | null;
+  readonly to: NodeId | null;
+}
+
+export interface EventFields {
+  readonly node?: NodeId | null;
+  readonly group?: string | null;
+  readonly resource?: string | null;
+  readonly text: string;
+  readonly next?: string | null;
+  readonly cause?: EventId | null;
+}
+
+/** One step while it reacts: the state, the entry, and what the step has ordered and said so far. */
+export class StepContext {
+  readonly state: ClusterState;
+  readonly stamp: Stamp;
+  /** Cluster time of this step; it never goes back. */
+  readonly now: number;
+  readonly effects: Effect[] = [];
+  readonly events: ClusterEvent[] = [];
+  readonly ownerChanges: OwnerChange[] = [];
+  /** Groups that must be looked at before the step ends. */
+  readonly touched = new Set<GroupId>();
+  /** Nodes that gave a group away: a drain may be complete. */
+  readonly relieved = new Set<NodeId>();
+  #loads: Map<NodeId, number> | null = null;
+
+  constructor(state: ClusterState, stamp: Stamp) {
+    this.state = state;
+    this.stamp = stamp;
+    this.now = Math.max(stamp.clusterTimeMs, state.tables.position.get(ONLY)?.clusterTimeMs ?? 0);
+  }
+
+  /** The entry itself, as a cause. */
+  get entry(): EventId {
+    return ordinalId(this.stamp.epoch, this.stamp.index, 0);
+  }
+
+  /** A later step always gives a higher one. */
+  get generation(): Generation {
+    return generationAt(this.stamp.epoch, this.stamp.index);
+  }
+
+  // ---- rows -----------------------------------------------------------------
+
+  get view(): ViewRow | undefined {
+    return this.state.tables.view.get(ONLY);
+  }
+
+  node(id: NodeId): NodeRow {
+    return this.state.tables.nodeRuntime.get(String(id)) ?? initialNodeRow(id);
+  }
+
+  group(id: GroupId): GroupRow {
+    return this.state.tables.groupRuntime.get(id) ?? initialGroupRow(id);
+  }
+
+  resource(id: ResourceId): ResourceRow {
+    return this.state.tables.resourceRuntime.get(id) ?? initialResourceRow(id);
+  }
+
+  setNode(id: NodeId, change: Partial<NodeRow>): void {
+    this.state.tables.nodeRuntime.put(String(id), { ...this.node(id), ...change });
+  }
+
+  setGroup(id: GroupId, change: Partial<GroupRow>): void {
+    const before = this.group(id);
+    const after = { ...before, ...change };
+    if (before.owner !== after.owner) this.ownerChanges.push({ group: id, from: before.owner, to: after.owner });
+    this.state.tables.groupRuntime.put(id, after);
+  }
+
+  setResource(id: ResourceId, change: Partial<ResourceRow>): void {
+    this.state.tables.resourceRuntime.put(id, { ...this.resource(id), ...change });
+  }
+
+  resourcesOf(group: GroupId): ResourceRecord[] {
+    return this.state.resourceIdsOf(group).map((id) => this.state.tables.resources.get(id) as ResourceRecord);
+  }
+
+  /** Groups that exist, in the order of their names: the order in which they are served. */
+  groupsByName(ids: readonly GroupId[]): GroupRecord[] {
+    return ids
+      .map((id) => this.state.tables.groups.get(id))
+      .filter((group) => group !== undefined)
+      .sort((left, right) => (left.name < right.name ? -1 : left.name > right.name ? 1 : 0));
+  }
+
+  nodeName(id: NodeId): string {
+    return this.state.tables.nodes.get(String(id))?.name ?? `node ${id}`;
+  }
+
+  /** Groups that shall be online, per owner: counted once per step, then kept. */
+  loads(count: (group: GroupId) => boolean): Map<NodeId, number> {
+    if (this.#loads === null) {
+      this.#loads = new Map();
+      for (const id of this.state.nodeIds()) this.#loads.set(id, this.state.groupIdsOwnedBy(id).filter(count).length);
+    }
+    return this.#loads;
+  }
+
+  moveLoad(from: NodeId | null, to: NodeId | null): void {
+    if (this.#loads === null) return;
+    if (from !== null) this.#loads.set(from, (this.#loads.get(from) ?? 0) - 1);
+    if (to !== null) this.#loads.set(to, (this.#loads.get(to) ?? 0) + 1);
+  }
+
+  // ---- what the step says and orders ------------------------------------------
+
+  reason(rule: string, text: string, command?: string): Reason {
+    return command === undefined ? { text, rule, sinceMs: this.now } : { text, rule, sinceMs: this.now, command };
+  }
+
+  event(name: EventName, fields: EventFields): EventId {
+    const definition = EventCatalogue[name];
+    const id = ordinalId(this.stamp.epoch, this.stamp.index, this.events.length + 1);
+    const event: ClusterEvent = {
+      id,
+      code: definition.code,
+      level: definition.level,
+      cause: fields.cause ?? this.entry,
+      wallTimeMs: this.stamp.wallTimeMs,
+      clusterTimeMs: this.now,
+      node: fields.node === undefined || fields.node === null ? null : this.nodeName(fields.node),
+      group: fields.group ?? null,
+      resource: fields.resource ?? null,
+      text: fields.text,
+      next: fields.next ?? null,
+    };
+    this.events.push(event);
+    this.#remember(event);
+    return id;
+  }
+
+  order(order: Omit<Effect, "id">): EffectId {
+    const id = ordinalId(this.stamp.epoch, this.stamp.index, this.effects.length + 1);
+    this.effects.push({ id, ...order });
+    return id;
+  }
+
+  /** The same order once more; its id makes sure that it is carried out once. */
+  orderAgain(effect: Effect): void {
+    this.effects.push(effect);
+  }
+
+  #remember(event: ClusterEvent): void {
+    const { eventRing, events } = this.state.tables;
+    const ring = eventRing.get(ONLY) ?? { first: 0, next: 0 };
+    events.put(String(ring.next), event);
+    const next = ring.next + 1;
+    let first = ring.first;
+    for (; next - first > EVENTS_KEPT; first++) events.remove(String(first));
+    eventRing.put(ONLY, { first, next });
+  }
+}

@@ -1,0 +1,95 @@
+import type { GroupRecord } from "../model/objects.ts";
+import { UNSET } from "../model/states.ts";
+import type { ExplainedNode, ExplainedResource, Explanation } from "../model/views.ts";
+import { StepContext } from "./context.ts";
+import { describeGroup, groupRow, nodeName, nowOf, resourcesOf } from "./describe.ts";
+import { countedFailures, duration } from "./failure.ts";
+import { effectiveOrder, whyNot } from "./placement.ts";
+import { findGroup } from "./resolve.ts";
+import { ONLY } from "./state.ts";
+import type { ClusterState } from "./state.ts";
+
+/** "Why?": the state of a group, the rule that made it so, the facts, and what would change it. */
+export function explainGroup(state: ClusterState, name: string): Explanation {
+  const group = findGroup(state, name);
+  const view = describeGroup(state, group.id);
+  const resources = explainResources(state, group);
+  const nodes = explainNodes(state, group);
+  const where = view.ownerNode === null ? "" : ` on ${view.ownerNode}`;
+  const summary = view.state === "Online" ? `'${group.name}' is online${where}. ${cameThere(view.reason.text)}`.trim() : `'${group.name}' is ${inWords(view.state)}${where}: ${view.reason.text}`;
+  return {
+    group: group.name,
+    state: view.state,
+    ownerNode: view.ownerNode,
+    summary,
+    rule: view.reason.rule,
+    sinceMs: view.reason.sinceMs,
+    forMs: view.reason.forMs,
+    nodes,
+    resources,
+    failovers: view.failovers,
+    whatWouldChangeIt: changes(state, group, nodes, resources),
+    command: view.reason.command,
+  };
+}
+
+function cameThere(text: string): string {
+  return text.startsWith("All its resources") ? "" : text;
+}
+
+function inWords(state: string): string {
+  const words: Readonly<Record<string, string>> = { PartialOnline: "partly online", StateUnknown: "in an unknown state" };
+  return words[state] ?? state.toLowerCase();
+}
+
+function explainNodes(state: ClusterState, group: GroupRecord): ExplainedNode[] {
+  const context = contextOf(state);
+  const { owner } = groupRow(state, group.id);
+  return effectiveOrder(context, group).map((id) => {
+    const problem = whyNot(context, group, id);
+    const rank = group.preferredOwners.indexOf(id);
+    const good = rank >= 0 ? `can host it; preferred owner number ${rank + 1}` : "can host it";
+    return { node: nodeName(state, id), canHost: problem === null, isOwner: id === owner, reason: problem ?? good };
+  });
+}
+
+/** Reads only: placement asks its questions of a step, and this is one that never ends. */
+function contextOf(state: ClusterState): StepContext {
+  const position = state.tables.position.get(ONLY);
+  return new StepContext(state, { epoch: position?.epoch ?? 0, index: position?.index ?? 0, clusterTimeMs: nowOf(state), wallTimeMs: position?.wallTimeMs ?? 0 });
+}
+
+function explainResources(state: ClusterState, group: GroupRecord): ExplainedResource[] {
+  return resourcesOf(state, group.id).map(({ record, row }) => ({
+    resource: record.name,
+    state: row.state,
+    reason: row.reason.text,
+    sinceMs: row.reason.sinceMs,
+    failures: countedFailures(record, row, nowOf(state)),
+    nextAttemptMs: row.restartAtMs,
+  }));
+}
+
+function changes(state: ClusterState, group: GroupRecord, nodes: readonly ExplainedNode[], resources: readonly ExplainedResource[]): string[] {
+  const view = describeGroup(state, group.id);
+  const sentences: string[] = [];
+  for (const resource of resources) {
+    if (resource.nextAttemptMs !== null) sentences.push(`'${resource.resource}' is tried again in ${duration(Math.max(0, resource.nextAttemptMs - nowOf(state)))}.`);
+  }
+  if (view.state === "Online") {
+    const others = nodes.filter((node) => node.canHost && !node.isOwner).map((node) => node.node);
+    sentences.push(others.length === 0 ? "If its node fails, no other node can take it now." : `If its node fails, it goes to ${others.length === 1 ? others[0] : `one of ${others.join(", ")}`}.`);
+    for (const resource of resources) {
+      const left = resource.failures.threshold - resource.failures.count;
+      const allowed = resource.failures.threshold >= UNSET ? "any number of restarts" : left <= 0 ? "no further restart" : left === 1 ? "one further restart" : `${left} further restarts`;
+      sentences.push(`If '${resource.resource}' fails: ${allowed} on this node within ${duration(resource.failures.periodMs)}.`);
+    }
+  }
+  if (view.reason.rule === "waiting") {
+    const coming = nodes.filter((node) => !node.canHost).map((node) => `${node.node}, which ${node.reason}`);
+    sentences.push(`It starts as soon as one of these can take it: ${coming.join("; ")}.`);
+  }
+  if (view.wantedState === "Offline") sentences.push("It stays offline until an administrator brings it online.");
+  if (view.movingTo !== null) sentences.push(`It goes to ${view.movingTo} once everything is offline on ${view.ownerNode ?? "its node"}.`);
+  return sentences;
+}

@@ -1,0 +1,169 @@
+import { MusterError } from "../model/errors.ts";
+import type { GroupRecord, ResourceRecord } from "../model/objects.ts";
+import { groupProperties, resourceProperties } from "../model/properties.ts";
+import type { CommandOf, Configuring, Reaction } from "./command.ts";
+import type { StepContext } from "./context.ts";
+import { providersFirst } from "./dependency.ts";
+import { isRunning } from "./group-state.ts";
+import { endCopy } from "./leftovers.ts";
+import { GROUPS_MAX } from "./limits.ts";
+import { changeOwner, quote, restartHere, startMove } from "./moving.ts";
+import { bestNode, whyNot, whyNowhere } from "./placement.ts";
+import { checkName, checkNodes, findGroup, findNode, mergeProperties, withProperty } from "./resolve.ts";
+import type { ClusterState } from "./state.ts";
+import { groupWantedOnline, wantsAnything } from "./wanted.ts";
+
+/** Commands on groups (reference 2.5, 2.10, 2.11). */
+
+export function createGroup({ state, stamp }: Configuring, command: CommandOf<"group.create">): Reaction {
+  const name = freeGroupName(state, command.name, null);
+  if (state.tables.groups.size >= GROUPS_MAX) throw new MusterError("MUSTER_LIMIT", { what: "The number of roles", limit: GROUPS_MAX });
+  const group: GroupRecord = {
+    id: `g${stamp.epoch}.${stamp.index}`,
+    name,
+    preferredOwners: command.preferredOwners === undefined ? [] : checkNodes(state, command.preferredOwners, "preferredOwners"),
+    properties: mergeProperties(groupProperties, {}, command.properties, "properties", "a group"),
+  };
+  state.tables.groups.put(group.id, group);
+  return (context) => {
+    sayChanged(context, group.name, `The role '${group.name}' was created.`);
+    context.setGroup(group.id, {});
+    context.touched.add(group.id);
+    return null;
+  };
+}
+
+export function deleteGroup({ state }: Configuring, command: CommandOf<"group.delete">): Reaction {
+  const group = findGroup(state, command.group);
+  const resources = state.resourceIdsOf(group.id).map((id) => state.tables.resources.get(id) as ResourceRecord);
+  if (command.force !== true && (groupWantedOnline(group) || wantsAnything(state, group.id))) {
+    throw new MusterError("MUSTER_GROUP_NOT_OFFLINE", { field: "group", name: group.name });
+  }
+  for (const resource of resources) state.tables.resources.remove(resource.id);
+  state.tables.groups.remove(group.id);
+  return (context) => {
+    for (const resource of providersFirst(resources).reverse()) forgetResource(context, group, resource);
+    const { owner } = context.group(group.id);
+    state.tables.groupRuntime.remove(group.id);
+    if (owner !== null) context.relieved.add(owner);
+    sayChanged(context, group.name, `The role '${group.name}' was deleted.`);
+    return null;
+  };
+}
+
+/** A deleted resource: what runs of it is ended, and stays known until it has. */
+export function forgetResource(context: StepContext, group: GroupRecord, resource: ResourceRecord): void {
+  const { owner, generation } = context.group(group.id);
+  const row = context.resource(resource.id);
+  if (owner !== null && isRunning(row)) endCopy(context, { resource, group: group.id, groupName: group.name, generation }, owner, "It was deleted.");
+  context.state.tables.resourceRuntime.remove(resource.id);
+}
+
+export function setGroup({ state }: Configuring, command: CommandOf<"group.set">): Reaction {
+  const before = findGroup(state, command.group);
+  const group: GroupRecord = {
+    ...before,
+    name: command.name === undefined ? before.name : freeGroupName(state, command.name, before),
+    preferredOwners: command.preferredOwners === undefined ? before.preferredOwners : checkNodes(state, command.preferredOwners, "preferredOwners"),
+    properties: mergeProperties(groupProperties, before.properties, command.properties, "properties", "a group"),
+  };
+  state.tables.groups.put(group.id, group);
+  return (context) => {
+    const renamed = group.name === before.name ? "" : ` Its name is now '${group.name}'.`;
+    sayChanged(context, group.name, `The role '${before.name}' was changed.${renamed}`);
+    context.touched.add(group.id);
+    return null;
+  };
+}
+
+/** Wanted online from now on, with every resource; a role that had failed gets a new attempt with counters at zero. */
+export function groupOnline({ state }: Configuring, command: CommandOf<"group.online">): Reaction {
+  const group = wish(state, findGroup(state, command.group), 1);
+  return (context) => {
+    const row = context.group(group.id);
+    const busy = row.announced === "Online" && context.resourcesOf(group.id).every((resource) => context.resource(resource.id).state === "Online");
+    if (busy && row.owner !== null) return `The role '${group.name}' is online already.`;
+    const cause = sayChanged(context, group.name, `The role '${group.name}' shall be online.`);
+    restartHere(context, group);
+    context.setGroup(group.id, { failoversMs: [], cause, reason: context.reason("asked online", "An administrator asked for it to be online.") });
+    context.touched.add(group.id);
+    return null;
+  };
+}
+
+export function groupOffline({ state }: Configuring, command: CommandOf<"group.offline">): Reaction {
+  const group = wish(state, findGroup(state, command.group), 0);
+  return (context) => {
+    if (context.resourcesOf(group.id).every((resource) => context.resource(resource.id).state === "Offline") && context.group(group.id).announced === "Offline") {
+      context.setGroup(group.id, { reason: context.reason("offline", "It shall be offline.", `muster group online ${quote(group.name)}`) });
+      return `The role '${group.name}' is offline already.`;
+    }
+    const cause = sayChanged(context, group.name, `The role '${group.name}' shall be offline.`);
+    context.setGroup(group.id, { cause, reason: context.reason("asked offline", "An administrator asked for it to be offline.") });
+    context.touched.add(group.id);
+    return null;
+  };
+}
+
+/** The wish for the whole group ends the wishes for single resources. */
+function wish(state: ClusterState, before: GroupRecord, value: 0 | 1): GroupRecord {
+  const group = groupWantedOnline(before) === (value === 1) ? before : { ...before, properties: withProperty(groupProperties, before.properties, "PersistentState", value) };
+  state.tables.groups.put(group.id, group);
+  for (const id of state.resourceIdsOf(group.id)) {
+    const resource = state.tables.resources.get(id) as ResourceRecord;
+    if (resource.properties["PersistentState"] === undefined) continue;
+    state.tables.resources.put(id, { ...resource, properties: withProperty(resourceProperties, resource.properties, "PersistentState", undefined) });
+  }
+  return group;
+}
+
+/** Only run-time state: a move leaves no rule behind. */
+export function moveGroup({ state }: Configuring, command: CommandOf<"group.move">): Reaction {
+  const group = findGroup(state, command.group);
+  const wished = command.node === undefined ? null : findNode(state, command.node);
+  return (context) => {
+    const { owner, movingTo } = context.group(group.id);
+    if (wished !== null && wished.id === owner) return alreadyThere(context, group, wished.name);
+    if (wished !== null && wished.id === movingTo) return `The role '${group.name}' is on its way to ${wished.name}.`;
+    if (wished !== null) {
+      const problem = whyNot(context, group, wished.id);
+      if (problem !== null) throw new MusterError("MUSTER_NODE_NOT_AVAILABLE", { field: "node", node: wished.name, group: group.name, reason: `${wished.name} ${problem}` });
+    }
+    const to = wished?.id ?? bestNode(context, group, owner);
+    if (to === null) throw new MusterError("MUSTER_NO_NODE_AVAILABLE", { group: group.name, reason: whyNowhere(context, group, owner) });
+    const from = owner === null ? "no node" : context.nodeName(owner);
+    const text = `The role '${group.name}' moves from ${from} to ${context.nodeName(to)}: an administrator asked for it.`;
+    const cause = context.event("GroupMoving", { node: to, group: group.name, text });
+    context.setGroup(group.id, { reason: context.reason("moving", `It moves from ${from} to ${context.nodeName(to)}: an administrator asked for it.`) });
+    if (owner === null) {
+      changeOwner(context, group, to);
+      context.setGroup(group.id, { cause });
+    } else {
+      startMove(context, group, to, "move", cause);
+    }
+    return null;
+  };
+}
+
+function alreadyThere(context: StepContext, group: GroupRecord, node: string): string {
+  const { movingTo } = context.group(group.id);
+  if (movingTo === null) return `The role '${group.name}' is on ${node} already: nothing to do.`;
+  const text = `The role '${group.name}' stays on ${node}: the move to ${context.nodeName(movingTo)} was called off.`;
+  const cause = context.event("GroupMoving", { node: context.group(group.id).owner, group: group.name, text });
+  context.setGroup(group.id, { movingTo: null, moveKind: null, cause, reason: context.reason("move cancelled", `The move to ${context.nodeName(movingTo)} was called off.`) });
+  restartHere(context, group);
+  context.touched.add(group.id);
+  return text;
+}
+
+function freeGroupName(state: ClusterState, value: unknown, own: GroupRecord | null): string {
+  const name = checkName(value);
+  const taken = state.groupIdNamed(name);
+  if (taken !== undefined && taken !== own?.id) throw new MusterError("MUSTER_NAME_IN_USE", { field: "name", name });
+  return name;
+}
+
+export function sayChanged(context: StepContext, group: string | null, text: string, resource: string | null = null): string {
+  return context.event("ConfigurationChanged", { group, resource, text });
+}
+

@@ -1,0 +1,33 @@
+/**
+ * Every decision of the cluster, pure: the same entries of the log give the same state and the
+ * same orders on every node. Imports the vocabulary and nothing else (ARCHITECTURE 1, 2).
+ */
+export type { ClusterState } from "./state.ts";
+export { createState, durableHash, durableRows, fork, loadState, recomputedHashes, restore, snapshot, stateHash } from "./storage.ts";
+export type { DurableRow, Genesis } from "./storage.ts";
+export { step } from "./step.ts";
+export type { DurableRowChange, StepOutcome, StepResult } from "./step.ts";
+export {
+  databaseKeys,
+  databaseValue,
+  describeCluster,
+  describeGroup,
+  describeGroups,
+  describeNode,
+  describeNodes,
+  describeResource,
+  describeResources,
+  describeResourceTypes,
+  events,
+} from "./describe.ts";
+export { explainGroup } from "./explain.ts";
+export { dryRun, whatIf } from "./plan.ts";
+export { findGroup, findNode, findResource, findType } from "./resolve.ts";
+export { parseDependency, printDependency } from "./dependency.ts";
+
+import type { ClusterState } from "./state.ts";
+
+/** The earliest cluster time at which the core wants a "due", null = it waits for nothing. */
+export function nextDeadline(state: ClusterState): number | null {
+  return state.nextDeadline();
+}

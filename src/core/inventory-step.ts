@@ -1,0 +1,141 @@
+import type { NodeId, ResourceId } from "../model/identifiers.ts";
+import type { InventoryInput, InventoryItem } from "../model/inputs.ts";
+import type { ResourceRecord } from "../model/objects.ts";
+import { compareOrdinalIds } from "../model/identifiers.ts";
+import type { StepContext } from "./context.ts";
+import { endStray } from "./copies.ts";
+import { failResource } from "./failure.ts";
+import { copiesOn, copyEnded, endCopy, isCurrent, leftoverOf } from "./leftovers.ts";
+import { initialResourceRow } from "./records.ts";
+import { compareText } from "./order.ts";
+import { openWhenAllReported, touchWaitingGroups } from "./view-step.ts";
+
+/** What a node really has, after each new view (PROTOCOL rule 15): adopted where it fits, ended where it does not. */
+export function reactToInventory(context: StepContext, input: InventoryInput): void {
+  if (!isCurrent(context, input.from)) return;
+  const node = input.from.node;
+  const items = new Map<ResourceId, InventoryItem>();
+  for (const item of [...input.resources].sort((left, right) => compareText(left.resource, right.resource))) {
+    if (item.state !== "offline") items.set(item.resource, item);
+  }
+  for (const resource of copiesOn(context, node)) if (!items.has(resource)) copyEnded(context, resource, node);
+  const wasKnown = context.node(node).inventoryKnown;
+  context.setNode(node, { inventoryKnown: true });
+
+  for (const item of items.values()) {
+    if (belongs(context, item, node)) adopt(context, item, node);
+    else if (item.state !== "failed") endStray(context, item.resource, item.generation, node);
+    else copyEnded(context, item.resource, node);
+  }
+  for (const group of context.groupsByName(context.state.groupIdsOwnedBy(node))) {
+    for (const resource of context.resourcesOf(group.id)) if (!items.has(resource.id)) missing(context, resource, node);
+  }
+  if (!wasKnown) touchWaitingGroups(context);
+  openWhenAllReported(context);
+}
+
+/** Whether the item is the current copy. Groups nobody owns yet take what runs; before the start the newest wins. */
+function belongs(context: StepContext, item: InventoryItem, node: NodeId): boolean {
+  const resource = context.state.tables.resources.get(item.resource);
+  if (resource === undefined) return false;
+  const row = context.group(resource.group);
+  if (row.owner === node && row.generation === item.generation) return true;
+  if (item.state === "failed" || context.node(node).state !== "Up") return false;
+  const starting = context.view?.open !== true;
+  if (row.owner !== null && !(starting && item.generation > row.generation)) return false;
+  if (row.owner === null && item.generation < row.generation) return false;
+  takeOver(context, resource, item, node);
+  return true;
+}
+
+/** The group is where it runs: its owner and generation are those of the copy. What an older claim left is ended. */
+function takeOver(context: StepContext, resource: ResourceRecord, item: InventoryItem, node: NodeId): void {
+  const before = context.group(resource.group);
+  const group = context.state.tables.groups.get(resource.group);
+  if (group === undefined) return;
+  const older = context.resourcesOf(group.id).filter((other) => context.resource(other.id).state !== "Offline");
+  context.setGroup(group.id, { owner: node, generation: item.generation, movingTo: null, moveKind: null });
+  for (const other of older) {
+    if (before.owner !== null) endStray(context, other.id, before.generation, before.owner);
+    context.setResource(other.id, initialResourceRow(other.id));
+  }
+  const text = `The role '${group.name}' is adopted where it runs, on ${context.nodeName(node)}.`;
+  const cause = context.event("GroupPlaced", { node, group: group.name, text });
+  context.setGroup(group.id, { cause, reason: context.reason("adopted", `It was found running on ${context.nodeName(node)}.`) });
+  context.touched.add(group.id);
+}
+
+/** The state a node reports for a resource of a group it owns. */
+function adopt(context: StepContext, item: InventoryItem, node: NodeId): void {
+  const resource = context.state.tables.resources.get(item.resource) as ResourceRecord;
+  const group = context.group(resource.group);
+  const row = context.resource(item.resource);
+  context.touched.add(resource.group);
+  const left = leftoverOf(context, item.resource)?.places.find((place) => place.node === node);
+  if (left !== undefined && item.state === "failed") copyEnded(context, item.resource, node);
+  if (left !== undefined && item.state !== "failed") {
+    // It is being ended already: said again, should the order have been lost.
+    const name = context.state.tables.groups.get(resource.group)?.name ?? "";
+    endCopy(context, { resource, group: resource.group, groupName: name, generation: group.generation }, node, "It must end before it may start again.");
+    return;
+  }
+  const unheard = row.pendingEffect !== null && (item.effect === null || compareOrdinalIds(item.effect, row.pendingEffect) < 0);
+  if (unheard && row.pendingEffect !== null) {
+    orderPendingAgain(context, resource, node);
+    return;
+  }
+  const settled = { pendingEffect: null, lastEffect: item.effect ?? row.lastEffect, processId: item.processId };
+  switch (item.state) {
+    case "online":
+      if (row.state === "OfflinePending") orderPendingAgain(context, resource, node);
+      else context.setResource(row.id, { ...settled, state: "Online", restartAtMs: null, waitsFor: null, reason: row.state === "Online" ? row.reason : context.reason("online", `It runs on ${context.nodeName(node)}.`) });
+      return;
+    case "onlinePending":
+    case "offlinePending": {
+      const state = item.state === "onlinePending" ? "OnlinePending" : "OfflinePending";
+      const pendingAction = state === "OnlinePending" ? "online" : row.state === state ? row.pendingAction : "offline";
+      const reason = row.state === state ? row.reason : context.reason("adopted", `Its node reports that it is ${item.state === "onlinePending" ? "coming online" : "going offline"}.`);
+      context.setResource(row.id, { ...settled, state, pendingEffect: item.effect, pendingAction, restartAtMs: null, waitsFor: null, reason });
+      return;
+    }
+    case "failed":
+      if (row.state === "Online" || row.state === "OnlinePending" || row.state === "OfflinePending") failResource(context, row.id, "its node reports it as failed");
+      return;
+    case "offline":
+  }
+}
+
+/** A resource of the node's groups that the node does not list: it is offline there. */
+function missing(context: StepContext, resource: ResourceRecord, node: NodeId): void {
+  const row = context.resource(resource.id);
+  switch (row.state) {
+    case "Online":
+      failResource(context, resource.id, "it does not run any more");
+      return;
+    case "OnlinePending":
+      orderPendingAgain(context, resource, node);
+      return;
+    case "OfflinePending":
+      context.setResource(row.id, { state: "Offline", pendingEffect: null, processId: null, reason: context.reason("offline", "It is offline.") });
+      context.touched.add(resource.group);
+      return;
+    default:
+  }
+}
+
+/** The order never arrived, or its answer is on its way: the same order once more does no harm (PROTOCOL rule 14). */
+function orderPendingAgain(context: StepContext, resource: ResourceRecord, node: NodeId): void {
+  const row = context.resource(resource.id);
+  const group = context.group(resource.group);
+  if (row.pendingEffect === null) return;
+  context.orderAgain({
+    id: row.pendingEffect,
+    node,
+    action: row.pendingAction,
+    group: resource.group,
+    groupName: context.state.tables.groups.get(resource.group)?.name ?? "",
+    generation: group.generation,
+    resource,
+    reason: `${row.reason.text} (ordered again)`,
+  });
+}

@@ -1,0 +1,129 @@
+import type { EventId, NodeId } from "../model/identifiers.ts";
+import type { GroupRecord } from "../model/objects.ts";
+import type { StepContext } from "./context.ts";
+import { isRunning } from "./group-state.ts";
+import { bestNode, nextNode, whyNot, whyNowhere } from "./placement.ts";
+import { initialResourceRow } from "./records.ts";
+import type { MoveKind } from "./records.ts";
+import { wantsAnything } from "./wanted.ts";
+
+/** Changing the owner of a group (reference 2.11). */
+
+/** The owner changes once everything is offline on the old one; `advanceGroup` sees to both. */
+export function startMove(context: StepContext, group: GroupRecord, to: NodeId, kind: MoveKind, cause: EventId): void {
+  context.setGroup(group.id, { movingTo: to, moveKind: kind, cause });
+  context.touched.add(group.id);
+}
+
+/** True when nothing of the group can still run on its owner. */
+export function isStopped(context: StepContext, group: GroupRecord): boolean {
+  return context.resourcesOf(group.id).every((resource) => !isRunning(context.resource(resource.id)));
+}
+
+/** Hands the group to its new owner, or keeps it when that one is gone and nobody else can take it. */
+export function finishMove(context: StepContext, group: GroupRecord): void {
+  const row = context.group(group.id);
+  const wished = row.movingTo as NodeId;
+  const from = row.owner;
+  const problem = whyNot(context, group, wished);
+  const to = problem === null ? wished : from !== null && row.moveKind === "failover" ? nextNode(context, group, from) : bestNode(context, group, from);
+  if (to === null) {
+    const text = `The role '${group.name}' stays on ${from === null ? "no node" : context.nodeName(from)}: ${context.nodeName(wished)} ${problem}, and no other node can take it.`;
+    const event = context.event(row.moveKind === "drain" ? "DrainMoveFailed" : "GroupNotOnline", { node: from, group: group.name, text, next: `muster why ${quote(group.name)}`, cause: row.cause });
+    restartHere(context, group);
+    context.setGroup(group.id, { movingTo: null, moveKind: null, cause: event, reason: context.reason("move cancelled", text) });
+    if (from !== null) context.relieved.add(from);
+    return;
+  }
+  changeOwner(context, group, to);
+}
+
+/**
+ * A new owner and a new generation: whatever ran before is over. Restart counters begin anew,
+ * because a failure on one node says nothing about another.
+ */
+export function changeOwner(context: StepContext, group: GroupRecord, to: NodeId | null): void {
+  const row = context.group(group.id);
+  if (wantsAnything(context.state, group.id)) context.moveLoad(row.owner, to);
+  for (const resource of context.resourcesOf(group.id)) {
+    const before = context.resource(resource.id);
+    const reason = before.state === "Offline" ? before.reason : context.reason("owner changed", "It was ended with its role's change of node.");
+    context.setResource(resource.id, { ...initialResourceRow(resource.id), reason });
+  }
+  if (row.owner !== null && row.owner !== to) context.relieved.add(row.owner);
+  context.setGroup(group.id, { owner: to, movingTo: null, moveKind: null, generation: to === null ? row.generation : context.generation });
+  context.touched.add(group.id);
+}
+
+/** Failed resources get another attempt with counters at zero. */
+export function restartHere(context: StepContext, group: GroupRecord): void {
+  for (const resource of context.resourcesOf(group.id)) {
+    const row = context.resource(resource.id);
+    if (row.state !== "Failed" && row.failuresMs.length === 0) continue;
+    context.setResource(resource.id, {
+      failuresMs: [],
+      restartAtMs: null,
+      waitsFor: null,
+      ...(row.state === "Failed" ? { state: "Offline" as const, reason: context.reason("new attempt", "A new attempt was ordered.") } : {}),
+    });
+  }
+}
+
+/**
+ * The owner is lost, with everything that ran there: in this very step the group gets another
+ * one (PROTOCOL part 1; reference 2.9 "node leaves": no counter of failures is touched).
+ */
+export function ownerLost(context: StepContext, group: GroupRecord, why: string, cause: EventId): void {
+  const row = context.group(group.id);
+  const lost = row.owner as NodeId;
+  const wished = row.movingTo !== null && whyNot(context, group, row.movingTo) === null ? row.movingTo : null;
+  const to = wished ?? bestNode(context, group, lost);
+  changeOwner(context, group, to);
+  if (!wantsAnything(context.state, group.id)) {
+    context.setGroup(group.id, { cause });
+    return;
+  }
+  if (to === null) {
+    context.setGroup(group.id, { cause });
+    return;
+  }
+  const text = `The role '${group.name}' fails over from ${context.nodeName(lost)} to ${context.nodeName(to)}: ${why}.`;
+  const event = context.event("GroupFailover", { node: to, group: group.name, text, cause });
+  context.setGroup(group.id, { cause: event, reason: context.reason("node lost", `It fails over from ${context.nodeName(lost)} to ${context.nodeName(to)}: ${why}.`) });
+}
+
+/** Gives a group without an owner one, if a node can take it. */
+export function placeGroup(context: StepContext, group: GroupRecord): boolean {
+  const row = context.group(group.id);
+  const wanted = wantsAnything(context.state, group.id);
+  const to = bestNode(context, group, null);
+  if (to === null) {
+    if (wanted) sayWaiting(context, group);
+    return false;
+  }
+  changeOwner(context, group, to);
+  if (wanted) {
+    const why = group.preferredOwners.includes(to) ? "it is the first of its preferred owners that can" : "it has the fewest roles of the nodes that can";
+    const event = context.event("GroupPlaced", { node: to, group: group.name, text: `The role '${group.name}' is placed on ${context.nodeName(to)}: ${why}.`, cause: row.cause });
+    context.setGroup(group.id, { cause: event, reason: context.reason("placed", `It was placed on ${context.nodeName(to)}: ${why}.`) });
+  }
+  return true;
+}
+
+/** No node may host it: said once, and shown until one can. */
+export function sayWaiting(context: StepContext, group: GroupRecord): void {
+  const row = context.group(group.id);
+  const text = `No node can take it: ${whyNowhere(context, group, null)}.`;
+  if (row.reason.rule === "waiting") {
+    if (row.reason.text !== text) context.setGroup(group.id, { reason: { ...row.reason, text } });
+    return;
+  }
+  const command = `muster why ${quote(group.name)}`;
+  const event = context.event("GroupWaiting", { node: row.owner, group: group.name, text: `The role '${group.name}' waits. ${text}`, next: command, cause: row.cause });
+  context.setGroup(group.id, { cause: event, reason: context.reason("waiting", text, command) });
+}
+
+/** A name as one word of a shell command. */
+export function quote(name: string): string {
+  return name.includes(" ") ? `'${name}'` : name;
+}

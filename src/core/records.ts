@@ -1,0 +1,109 @@
+import type { ErrorBody } from "../model/errors.ts";
+import type { EffectId, EventId, Generation, GroupId, Member, NodeId, ResourceId } from "../model/identifiers.ts";
+import type { Effect } from "../model/inputs.ts";
+import type { GroupRuntime, NodeRuntime, Reason, ResourceRecord, ResourceRuntime } from "../model/objects.ts";
+import type { GroupState } from "../model/states.ts";
+
+/** The rows of the core that are nobody else's business. */
+
+// ---- durable ---------------------------------------------------------------
+
+/** Which requests of a node were handled: a request sent twice is applied once (PROTOCOL rule 8). */
+export interface RequestRow {
+  readonly incarnation: number;
+  /** Requests of a node come in the order of their numbers. */
+  readonly highest: number;
+  /** Of those that failed, the newest; oldest first. */
+  readonly failures: readonly (readonly [number, ErrorBody])[];
+}
+
+// ---- volatile --------------------------------------------------------------
+
+/** The active view. */
+export interface ViewRow {
+  readonly epoch: number;
+  /** Full members: they vote and may host. */
+  readonly members: readonly Member[];
+  readonly learners: readonly NodeId[];
+  readonly orderer: NodeId;
+  /** Nothing is started before it is true: with empty run-time state the inventories come first (PROTOCOL rule 15). */
+  readonly open: boolean;
+  /** Until then the inventories of all members are awaited; null once open. */
+  readonly inventoryDeadlineMs: number | null;
+}
+
+/** The entry handled last. */
+export interface PositionRow {
+  readonly epoch: number;
+  readonly index: number;
+  readonly clusterTimeMs: number;
+  readonly wallTimeMs: number;
+}
+
+export interface EventRingRow {
+  /** Number of the oldest event kept. */
+  readonly first: number;
+  /** Number the next one gets. */
+  readonly next: number;
+}
+
+export type NodeRow = NodeRuntime;
+
+/** Why a group changes its node. */
+export type MoveKind = "move" | "failover" | "drain" | "failback";
+
+export interface GroupRow extends GroupRuntime {
+  readonly moveKind: MoveKind | null;
+  /** The state that was last announced by an event. */
+  readonly announced: GroupState;
+  /** The event that set the group in motion: cause of what follows. */
+  readonly cause: EventId | null;
+}
+
+export interface ResourceRow extends ResourceRuntime {
+  /** The order given last; what answers an older one is out of date. */
+  readonly lastEffect: EffectId | null;
+  /** What it ordered, should it have to be said again. */
+  readonly pendingAction: Effect["action"];
+  /** What `restartAtMs` ends. */
+  readonly waitsFor: "restart" | "retry" | null;
+}
+
+/**
+ * A copy of a resource that must end: deleted by force, failed by hand, or found on a node that
+ * should not have it. While one is known, the resource is started nowhere.
+ */
+export interface LeftoverRow {
+  readonly resource: ResourceRecord;
+  readonly group: GroupId;
+  readonly groupName: string;
+  readonly places: readonly LeftoverPlace[];
+}
+
+export interface LeftoverPlace {
+  readonly node: NodeId;
+  readonly incarnation: number;
+  readonly generation: Generation;
+  /** The order to end it, given again when the copy is still reported. */
+  readonly effect: EffectId;
+}
+
+/** Failures of commands that depend on run-time state and therefore cannot be durable. */
+export interface RefusalRow {
+  readonly incarnation: number;
+  readonly failures: readonly (readonly [number, ErrorBody])[];
+}
+
+const UNTOUCHED: Reason = { text: "It has not been brought online yet.", rule: "initial", sinceMs: 0 };
+
+export function initialNodeRow(id: NodeId): NodeRow {
+  return { id, state: "Down", incarnation: null, inventoryKnown: false, drainStatus: "NotInitiated", reason: { text: "It has not joined yet.", rule: "initial", sinceMs: 0 } };
+}
+
+export function initialGroupRow(id: GroupId): GroupRow {
+  return { id, owner: null, generation: 0, failoversMs: [], movingTo: null, moveKind: null, announced: "Offline", cause: null, reason: UNTOUCHED };
+}
+
+export function initialResourceRow(id: ResourceId): ResourceRow {
+  return { id, state: "Offline", pendingEffect: null, lastEffect: null, pendingAction: "online", failuresMs: [], restartAtMs: null, waitsFor: null, processId: null, reason: UNTOUCHED };
+}

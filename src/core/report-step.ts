@@ -1,0 +1,92 @@
+import { compareOrdinalIds } from "../model/identifiers.ts";
+import type { ReportInput } from "../model/inputs.ts";
+import type { ResourceRecord } from "../model/objects.ts";
+import type { StepContext } from "./context.ts";
+import { endStray } from "./copies.ts";
+import { failResource } from "./failure.ts";
+import { copyEnded, isCurrent } from "./leftovers.ts";
+import type { ResourceRow } from "./records.ts";
+
+/**
+ * What a monitor says of a resource. Reports are levels: the same one may come again and changes
+ * nothing then; what answers an older order is out of date.
+ */
+export function reactToReport(context: StepContext, input: ReportInput): void {
+  if (!isCurrent(context, input.from)) return;
+  const node = input.from.node;
+  const gone = input.state === "offline" || input.state === "failed";
+  const resource = context.state.tables.resources.get(input.resource);
+  const group = resource === undefined ? undefined : context.group(resource.group);
+  if (resource === undefined || group === undefined || group.owner !== node || group.generation !== input.generation) {
+    if (gone) copyEnded(context, input.resource, node);
+    else endStray(context, input.resource, input.generation, node);
+    return;
+  }
+  const row = context.resource(resource.id);
+  if (gone && copyEnded(context, resource.id, node) && !isPendingOrOnline(row)) return;
+  if (input.effect !== null && row.lastEffect !== null && compareOrdinalIds(input.effect, row.lastEffect) < 0) return;
+  context.touched.add(resource.group);
+  apply(context, input, resource, row);
+}
+
+function isPendingOrOnline(row: ResourceRow): boolean {
+  return row.state === "Online" || row.state === "OnlinePending" || row.state === "OfflinePending";
+}
+
+function apply(context: StepContext, input: ReportInput, resource: ResourceRecord, row: ResourceRow): void {
+  switch (input.state) {
+    case "online":
+      return reportedOnline(context, input, resource, row);
+    case "offline":
+      return reportedOffline(context, input, resource, row);
+    case "failed":
+      if (isPendingOrOnline(row)) failResource(context, row.id, input.reason === "" ? "no reason was given" : trimEnd(input.reason));
+      return;
+    default:
+      // Progress: only the process may be news.
+      if (input.processId !== null && row.processId !== input.processId && isPendingOrOnline(row)) context.setResource(row.id, { processId: input.processId });
+  }
+}
+
+function reportedOnline(context: StepContext, input: ReportInput, resource: ResourceRecord, row: ResourceRow): void {
+  if (row.state === "Online") {
+    if (row.processId !== input.processId) context.setResource(row.id, { processId: input.processId });
+    return;
+  }
+  // On its way out: what ends it will be reported.
+  if (row.state === "OfflinePending") return;
+  const group = context.group(resource.group);
+  const where = context.nodeName(input.from.node);
+  context.setResource(row.id, {
+    state: "Online",
+    pendingEffect: null,
+    lastEffect: input.effect ?? row.lastEffect,
+    processId: input.processId,
+    restartAtMs: null,
+    waitsFor: null,
+    reason: context.reason("online", `It is online on ${where}.`),
+  });
+  context.event("ResourceOnline", { node: input.from.node, group: context.state.tables.groups.get(resource.group)?.name ?? null, resource: resource.name, text: `The resource '${resource.name}' is online on ${where}.`, cause: group.cause });
+}
+
+function reportedOffline(context: StepContext, input: ReportInput, resource: ResourceRecord, row: ResourceRow): void {
+  if (row.state === "Online" || (row.state === "OnlinePending" && input.effect !== null)) {
+    failResource(context, row.id, "it went offline by itself");
+    return;
+  }
+  if (row.state !== "OfflinePending") return;
+  const where = context.nodeName(input.from.node);
+  context.setResource(row.id, { state: "Offline", pendingEffect: null, processId: null, reason: context.reason("offline", row.reason.rule === "provider failed" ? "It was ended because a resource it depends on failed." : "It was taken offline.") });
+  context.event("ResourceOffline", {
+    node: input.from.node,
+    group: context.state.tables.groups.get(resource.group)?.name ?? null,
+    resource: resource.name,
+    text: `The resource '${resource.name}' is offline on ${where}.`,
+    cause: context.group(resource.group).cause,
+  });
+}
+
+/** Reasons become part of sentences: no full stop at their end. */
+function trimEnd(text: string): string {
+  return text.trim().replace(/\.+$/, "");
+}

@@ -1,0 +1,252 @@
+import type { ClusterEvent } from "../model/events.ts";
+import type { NodeId } from "../model/identifiers.ts";
+import type { ClusterRecord, DatabaseValue, GroupRecord, NodeRecord, ResourceRecord, ResourceTypeRecord } from "../model/objects.ts";
+import { Deadlines } from "./deadlines.ts";
+import { ZERO_HASH, addHash } from "./hash.ts";
+import type { Hash } from "./hash.ts";
+import { IndexMap } from "./index-map.ts";
+import { foldName } from "./order.ts";
+import type { EventRingRow, GroupRow, LeftoverRow, NodeRow, PositionRow, RefusalRow, RequestRow, ResourceRow, ViewRow } from "./records.ts";
+import { Table } from "./table.ts";
+import type { PhaseGuard, TableKind } from "./table.ts";
+
+/** Key of a table that has one row. */
+export const ONLY = "-";
+/** Key of the groups without an owner in the index by owner. */
+export const NOBODY = "";
+export const VIEW_DEADLINE = "view";
+
+interface Rows {
+  readonly cluster: ClusterRecord;
+  readonly nodes: NodeRecord;
+  readonly groups: GroupRecord;
+  readonly resources: ResourceRecord;
+  readonly resourceTypes: ResourceTypeRecord;
+  readonly keys: DatabaseValue;
+  readonly requests: RequestRow;
+  readonly view: ViewRow;
+  readonly position: PositionRow;
+  readonly nodeRuntime: NodeRow;
+  readonly groupRuntime: GroupRow;
+  readonly resourceRuntime: ResourceRow;
+  readonly leftovers: LeftoverRow;
+  readonly refusals: RefusalRow;
+  readonly eventRing: EventRingRow;
+  readonly events: ClusterEvent;
+}
+
+export type TableName = keyof Rows;
+export type Tables = { readonly [Name in TableName]: Table<Rows[Name]> };
+type AnyTable = Table<object>;
+
+export const tableKinds: Readonly<Record<TableName, TableKind>> = {
+  cluster: "durable",
+  nodes: "durable",
+  groups: "durable",
+  resources: "durable",
+  resourceTypes: "durable",
+  keys: "durable",
+  requests: "durable",
+  view: "volatile",
+  position: "volatile",
+  nodeRuntime: "volatile",
+  groupRuntime: "volatile",
+  resourceRuntime: "volatile",
+  leftovers: "volatile",
+  refusals: "volatile",
+  eventRing: "volatile",
+  events: "volatile",
+};
+
+export const tableNames = Object.keys(tableKinds) as TableName[];
+
+/** What follows from the tables and is kept beside them, so that no step looks at everything. */
+interface Indices {
+  readonly groupNames: IndexMap;
+  readonly resourceNames: IndexMap;
+  readonly resourcesByGroup: IndexMap;
+  readonly dependents: IndexMap;
+  readonly groupsByOwner: IndexMap;
+  readonly deadlines: Deadlines;
+}
+
+/**
+ * The whole state of a cluster: the Cluster Database (durable) and what runs where (volatile).
+ * Changed only by `step`; every node that handled the same entries holds the same.
+ */
+export class ClusterState {
+  readonly tables: Tables;
+  readonly #guard: PhaseGuard;
+  readonly #indices: Indices;
+  #nodeIds: readonly NodeId[] | null = null;
+
+  constructor(guard: PhaseGuard, tables: Tables, indices: Indices) {
+    this.#guard = guard;
+    this.tables = tables;
+    this.#indices = indices;
+    this.#connect();
+  }
+
+  static empty(): ClusterState {
+    const guard: PhaseGuard = { phase: "idle" };
+    const tables = Object.fromEntries(tableNames.map((name) => [name, new Table<object>(name, tableKinds[name], guard)])) as unknown as Tables;
+    return new ClusterState(guard, tables, {
+      groupNames: new IndexMap(),
+      resourceNames: new IndexMap(),
+      resourcesByGroup: new IndexMap(),
+      dependents: new IndexMap(),
+      groupsByOwner: new IndexMap(),
+      deadlines: new Deadlines(),
+    });
+  }
+
+  fork(): ClusterState {
+    const guard: PhaseGuard = { phase: "idle" };
+    const tables = Object.fromEntries(tableNames.map((name) => [name, this.table(name).fork(guard)])) as unknown as Tables;
+    const from = this.#indices;
+    return new ClusterState(guard, tables, {
+      groupNames: from.groupNames.fork(),
+      resourceNames: from.resourceNames.fork(),
+      resourcesByGroup: from.resourcesByGroup.fork(),
+      dependents: from.dependents.fork(),
+      groupsByOwner: from.groupsByOwner.fork(),
+      deadlines: from.deadlines.fork(),
+    });
+  }
+
+  table(name: TableName): AnyTable {
+    return this.tables[name] as unknown as AnyTable;
+  }
+
+  // ---- steps ----------------------------------------------------------------
+
+  begin(phase: "configure" | "react"): void {
+    this.#guard.phase = phase;
+  }
+
+  /** Makes what was changed final and returns it, table by table. */
+  commit(): { readonly table: TableName; readonly key: string; readonly value: string | null }[] {
+    const changes = tableNames.flatMap((name) => {
+      const table = this.table(name);
+      return table.changed ? table.commit().map((change) => ({ table: name, ...change })) : [];
+    });
+    this.#guard.phase = "idle";
+    return changes;
+  }
+
+  rollback(): void {
+    for (const name of tableNames) if (this.table(name).changed) this.table(name).rollback();
+    this.#guard.phase = "idle";
+  }
+
+  get phase(): PhaseGuard["phase"] {
+    return this.#guard.phase;
+  }
+
+  hash(kind: TableKind | "all"): Hash {
+    let sum = ZERO_HASH;
+    for (const name of tableNames) if (kind === "all" || tableKinds[name] === kind) sum = addHash(sum, this.table(name).hash);
+    return sum;
+  }
+
+  /** The same from all records, for tests and for an administrator who doubts. */
+  recomputeHash(kind: TableKind | "all"): Hash {
+    let sum = ZERO_HASH;
+    for (const name of tableNames) if (kind === "all" || tableKinds[name] === kind) sum = addHash(sum, this.table(name).recomputeHash());
+    return sum;
+  }
+
+  // ---- what is looked up often ------------------------------------------------
+
+  /** In the order of their numbers. */
+  nodeIds(): readonly NodeId[] {
+    this.#nodeIds ??= this.tables.nodes
+      .keys()
+      .map(Number)
+      .sort((left, right) => left - right);
+    return this.#nodeIds;
+  }
+
+  groupIdNamed(name: string): string | undefined {
+    return this.#indices.groupNames.of(foldName(name))[0];
+  }
+
+  resourceIdNamed(name: string): string | undefined {
+    return this.#indices.resourceNames.of(foldName(name))[0];
+  }
+
+  resourceIdsOf(group: string): string[] {
+    return this.#indices.resourcesByGroup.of(group);
+  }
+
+  resourceCountOf(group: string): number {
+    return this.#indices.resourcesByGroup.count(group);
+  }
+
+  dependentIdsOf(resource: string): string[] {
+    return this.#indices.dependents.of(resource);
+  }
+
+  /** Run-time state: not for use while the configuration is decided. */
+  groupIdsOwnedBy(owner: NodeId | null): string[] {
+    this.#mayReadVolatile();
+    return this.#indices.groupsByOwner.of(owner === null ? NOBODY : String(owner));
+  }
+
+  ownsGroups(owner: NodeId): boolean {
+    this.#mayReadVolatile();
+    return this.#indices.groupsByOwner.count(String(owner)) > 0;
+  }
+
+  nextDeadline(): number | null {
+    this.#mayReadVolatile();
+    return this.#indices.deadlines.next();
+  }
+
+  dueDeadlines(now: number): string[] {
+    this.#mayReadVolatile();
+    return this.#indices.deadlines.due(now);
+  }
+
+  #mayReadVolatile(): void {
+    // The tables know the rule; an index of run-time state asks one of them.
+    void this.tables.view.size;
+  }
+
+  #connect(): void {
+    const { groupNames, resourceNames, resourcesByGroup, dependents, groupsByOwner, deadlines } = this.#indices;
+    this.tables.nodes.hook = () => {
+      this.#nodeIds = null;
+    };
+    this.tables.groups.hook = (before, after, key) => {
+      if (before?.name === after?.name) return;
+      if (before !== undefined) groupNames.remove(foldName(before.name), key);
+      if (after !== undefined) groupNames.add(foldName(after.name), key);
+    };
+    this.tables.resources.hook = (before, after, key) => {
+      if (before?.name !== after?.name) {
+        if (before !== undefined) resourceNames.remove(foldName(before.name), key);
+        if (after !== undefined) resourceNames.add(foldName(after.name), key);
+      }
+      if (before?.group !== after?.group) {
+        if (before !== undefined) resourcesByGroup.remove(before.group, key);
+        if (after !== undefined) resourcesByGroup.add(after.group, key);
+      }
+      if (before?.dependencies !== after?.dependencies) {
+        for (const provider of new Set(before?.dependencies.flat())) dependents.remove(provider, key);
+        for (const provider of new Set(after?.dependencies.flat())) dependents.add(provider, key);
+      }
+    };
+    this.tables.groupRuntime.hook = (before, after, key) => {
+      if (before !== undefined && after !== undefined && before.owner === after.owner) return;
+      if (before !== undefined) groupsByOwner.remove(before.owner === null ? NOBODY : String(before.owner), key);
+      if (after !== undefined) groupsByOwner.add(after.owner === null ? NOBODY : String(after.owner), key);
+    };
+    this.tables.resourceRuntime.hook = (_before, after, key) => {
+      deadlines.set(key, after?.restartAtMs ?? null);
+    };
+    this.tables.view.hook = (_before, after) => {
+      deadlines.set(VIEW_DEADLINE, after?.inventoryDeadlineMs ?? null);
+    };
+  }
+}

@@ -1,0 +1,159 @@
+import { MusterError } from "../model/errors.ts";
+import type { ErrorBody } from "../model/errors.ts";
+import type { ClusterEvent } from "../model/events.ts";
+import type { CommandInput, CoreInput, Effect, RequestId, Stamp } from "../model/inputs.ts";
+import type { DurableRow } from "./storage.ts";
+import { advanceGroup } from "./advance.ts";
+import { configure } from "./command.ts";
+import type { Reaction } from "./command.ts";
+import { StepContext } from "./context.ts";
+import type { OwnerChange } from "./context.ts";
+import { attemptDue } from "./failure.ts";
+import { reactToInventory } from "./inventory-step.ts";
+import { REQUEST_FAILURES_KEPT } from "./limits.ts";
+import { settleDrain } from "./node-commands.ts";
+import { reactToReport } from "./report-step.ts";
+import { ONLY, VIEW_DEADLINE } from "./state.ts";
+import type { ClusterState } from "./state.ts";
+import { openWhenAllReported, reactToView } from "./view-step.ts";
+import { sortedText } from "./order.ts";
+
+/** A durable row that a step wrote; null = deleted. */
+export type DurableRowChange = Omit<DurableRow, "value"> & { readonly value: string | null };
+
+export interface StepOutcome {
+  readonly requestId: RequestId;
+  readonly error: ErrorBody | null;
+  /** The request was handled before: nothing happened, and `error` is the answer of that time. */
+  readonly duplicate: boolean;
+  /** A remark for the one who asked: "nothing to do", "used next time". */
+  readonly note: string | null;
+}
+
+export interface StepResult {
+  readonly effects: readonly Effect[];
+  readonly changes: readonly DurableRowChange[];
+  readonly events: readonly ClusterEvent[];
+  readonly ownerChanges: readonly OwnerChange[];
+  /** Of commands only. */
+  readonly outcome: StepOutcome | null;
+  /** A fault of the core itself: the step left no trace in the run-time state, equally on all nodes. */
+  readonly fault: ErrorBody | null;
+}
+
+const NOTHING: StepResult = { effects: [], changes: [], events: [], ownerChanges: [], outcome: null, fault: null };
+
+/**
+ * Handles one entry of the log. The same entries give the same state on every node; a step that
+ * throws inside changes nothing. Only a command writes durable tables, and only from what the
+ * durable tables held before: so a log replayed without run-time state makes an equal database.
+ */
+export function step(state: ClusterState, stamp: Stamp, input: CoreInput): StepResult {
+  if (input.kind === "command") return stepCommand(state, stamp, input);
+  // Reports and deadlines mean nothing before the first view.
+  if (input.kind !== "view" && state.tables.view.get(ONLY) === undefined) return NOTHING;
+  try {
+    const { effects, events, ownerChanges } = react(state, stamp, (context) => {
+      switch (input.kind) {
+        case "view":
+          reactToView(context, input);
+          return null;
+        case "report":
+          reactToReport(context, input);
+          return null;
+        case "inventory":
+          reactToInventory(context, input);
+          return null;
+        case "due":
+          for (const key of state.dueDeadlines(context.now)) {
+            if (key === VIEW_DEADLINE) openWhenAllReported(context);
+            else attemptDue(context, key);
+          }
+          return null;
+      }
+    });
+    return { ...NOTHING, effects, events, ownerChanges };
+  } catch (error) {
+    state.rollback();
+    return { ...NOTHING, fault: MusterError.from(error).toBody() };
+  }
+}
+
+function stepCommand(state: ClusterState, stamp: Stamp, { requestId, command }: CommandInput): StepResult {
+  const repeated = repetition(state, requestId);
+  if (repeated !== null) return { ...NOTHING, outcome: repeated };
+
+  let reaction: Reaction | null = null;
+  let failure: ErrorBody | null = null;
+  state.begin("configure");
+  try {
+    reaction = configure({ state, stamp }, command);
+  } catch (error) {
+    state.rollback();
+    failure = MusterError.from(error).toBody();
+    state.begin("configure");
+  }
+  recordRequest(state, requestId, failure);
+  const changes = state.commit();
+  const outcome = { requestId, error: failure, duplicate: false, note: null };
+  // Without a view this is a replay of the log: what runs is not known, and nothing is ordered.
+  if (reaction === null || state.tables.view.get(ONLY) === undefined) return { ...NOTHING, changes, outcome };
+
+  try {
+    const { effects, events, ownerChanges, note } = react(state, stamp, reaction);
+    return { effects, events, ownerChanges, changes, outcome: { ...outcome, note }, fault: null };
+  } catch (error) {
+    state.rollback();
+    const refusal = MusterError.from(error).toBody();
+    rememberRefusal(state, requestId, refusal);
+    return { ...NOTHING, changes, outcome: { ...outcome, error: refusal }, fault: refusal.code === "MUSTER_INTERNAL" ? refusal : null };
+  }
+}
+
+/** Runs the second half of a step, then serves every group it touched. */
+function react(state: ClusterState, stamp: Stamp, reaction: Reaction): Pick<StepContext, "effects" | "events" | "ownerChanges"> & { note: string | null } {
+  state.begin("react");
+  const context = new StepContext(state, stamp);
+  const note = reaction(context);
+  for (const id of inOrderOfNames(state, context.touched)) advanceGroup(context, id);
+  for (const id of [...context.relieved].sort((left, right) => left - right)) settleDrain(context, id);
+  state.tables.position.put(ONLY, { epoch: stamp.epoch, index: stamp.index, clusterTimeMs: context.now, wallTimeMs: stamp.wallTimeMs });
+  state.commit();
+  return { effects: context.effects, events: context.events, ownerChanges: context.ownerChanges, note };
+}
+
+function inOrderOfNames(state: ClusterState, ids: ReadonlySet<string>): string[] {
+  const byName = new Map(sortedText(ids).map((id) => [`${state.tables.groups.get(id)?.name ?? ""}\u0000${id}`, id]));
+  return sortedText(byName.keys()).map((key) => byName.get(key) as string);
+}
+
+// ---- requests that come twice (PROTOCOL rule 8) -------------------------------
+
+function repetition(state: ClusterState, requestId: RequestId): StepOutcome | null {
+  const key = String(requestId.node);
+  const row = state.tables.requests.get(key);
+  if (row === undefined || requestId.incarnation > row.incarnation) return null;
+  if (requestId.incarnation === row.incarnation && requestId.number > row.highest) return null;
+  const refusals = state.tables.refusals.get(key);
+  const remembered = [...row.failures, ...(refusals?.incarnation === row.incarnation ? refusals.failures : [])];
+  const failure = requestId.incarnation === row.incarnation ? remembered.find(([number]) => number === requestId.number) : undefined;
+  return { requestId, error: failure?.[1] ?? null, duplicate: true, note: null };
+}
+
+function recordRequest(state: ClusterState, requestId: RequestId, failure: ErrorBody | null): void {
+  const key = String(requestId.node);
+  const row = state.tables.requests.get(key);
+  const before = row?.incarnation === requestId.incarnation ? row.failures : [];
+  const failures = failure === null ? before : [...before, [requestId.number, failure] as const].slice(-REQUEST_FAILURES_KEPT);
+  state.tables.requests.put(key, { incarnation: requestId.incarnation, highest: requestId.number, failures });
+}
+
+/** A refusal that depends on what runs cannot be durable: a replay would not know it. */
+function rememberRefusal(state: ClusterState, requestId: RequestId, refusal: ErrorBody): void {
+  const key = String(requestId.node);
+  state.begin("react");
+  const row = state.tables.refusals.get(key);
+  const before = row?.incarnation === requestId.incarnation ? row.failures : [];
+  state.tables.refusals.put(key, { incarnation: requestId.incarnation, failures: [...before, [requestId.number, refusal] as const].slice(-REQUEST_FAILURES_KEPT) });
+  state.commit();
+}

@@ -1,0 +1,182 @@
+import type { ErrorBody } from "./errors.ts";
+import type { ClusterEvent } from "./events.ts";
+import type { Command } from "./inputs.ts";
+import type { PropertyBag, PropertyValue } from "./objects.ts";
+import type { PropertyTable } from "./properties.ts";
+import type { GroupState, NodeDrainStatus, NodeState, ResourceState } from "./states.ts";
+
+/**
+ * What every interface shows: the command line with `--json`, the API, the console.
+ * Objects are named by their names; values are those in force, defaults included.
+ */
+
+/** Why something is as it is. */
+export interface ReasonView {
+  readonly text: string;
+  /** Short name of the rule that decided. */
+  readonly rule: string;
+  /** Cluster time. */
+  readonly sinceMs: number;
+  /** Wall time now minus this = how long it has been so. */
+  readonly forMs: number;
+  /** The one command that helps, where something is wrong. */
+  readonly command: string | null;
+}
+
+export interface ClusterView {
+  readonly id: string;
+  readonly name: string;
+  /** Active = a view is active and roles are served. */
+  readonly state: "Active" | "Waiting";
+  readonly epoch: number;
+  readonly orderer: string | null;
+  readonly members: readonly string[];
+  readonly nodes: number;
+  readonly nodesUp: number;
+  readonly groups: number;
+  readonly groupsOnline: number;
+  /** Whole sentences about what is not as it should be; empty = healthy. */
+  readonly problems: readonly string[];
+  readonly properties: Readonly<Record<string, PropertyValue>>;
+  readonly clusterTimeMs: number;
+  readonly wallTimeMs: number;
+}
+
+export interface NodeView {
+  readonly id: number;
+  readonly name: string;
+  readonly state: NodeState;
+  readonly drainStatus: NodeDrainStatus;
+  readonly incarnation: number | null;
+  readonly inventoryKnown: boolean;
+  /** Names of the groups it owns. */
+  readonly groups: readonly string[];
+  readonly reason: ReasonView;
+  readonly properties: Readonly<Record<string, PropertyValue>>;
+}
+
+export interface GroupView {
+  readonly id: string;
+  readonly name: string;
+  readonly state: GroupState;
+  readonly ownerNode: string | null;
+  readonly wantedState: "Online" | "Offline";
+  readonly movingTo: string | null;
+  readonly preferredOwners: readonly string[];
+  readonly resources: readonly string[];
+  readonly generation: number;
+  readonly reason: ReasonView;
+  /** Failovers by failure inside FailoverPeriod. */
+  readonly failovers: { readonly count: number; readonly threshold: number; readonly periodHours: number };
+  readonly properties: Readonly<Record<string, PropertyValue>>;
+}
+
+export interface ResourceView {
+  readonly id: string;
+  readonly name: string;
+  readonly group: string;
+  readonly type: string;
+  readonly state: ResourceState;
+  readonly ownerNode: string | null;
+  readonly wantedState: "Online" | "Offline";
+  /** As people write it; empty = depends on nothing. */
+  readonly dependency: string;
+  readonly dependents: readonly string[];
+  /** null = every node. */
+  readonly possibleOwners: readonly string[] | null;
+  readonly processId: number | null;
+  readonly reason: ReasonView;
+  /** Failures inside RestartPeriod. */
+  readonly failures: { readonly count: number; readonly threshold: number; readonly periodMs: number };
+  /** Cluster time of the next attempt, null = none is planned. */
+  readonly nextAttemptMs: number | null;
+  readonly properties: Readonly<Record<string, PropertyValue>>;
+  readonly privateProperties: Readonly<Record<string, PropertyValue>>;
+}
+
+export interface ResourceTypeView {
+  readonly name: string;
+  readonly description: string;
+  readonly builtIn: boolean;
+  readonly properties: Readonly<Record<string, PropertyValue>>;
+  readonly privateProperties: PropertyTable;
+}
+
+// ---- why ---------------------------------------------------------------------
+
+export interface Explanation {
+  readonly group: string;
+  readonly state: GroupState;
+  readonly ownerNode: string | null;
+  /** One sentence. */
+  readonly summary: string;
+  readonly rule: string;
+  readonly sinceMs: number;
+  readonly forMs: number;
+  readonly nodes: readonly ExplainedNode[];
+  readonly resources: readonly ExplainedResource[];
+  readonly failovers: { readonly count: number; readonly threshold: number; readonly periodHours: number };
+  /** Whole sentences: events that would change the state. */
+  readonly whatWouldChangeIt: readonly string[];
+  readonly command: string | null;
+}
+
+export interface ExplainedNode {
+  readonly node: string;
+  readonly canHost: boolean;
+  readonly isOwner: boolean;
+  /** Why not, or why it comes where it does in the order. */
+  readonly reason: string;
+}
+
+export interface ExplainedResource {
+  readonly resource: string;
+  readonly state: ResourceState;
+  readonly reason: string;
+  readonly sinceMs: number;
+  readonly failures: { readonly count: number; readonly threshold: number; readonly periodMs: number };
+  readonly nextAttemptMs: number | null;
+}
+
+// ---- what if -----------------------------------------------------------------
+
+export type Hypothesis =
+  | { readonly what: "nodeDown"; readonly node: string }
+  | { readonly what: "nodeUp"; readonly node: string }
+  | { readonly what: "resourceFails"; readonly resource: string }
+  | { readonly what: "command"; readonly command: Command };
+
+export interface PlannedMove {
+  readonly group: string;
+  readonly from: string | null;
+  readonly to: string | null;
+  readonly reason: string;
+}
+
+export interface PlannedState {
+  readonly group: string;
+  readonly before: GroupState | null;
+  readonly after: GroupState | null;
+  readonly ownerNode: string | null;
+}
+
+/** What would happen if all resources do as they are told. */
+export interface Plan {
+  /** Every change of owner, in order. */
+  readonly moves: readonly PlannedMove[];
+  /** Groups whose state or owner would be another one; null = the group does not exist. */
+  readonly groups: readonly PlannedState[];
+  readonly events: readonly ClusterEvent[];
+  /** Cluster time that would pass until nothing more happens. */
+  readonly durationMs: number;
+  /** False when the plan was cut off at its limits. */
+  readonly quiet: boolean;
+  readonly notes: readonly string[];
+}
+
+export type DryRun = { readonly plan: Plan; readonly error: null } | { readonly plan: null; readonly error: ErrorBody };
+
+/** `a` as a bag with defaults filled in; kept here so that all views agree. */
+export function effectiveProperties(table: PropertyTable, bag: PropertyBag): Record<string, PropertyValue> {
+  return Object.fromEntries(table.map((property) => [property.name, bag[property.name] ?? property.default]));
+}
