@@ -59,9 +59,10 @@ export function tryActivate(state: LogState): void {
   state.runtime = { epoch: install.epoch, index: insideEpoch ? position.index : -1 };
   const view = createView(state, install, entryZero, state.runtime.index, installing.acknowledged);
   state.view = view;
-  state.effects.push({ kind: "activate", install, replay, state: installing.state });
-  setStatus(state, { phase: "active", epoch: install.epoch, members: install.members, learners: install.learners, orderer: install.orderer.node });
+  // First, so that the entries are on their way to the disk before rows that already hold them.
   receive(state, view, installing.buffer);
+  state.effects.push({ kind: "activate", install, replay, state: installing.state, position });
+  setStatus(state, { phase: "active", epoch: install.epoch, members: install.members, learners: install.learners, orderer: install.orderer.node });
   advanceCommit(state, view);
   drain(state, view);
   sendAcknowledge(state, view, 0);
@@ -94,6 +95,7 @@ function createView(state: LogState, install: Install, entryZero: LogEntry, step
     stepped,
     pending: [],
     committedIndex: 0,
+    durableIndex: 0,
     acknowledged: new Map(acknowledged),
     hashes: new Map(),
     expectedHash: null,

@@ -68,6 +68,8 @@ function describeSelf(state: LogState): MemberState {
     member: state.options.self,
     store: state.options.store,
     tag: state.entries.tag(state.accepted),
+    committed: state.committed,
+    firstKept: state.entries.first,
     weights: state.entries.weightsInForce(state.committed),
     lastActive: state.lastActive,
     runtime: state.runtime,
@@ -125,7 +127,7 @@ function decide(state: LogState, unsorted: readonly MemberState[]): void {
     send(state, { kind: "waiting", epoch: ballot.epoch, waitingFor: missingVoters(best.weights, states.map(voterOf)) });
     return;
   }
-  const runtime = newestRuntime(states, voters);
+  const runtime = newestRuntime(states, voters, best);
   const orderer = (runtime ?? voters[0]!).member;
   send(state, {
     kind: "install",
@@ -146,10 +148,11 @@ function decide(state: LogState, unsorted: readonly MemberState[]): void {
  * The voter whose run-time state everybody goes on from: the newest of the newest epoch that
  * is known to have been active. (A formation that was broken off has raised `accepted`
  * everywhere without any run-time state of its epoch; that must not cost the state there is.)
+ * Its log must reach the base by entries: run-time state cannot be carried over a copy.
  */
-function newestRuntime(states: readonly MemberState[], voters: readonly MemberState[]): MemberState | undefined {
+function newestRuntime(states: readonly MemberState[], voters: readonly MemberState[], best: MemberState): MemberState | undefined {
   const lastActive = Math.max(...states.map((one) => one.lastActive));
-  const holders = voters.filter((one) => one.runtime !== null && one.runtime.epoch === lastActive);
+  const holders = voters.filter((one) => one.runtime !== null && one.runtime.epoch === lastActive && one.committed >= best.firstKept - 1);
   return holders.sort((a, b) => b.runtime!.index - a.runtime!.index || a.member.node - b.member.node)[0];
 }
 
@@ -221,17 +224,31 @@ export function onLogFetched(state: LogState, epoch: number, log: FetchedLog): v
   if (log.copy !== null) {
     state.entries.replace(log.copy.upTo, log.copy.epoch, log.copy.weights);
     state.applied = log.copy.upTo;
+    state.runtime = null;
     state.committed = Math.max(state.committed, log.copy.upTo);
-    if (installing.state === "empty") installing.applied = log.copy.upTo;
+    alignRuntimeWithCopy(state, installing, log.copy.upTo);
   } else {
     state.entries.truncateAfter((first ?? installing.install.base.sequence + 1) - 1);
   }
   for (const entry of log.entries) state.entries.append(entry);
   const { last } = state.entries;
   assertRule(log.copy === null ? last === installing.install.base.sequence : last >= installing.install.base.sequence, "a fetched log ends at the base");
-  assertRule(log.copy === null || installing.state !== "own", "who has the newest run-time state has the log it came from");
   const truncateAfter = log.copy === null && first != null ? first - 1 : undefined;
   accept(state, installing, { truncateAfter, append: log.entries, replaceByCopy: log.copy ?? undefined });
+}
+
+/** A copy that was taken while the epoch already ran is ahead of the base: only a state as new goes with it. */
+function alignRuntimeWithCopy(state: LogState, installing: Installing, upTo: number): void {
+  const { orderer } = installing.install;
+  assertRule(installing.state !== "own" || !sameMember(orderer, state.options.self), "who has the newest run-time state reaches the base by entries");
+  if (installing.state === "empty" && upTo <= installing.install.base.sequence) {
+    installing.applied = upTo;
+    return;
+  }
+  if (installing.state === "fetched" && (installing.position === null || installing.applied >= upTo)) return;
+  installing.state = "fetched";
+  installing.position = null;
+  state.effects.push({ kind: "fetchState", epoch: installing.install.epoch, from: installing.install.orderer });
 }
 
 function accept(state: LogState, installing: Installing, write: { truncateAfter?: number; append?: FetchedLog["entries"]; replaceByCopy?: NonNullable<FetchedLog["copy"]> }): void {
@@ -249,6 +266,11 @@ function accept(state: LogState, installing: Installing, write: { truncateAfter?
 export function onStateFetched(state: LogState, epoch: number, position: RuntimePosition, applied: number): void {
   const installing = state.installing;
   if (installing === null || installing.install.epoch !== epoch || installing.position !== null) return;
+  // A copy of the log may begin after this state ends; one taken inside the epoch will do.
+  if (applied < state.entries.first - 1) {
+    installing.retryState = true;
+    return;
+  }
   installing.position = position;
   installing.applied = applied;
   tryActivate(state);

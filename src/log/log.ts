@@ -3,7 +3,7 @@ import { sameMember } from "../model/identifiers.ts";
 import { sendActiveIfAccepted, tryActivate } from "./activation.ts";
 import { formationTick, onFetchFailed, onInstall, onLogFetched, onMembers, onPropose, onRefuse, onState, onStateFetched, onWaiting } from "./formation.ts";
 import { onOwnRead, onRead, onReadAt, onTick, presenceTick } from "./presence.ts";
-import { clusterNowMs, drain, flush, onAcknowledge, onOrdererHash, onOwnRequest, onRequest, onStepped, receive } from "./replication.ts";
+import { clusterNowMs, drain, flush, onAcknowledge, onOrdererHash, onOwnRequest, onRequest, onStepped, receive, replicationTick } from "./replication.ts";
 import type { LogState } from "./state.ts";
 import { createLogState, isOrderer } from "./state.ts";
 import type { Clock, FetchedLog, LogEffect, LogInput, LogMessage, LogOptions, LogRecovery, LogStatus, RuntimePosition } from "./types.ts";
@@ -91,6 +91,7 @@ function handle(state: LogState, input: LogInput): void {
     case "tick":
       presenceTick(state);
       formationTick(state);
+      replicationTick(state);
       return flush(state);
     case "persisted":
       return onPersisted(state, input.ticket);

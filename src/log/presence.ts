@@ -1,6 +1,7 @@
 import type { Member } from "../model/identifiers.ts";
 import { sameMember } from "../model/identifiers.ts";
 import { startForming } from "./formation.ts";
+import { noteAcknowledged } from "./replication.ts";
 import type { LogState, View } from "./state.ts";
 import { includes, isOrderer, send } from "./state.ts";
 import type { LogMessage } from "./types.ts";
@@ -41,7 +42,7 @@ export function sendTick(state: LogState, view: View, urgent: boolean): void {
   view.armedAtMs.set(view.tickNumber, state.clock.nowMs);
   if (view.armedAtMs.size > ARMED_TICKS_KEPT) view.armedAtMs.delete(view.armedAtMs.keys().next().value!);
   const heard = [...view.heard.entries()].sort((a, b) => a[0] - b[0]);
-  send(state, { kind: "tick", epoch: view.epoch, weights: weightsVersion(state), number: view.tickNumber, heard, urgent });
+  send(state, { kind: "tick", epoch: view.epoch, weights: weightsVersion(state), number: view.tickNumber, heard, urgent, acknowledged: view.durableIndex, sent: isOrderer(state) ? view.nextIndex - 1 - view.outbox.length : 0 });
   gatherEvidence(state, view);
 }
 
@@ -53,6 +54,12 @@ export function onTick(state: LogState, from: Member, message: Extract<LogMessag
   const { view } = state;
   if (view === null || message.epoch !== view.epoch || sameMember(from, state.options.self) || !includes(view.install.members, from)) return;
   view.heardAtMs.set(from.node, state.clock.nowMs);
+  noteAcknowledged(state, view, from.node, message.acknowledged);
+  if (state.view !== view) return;
+  if (message.sent > view.appended && sameMember(from, view.install.orderer)) {
+    startForming(state, "an entry is missing");
+    return;
+  }
   // Echo rule: only for equal epoch and equal weights.
   if (message.weights !== weightsVersion(state)) return;
   view.heard.set(from.node, Math.max(view.heard.get(from.node) ?? 0, message.number));

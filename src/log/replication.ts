@@ -1,5 +1,5 @@
-import { INDEX_MAX } from "../model/identifiers.ts";
-import type { Member } from "../model/identifiers.ts";
+import { INDEX_MAX, sameMember } from "../model/identifiers.ts";
+import type { Member, NodeId } from "../model/identifiers.ts";
 import { startForming } from "./formation.ts";
 import type { LogState, View } from "./state.ts";
 import { isOrderer, persist, send } from "./state.ts";
@@ -11,6 +11,17 @@ import { finishReads } from "./presence.ts";
 /** The active view: ordering, appending, acknowledging, committing (PROTOCOL part 1, rules 8 to 10, 12). */
 
 const HASHES_KEPT = 512;
+/** A request that was not seen in an entry for that long is sent again. */
+const RESUBMIT_MS = 1_000;
+
+/** What a tick looks after while a view is active. */
+export function replicationTick(state: LogState): void {
+  const { view } = state;
+  if (view === null) return;
+  if (state.clock.nowMs >= state.resubmitAtMs) resubmitRequests(state);
+  for (const node of view.install.learners) admitLearner(state, view, node);
+  endLearning(state, view);
+}
 
 // ---- requests --------------------------------------------------------------
 
@@ -23,6 +34,7 @@ export function onOwnRequest(state: LogState, durable: boolean, number: number, 
 export function resubmitRequests(state: LogState): void {
   const { view } = state;
   if (view === null) return;
+  state.resubmitAtMs = state.clock.nowMs + RESUBMIT_MS;
   for (const number of [...state.requests.keys()].sort((a, b) => a - b)) {
     submit(state, view, true, number, state.requests.get(number)!);
   }
@@ -30,20 +42,23 @@ export function resubmitRequests(state: LogState): void {
 
 function submit(state: LogState, view: View, durable: boolean, number: number, payload: string): void {
   const origin: Origin = { ...state.options.self, number };
-  if (isOrderer(state)) order(state, view, durable, origin, payload);
-  else send(state, { kind: "request", epoch: view.epoch, durable, origin, payload });
+  const lowest = durable ? Math.min(...state.requests.keys()) : 0;
+  if (isOrderer(state)) order(state, view, durable, origin, lowest, payload);
+  else send(state, { kind: "request", epoch: view.epoch, durable, origin, lowest, payload });
 }
 
 export function onRequest(state: LogState, message: Extract<LogMessage, { kind: "request" }>): void {
   const { view } = state;
   if (view === null || message.epoch !== view.epoch || !isOrderer(state)) return;
-  order(state, view, message.durable, message.origin, message.payload);
+  order(state, view, message.durable, message.origin, message.lowest, message.payload);
 }
 
-function order(state: LogState, view: View, durable: boolean, origin: Origin, payload: string): void {
+function order(state: LogState, view: View, durable: boolean, origin: Origin, lowest: number, payload: string): void {
   if (durable) {
     const key = `${origin.node}.${origin.incarnation}`;
-    if (origin.number <= (view.ordered.get(key) ?? 0)) return;
+    // Each origin's requests are ordered one after the other: the core tells a repeated one by its number.
+    const expected = Math.max((view.ordered.get(key) ?? 0) + 1, lowest);
+    if (origin.number !== expected) return;
     view.ordered.set(key, origin.number);
   }
   number(state, view, durable, origin, { type: "input", payload });
@@ -133,6 +148,7 @@ export function receive(state: LogState, view: View, entries: readonly LogEntry[
 }
 
 export function sendAcknowledge(state: LogState, view: View, index: number): void {
+  view.durableIndex = Math.max(view.durableIndex, index);
   send(state, { kind: "acknowledge", epoch: view.epoch, index });
 }
 
@@ -143,9 +159,13 @@ export function onAcknowledge(state: LogState, from: Member, message: Extract<Lo
     return;
   }
   if (view === null || message.epoch !== view.epoch) return;
-  view.acknowledged.set(from.node, Math.max(view.acknowledged.get(from.node) ?? 0, message.index));
+  noteAcknowledged(state, view, from.node, message.index);
+}
+
+export function noteAcknowledged(state: LogState, view: View, node: NodeId, index: number): void {
+  if (index <= (view.acknowledged.get(node) ?? -1)) return;
+  view.acknowledged.set(node, index);
   advanceCommit(state, view);
-  admitLearner(state, view, from);
 }
 
 /** Rule 9: committed is what a quorum has on its disks. Everybody sees the acknowledgements, so everybody can tell. */
@@ -166,17 +186,17 @@ export function advanceCommit(state: LogState, view: View): void {
 /** Gives the core what it may see: entries in index order, durable ones only when committed. */
 export function drain(state: LogState, view: View): void {
   const committedBefore = state.committed;
-  let weightsCommitted = false;
   let taken = 0;
   for (const entry of view.pending) {
     if (entry.sequence !== null && entry.index > view.committedIndex && entry.index > view.stepped) break;
     taken++;
     if (entry.sequence !== null) state.committed = Math.max(state.committed, entry.sequence);
-    if (entry.origin !== null && entry.sequence !== null && entry.origin.node === state.options.self.node && entry.origin.incarnation === state.options.self.incarnation) {
-      if (entry.index > view.stepped) state.requests.delete(entry.origin.number);
+    const own = entry.sequence !== null && entry.origin !== null && sameMember(entry.origin, state.options.self);
+    if (own) state.requests.delete(entry.origin!.number);
+    if (entry.index <= view.stepped) {
+      if (own) state.effects.push({ kind: "appliedElsewhere", entry });
+      continue;
     }
-    if (entry.body.type === "weights") weightsCommitted = true;
-    if (entry.index <= view.stepped) continue;
     view.stepped = entry.index;
     state.runtime = { epoch: view.epoch, index: entry.index };
     if (entry.sequence !== null) state.applied = Math.max(state.applied, entry.sequence);
@@ -188,17 +208,25 @@ export function drain(state: LogState, view: View): void {
     state.effects.push({ kind: "committed", sequence: state.committed, lastActive: state.lastActive, weights: state.entries.committedWeights(state.committed) });
   }
   finishReads(state, view);
-  if (weightsCommitted && isOrderer(state) && view.install.learners.length > 0) startForming(state, "a copy was admitted");
+  endLearning(state, view);
 }
 
 /** Rule 10: a copy without a vote that has caught up is given one, by a quorum that does not need it. */
-function admitLearner(state: LogState, view: View, from: Member): void {
-  if (!isOrderer(state) || !view.install.learners.includes(from.node)) return;
+function admitLearner(state: LogState, view: View, node: NodeId): void {
+  if (!isOrderer(state) || !view.acknowledged.has(node)) return;
   const weights = state.entries.weightsInForce(state.committed);
   if (weights.length > 1 || view.outbox.some((entry) => entry.body.type === "weights")) return;
-  const voter = view.voters.find((candidate) => candidate.node === from.node);
-  if (voter === undefined || votesOf(weights, voter) > 0 || (view.acknowledged.get(from.node) ?? 0) < view.committedIndex) return;
+  const voter = view.voters.find((candidate) => candidate.node === node);
+  if (voter === undefined || votesOf(weights, voter) > 0 || (view.acknowledged.get(node) ?? 0) < view.committedIndex) return;
   number(state, view, true, null, { type: "weights", weights: admitStore(weights[0]!, voter) });
+}
+
+/** A learner that has its vote by now takes part from the next epoch on. */
+function endLearning(state: LogState, view: View): void {
+  if (!isOrderer(state) || view.install.learners.length === 0) return;
+  const weights = state.entries.weightsInForce(state.committed);
+  const admitted = view.voters.some((voter) => view.install.learners.includes(voter.node) && votesOf(weights, voter) > 0);
+  if (admitted) startForming(state, "a copy was admitted");
 }
 
 // ---- state hash (rule 12) --------------------------------------------------

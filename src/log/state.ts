@@ -44,6 +44,7 @@ export interface LogState {
   readonly tickets: Map<number, { readonly sinceMs: number; readonly then: () => void }>;
   nextTicket: number;
   lastTickMs: number | null;
+  resubmitAtMs: number;
 
   clock: Clock;
   effects: LogEffect[];
@@ -90,6 +91,8 @@ export interface View {
   /** Received, not yet stepped. */
   readonly pending: LogEntry[];
   committedIndex: number;
+  /** Index up to which this node's disk has everything. */
+  durableIndex: number;
   readonly acknowledged: Map<NodeId, number>;
   /** State hashes of this node by index, newest last, and the orderer's that is still to be compared. */
   readonly hashes: Map<number, string>;
@@ -143,6 +146,7 @@ export function createLogState(options: LogOptions, recovery: LogRecovery): LogS
     tickets: new Map(),
     nextTicket: 1,
     lastTickMs: null,
+    resubmitAtMs: 0,
     clock: { nowMs: 0, wallTimeMs: 0 },
     effects: [],
   };

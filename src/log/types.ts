@@ -41,6 +41,9 @@ export interface MemberState {
   readonly member: Member;
   readonly store: string;
   readonly tag: LogTag;
+  readonly committed: number;
+  /** Lowest sequence it still has as an entry. */
+  readonly firstKept: number;
   /** Weights in force in its log: the newest, and its predecessor while the newest is not known committed. */
   readonly weights: readonly Weights[];
   /** Newest epoch this store has seen active. */
@@ -57,8 +60,19 @@ export type LogMessage =
   | { readonly kind: "accept"; readonly epoch: number }
   | { readonly kind: "entries"; readonly epoch: number; readonly entries: readonly LogEntry[]; readonly hash: { readonly index: number; readonly value: string } | null }
   | { readonly kind: "acknowledge"; readonly epoch: number; readonly index: number }
-  | { readonly kind: "request"; readonly epoch: number; readonly durable: boolean; readonly origin: Origin; readonly payload: string }
-  | { readonly kind: "tick"; readonly epoch: number; readonly weights: number; readonly number: number; readonly heard: readonly (readonly [NodeId, number])[]; readonly urgent: boolean }
+  /** `lowest` is the lowest number still waiting at the origin: what is above it and not next has a hole before it. */
+  | { readonly kind: "request"; readonly epoch: number; readonly durable: boolean; readonly origin: Origin; readonly lowest: number; readonly payload: string }
+  /** Carries what must not stay lost: the sender's acknowledged index and, from the orderer, the last index it sent. */
+  | {
+      readonly kind: "tick";
+      readonly epoch: number;
+      readonly weights: number;
+      readonly number: number;
+      readonly heard: readonly (readonly [NodeId, number])[];
+      readonly urgent: boolean;
+      readonly acknowledged: number;
+      readonly sent: number;
+    }
   | { readonly kind: "read"; readonly epoch: number; readonly id: number }
   | { readonly kind: "readAt"; readonly epoch: number; readonly to: Member; readonly id: number; readonly index: number };
 
@@ -89,7 +103,7 @@ export type LogInput =
   | { readonly kind: "message"; readonly from: Member; readonly message: LogMessage }
   | { readonly kind: "tick" }
   | { readonly kind: "persisted"; readonly ticket: number }
-  /** A request of this node's own service. Durable ones are sent again until seen in an entry. */
+  /** A request of this node's own service. Durable ones are numbered 1, 2, 3… and sent again until seen in an entry. */
   | { readonly kind: "request"; readonly durable: boolean; readonly number: number; readonly payload: string }
   /** This node's core has stepped all entries up to here. */
   | { readonly kind: "stepped"; readonly index: number; readonly hash: string }
@@ -125,8 +139,10 @@ export type LogEffect =
   | { readonly kind: "fetchLog"; readonly epoch: number; readonly from: Member; readonly after: number; readonly upTo: number }
   | { readonly kind: "fetchState"; readonly epoch: number; readonly from: Member }
   /** The view begins: make the run-time state that `install.runtime` names, step `replay`, then entries follow. */
-  | { readonly kind: "activate"; readonly install: Install; readonly replay: readonly LogEntry[]; readonly state: "own" | "empty" | "fetched" }
+  | { readonly kind: "activate"; readonly install: Install; readonly replay: readonly LogEntry[]; readonly state: "own" | "empty" | "fetched"; readonly position: RuntimePosition }
   | { readonly kind: "apply"; readonly entry: LogEntry }
+  /** A durable request of this service that was applied inside a state fetched from a peer. */
+  | { readonly kind: "appliedElsewhere"; readonly entry: LogEntry }
   | { readonly kind: "deactivate"; readonly reason: string }
   /** Roles may run until then (monotonic): quorum answered something sent after this was computed from. */
   | { readonly kind: "permit"; readonly untilMs: number }

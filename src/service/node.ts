@@ -1,3 +1,4 @@
+import { recordedFailure } from "../core/index.ts";
 import type { StepResult } from "../core/index.ts";
 import type { LeaveCause, LogEntry, LogOptions, LogStatus } from "../log/types.ts";
 import { REQUESTS_IN_FLIGHT_MAX } from "../log/types.ts";
@@ -44,17 +45,19 @@ export class ClusterNode {
   readonly #self: Member;
   readonly #machine: CoreMachine;
   readonly #replica: Replica<StepResult>;
-  readonly #commands = new Map<number, (outcome: CommandOutcome) => void>();
+  /** Commands under way, by the number of their request. */
+  readonly #commands = new Map<number, { readonly ticket: number; readonly done: (outcome: CommandOutcome) => void }>();
   readonly #reads = new Map<number, (ok: boolean) => void>();
   /** Levels not yet seen in an entry, by resource. */
   readonly #levels = new Map<string, ReportInput>();
   /** Commands that wait for a view. */
-  #queued: { readonly number: number; readonly payload: string }[] = [];
+  #queued: { readonly ticket: number; readonly command: Command; readonly done: (outcome: CommandOutcome) => void }[] = [];
   #heldStarts: Extract<MonitorOrder, { kind: "online" }>[] = [];
   #inventoryWanted = false;
   #permitUntilMs = 0;
   #lastResendMs = 0;
-  #nextNumber = 1;
+  #nextTicket = 1;
+  #lastRequestNumber = 0;
 
   constructor(options: LogOptions, durable: DurableState, initialWeights: Weights, environment: NodeEnvironment) {
     this.#environment = environment;
@@ -64,6 +67,7 @@ export class ClusterNode {
       ...environment,
       onStepped: (entry, _stamp, result, replayed) => this.#onStepped(entry, result, replayed),
       onStatus: (status) => this.#onStatus(status),
+      onAppliedElsewhere: (entry) => this.#onAppliedElsewhere(entry),
       onPermit: (untilMs) => this.#onPermit(untilMs),
       onRead: (id, ok) => this.#onRead(id, ok),
       onLeave: (cause, reason) => environment.onLeave(cause, reason),
@@ -113,26 +117,24 @@ export class ClusterNode {
    * @throws MusterError MUSTER_BUSY when too many are under way
    */
   command(command: Command, done: (outcome: CommandOutcome) => void): number {
-    if (this.#commands.size >= REQUESTS_IN_FLIGHT_MAX) throw new MusterError("MUSTER_BUSY", { what: "the queue of commands", limit: REQUESTS_IN_FLIGHT_MAX });
-    const number = this.#nextNumber++;
-    const input: CommandInput = { kind: "command", requestId: { ...this.#self, number }, command };
-    this.#commands.set(number, done);
-    this.#queued.push({ number, payload: JSON.stringify(input) });
+    if (this.#commands.size + this.#queued.length >= REQUESTS_IN_FLIGHT_MAX) throw new MusterError("MUSTER_BUSY", { what: "the queue of commands", limit: REQUESTS_IN_FLIGHT_MAX });
+    const ticket = this.#nextTicket++;
+    this.#queued.push({ ticket, command, done });
     this.#submitQueued();
-    return number;
+    return ticket;
   }
 
   /** Nobody waits for this command any more. @returns whether it was never sent, so that it has changed nothing */
-  forget(number: number): boolean {
-    this.#commands.delete(number);
+  forget(ticket: number): boolean {
+    for (const [number, command] of this.#commands) if (command.ticket === ticket) this.#commands.set(number, { ticket, done: () => {} });
     const before = this.#queued.length;
-    this.#queued = this.#queued.filter((queued) => queued.number !== number);
+    this.#queued = this.#queued.filter((queued) => queued.ticket !== ticket);
     return this.#queued.length < before;
   }
 
   /** Calls `done(true)` when this node's state is at least as new as the cluster's at the moment of the call. */
   read(done: (ok: boolean) => void): void {
-    const id = this.#nextNumber++;
+    const id = this.#nextTicket++;
     this.#reads.set(id, done);
     this.#replica.read(id);
   }
@@ -141,7 +143,13 @@ export class ClusterNode {
     if (this.#replica.status.phase !== "active") return;
     const queued = this.#queued;
     this.#queued = [];
-    for (const { number, payload } of queued) this.#replica.request(true, number, payload);
+    for (const { ticket, command, done } of queued) {
+      const number = ++this.#lastRequestNumber;
+      const input: CommandInput = { kind: "command", requestId: { ...this.#self, number }, command };
+      this.#commands.set(number, { ticket, done });
+      this.#replica.request(true, number, JSON.stringify(input));
+    }
+    this.#replica.flush();
   }
 
   #onRead(id: number, ok: boolean): void {
@@ -224,9 +232,17 @@ export class ClusterNode {
     if (result.events.length > 0) this.#environment.onEvents(result.events);
     const { outcome } = result;
     if (outcome === null || outcome.requestId.node !== this.#self.node || outcome.requestId.incarnation !== this.#self.incarnation) return;
-    const done = this.#commands.get(outcome.requestId.number);
+    const waiting = this.#commands.get(outcome.requestId.number);
     this.#commands.delete(outcome.requestId.number);
-    done?.({ error: outcome.error, note: outcome.note, at: { epoch: entry.epoch, index: entry.index } });
+    waiting?.done({ error: outcome.error, note: outcome.note, at: { epoch: entry.epoch, index: entry.index } });
+  }
+
+  /** A command of this node took effect while it was catching up; its outcome stands in the state that was fetched. */
+  #onAppliedElsewhere(entry: LogEntry): void {
+    const number = entry.origin!.number;
+    const waiting = this.#commands.get(number);
+    this.#commands.delete(number);
+    waiting?.done({ error: recordedFailure(this.#machine.state, { ...this.#self, number }), note: null, at: { epoch: entry.epoch, index: entry.index } });
   }
 
   /** What this node reported has been seen in an entry: it need not be sent again. */

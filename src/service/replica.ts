@@ -12,6 +12,7 @@ export const WEIGHTS_KEY = "log.weights";
 export const LAST_ACTIVE_KEY = "log.lastActive";
 /** Sequence and epoch of the entry a fetched copy ends with. */
 export const COPY_KEY = "log.copy";
+const FETCHED_STATES_MAX = 3;
 
 /** What a replica needs from the world. The service gives it the real one, the simulator a model. */
 export interface ReplicaEnvironment<Result> {
@@ -23,6 +24,8 @@ export interface ReplicaEnvironment<Result> {
   writeLazily(write: DurableWrite): void;
   /** An entry was stepped. `replayed` ones were committed before this view: their effects are history. */
   onStepped(entry: LogEntry, stamp: Stamp, result: Result, replayed: boolean): void;
+  /** A durable request of this node was applied inside a state that came from a peer. */
+  onAppliedElsewhere(entry: LogEntry): void;
   onStatus(status: LogStatus): void;
   onPermit(untilMs: number): void;
   onRead(id: number, ok: boolean): void;
@@ -42,20 +45,20 @@ export class Replica<Result> {
   readonly #environment: ReplicaEnvironment<Result>;
   readonly #machine: StateMachine<Result>;
   readonly #log: ReplicatedLog;
-  readonly #options: LogOptions;
   /** Sequence up to which the machine has the durable entries. */
   #applied: number;
   /** The same for the rows in the database. */
   #rowsApplied: number;
-  #fetchedRows: readonly Row[] | null = null;
-  #fetchedState: StateReply | null = null;
+  /** Rows of the copy that is being accepted. */
+  #copyRows: readonly Row[] = [];
+  /** Run-time states that peers sent for the formation under way; the log chooses by position. */
+  #fetchedStates: StateReply[] = [];
   #dueAskedForMs: number | null = null;
   #ended = false;
 
   constructor(options: LogOptions, durable: DurableState, initialWeights: Weights, machine: StateMachine<Result>, environment: ReplicaEnvironment<Result>) {
     this.#environment = environment;
     this.#machine = machine;
-    this.#options = options;
     this.#applied = durable.applied;
     this.#rowsApplied = durable.applied;
     machine.load(durable.rows);
@@ -156,6 +159,8 @@ export class Replica<Result> {
         return this.#activate(effect);
       case "apply":
         return this.#apply(effect.entry, false);
+      case "appliedElsewhere":
+        return environment.onAppliedElsewhere(effect.entry);
       case "deactivate":
         this.#dueAskedForMs = null;
         return;
@@ -184,7 +189,9 @@ export class Replica<Result> {
     if (append !== undefined) durable.append = append.map(encodeEntry);
     if (replaceByCopy !== undefined) {
       const { upTo, epoch, weights } = replaceByCopy;
-      durable.replace = { upTo, epoch, rows: this.#fetchedRows ?? [] };
+      durable.replace = { upTo, epoch, rows: this.#copyRows };
+      this.#machine.load(this.#copyRows);
+      this.#applied = upTo;
       durable.committed = upTo;
       durable.metadata = { [WEIGHTS_KEY]: JSON.stringify({ sequence: upTo, weights }), [COPY_KEY]: JSON.stringify({ sequence: upTo, epoch }) };
       this.#rowsApplied = upTo;
@@ -196,26 +203,18 @@ export class Replica<Result> {
 
   #activate(effect: Extract<LogEffect, { kind: "activate" }>): void {
     const { base } = effect.install;
-    if (effect.state === "empty") {
-      if (this.#fetchedRows !== null) {
-        this.#machine.load(this.#fetchedRows);
-        this.#applied = this.#rowsApplied;
-      }
-    } else if (effect.state === "fetched") {
-      this.#restoreFetched();
-    }
-    this.#fetchedRows = null;
+    if (effect.state === "fetched") this.#restoreFetched(effect.position);
+    this.#fetchedStates = [];
     for (const entry of effect.replay) if (entry.sequence! > this.#applied) this.#apply(entry, true);
     // Replayed entries met no run-time state on this node but may have on another: only what is durable may remain.
     if (effect.state === "empty") this.#machine.load(this.#machine.rows());
     this.#environment.writeLazily({ committed: Math.max(base.sequence, this.#applied), metadata: { [LAST_ACTIVE_KEY]: String(effect.install.epoch) } });
   }
 
-  #restoreFetched(): void {
-    const fetched = this.#fetchedState;
-    if (fetched === null) throw new Error("no fetched state at hand");
-    this.#fetchedState = null;
-    const before = this.#rowsApplied === fetched.applied ? null : new Map((this.#fetchedRows ?? this.#machine.rows()).map((row) => [`${row.table} ${row.key}`, row]));
+  #restoreFetched(position: RuntimePosition): void {
+    const fetched = this.#fetchedStates.find((reply) => reply.position.epoch === position.epoch && reply.position.index === position.index);
+    if (fetched === undefined) throw new Error("no fetched state at hand");
+    const before = this.#rowsApplied === fetched.applied ? null : new Map(this.#machine.rows().map((row) => [`${row.table} ${row.key}`, row]));
     this.#machine.restore(fetched.state);
     this.#applied = fetched.applied;
     if (before === null || fetched.applied < this.#rowsApplied) return;
@@ -265,7 +264,7 @@ export class Replica<Result> {
       if (reply === null) return this.#step({ kind: "fetchFailed", epoch, what: "log" });
       if (reply.copy === null) return this.#step({ kind: "logFetched", epoch, log: { entries: reply.entries, copy: null } });
       const { rows, ...copy } = reply.copy;
-      this.#fetchedRows = rows;
+      this.#copyRows = rows;
       this.#step({ kind: "logFetched", epoch, log: { entries: reply.entries, copy } });
     });
   }
@@ -273,7 +272,7 @@ export class Replica<Result> {
   #fetchState(epoch: number, from: Member): void {
     this.#ask<StateReply>(from, { what: "state", epoch }, (reply) => {
       if (reply === null) return this.#step({ kind: "fetchFailed", epoch, what: "state" });
-      this.#fetchedState = reply;
+      this.#fetchedStates = [...this.#fetchedStates.slice(-FETCHED_STATES_MAX), reply];
       this.#step({ kind: "stateFetched", epoch, position: reply.position, applied: reply.applied });
     });
   }

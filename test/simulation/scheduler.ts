@@ -1,6 +1,12 @@
+interface Planned {
+  readonly atMs: number;
+  readonly order: number;
+  readonly run: () => void;
+}
+
 /** Virtual time: what is to happen, in order of time and, at one time, of planning. */
 export class Scheduler {
-  #heap: { readonly atMs: number; readonly order: number; readonly run: () => void }[] = [];
+  #heap: Planned[] = [];
   #order = 0;
   nowMs = 0;
 
@@ -17,7 +23,7 @@ export class Scheduler {
     return true;
   }
 
-  #push(item: (typeof this.#heap)[number]): void {
+  #push(item: Planned): void {
     const heap = this.#heap;
     heap.push(item);
     let child = heap.length - 1;
@@ -29,7 +35,7 @@ export class Scheduler {
     }
   }
 
-  #pop(): (typeof this.#heap)[number] | undefined {
+  #pop(): Planned | undefined {
     const heap = this.#heap;
     const top = heap[0];
     const last = heap.pop();
@@ -48,6 +54,6 @@ export class Scheduler {
   }
 }
 
-function before(a: { readonly atMs: number; readonly order: number }, b: { readonly atMs: number; readonly order: number }): boolean {
+function before(a: Planned, b: Planned): boolean {
   return a.atMs < b.atMs || (a.atMs === b.atMs && a.order < b.order);
 }

@@ -1,0 +1,55 @@
+import type { LeaveCause, LogEntry, LogStatus } from "../../src/log/types.ts";
+
+/** A rule that does not hold. The message names it and where. */
+export class BrokenInvariant extends Error {
+  override readonly name = "BrokenInvariant";
+}
+
+/** The invariants of PROTOCOL part 4 that concern the log, checked as things happen. */
+export class Checker {
+  /** What stands at each place of the history, as the first node that stepped it saw it. */
+  readonly #steps = new Map<string, { readonly entry: string; readonly hash: string; readonly node: number }>();
+  /** The durable history. */
+  readonly #sequences = new Map<number, { readonly entry: string; readonly node: number }>();
+  readonly #views = new Map<number, string>();
+  #acknowledged = 0;
+  #acknowledgedInEpoch = 0;
+  acknowledgedCount = 0;
+
+  onStatus(node: number, status: LogStatus, committed: number): void {
+    if (status.phase !== "active") return;
+    const view = JSON.stringify([status.members, status.orderer]);
+    const known = this.#views.get(status.epoch);
+    if (known !== undefined && known !== view) throw new BrokenInvariant(`two views of epoch ${status.epoch}: ${known} and ${view}`);
+    this.#views.set(status.epoch, view);
+    if (status.epoch > this.#acknowledgedInEpoch && committed < this.#acknowledged) {
+      throw new BrokenInvariant(`node ${node} is active in epoch ${status.epoch} with ${committed} committed, but ${this.#acknowledged} was acknowledged in epoch ${this.#acknowledgedInEpoch}`);
+    }
+  }
+
+  onStepped(node: number, entry: LogEntry, hash: string, replayed: boolean): void {
+    const text = JSON.stringify(entry);
+    if (entry.sequence !== null) {
+      const known = this.#sequences.get(entry.sequence);
+      if (known === undefined) this.#sequences.set(entry.sequence, { entry: text, node });
+      else if (known.entry !== text) throw new BrokenInvariant(`sequence ${entry.sequence} is ${known.entry} at node ${known.node} and ${text} at node ${node}`);
+    }
+    if (replayed) return;
+    const place = `${entry.epoch}.${entry.index}`;
+    const known = this.#steps.get(place);
+    if (known === undefined) this.#steps.set(place, { entry: text, hash, node });
+    else if (known.entry !== text) throw new BrokenInvariant(`entry ${place} is ${known.entry} at node ${known.node} and ${text} at node ${node}`);
+    else if (known.hash !== hash) throw new BrokenInvariant(`after ${place} node ${known.node} has state ${known.hash} and node ${node} has ${hash}`);
+  }
+
+  onAcknowledged(epoch: number, sequence: number): void {
+    this.acknowledgedCount++;
+    if (!this.#sequences.has(sequence)) throw new BrokenInvariant(`update ${sequence} was acknowledged before anybody stepped it`);
+    this.#acknowledged = Math.max(this.#acknowledged, sequence);
+    this.#acknowledgedInEpoch = Math.max(this.#acknowledgedInEpoch, epoch);
+  }
+
+  onLeave(cause: LeaveCause, reason: string): void {
+    if (cause === "diverged") throw new BrokenInvariant(`a node left because of rule 12: ${reason}`);
+  }
+}

@@ -1,0 +1,111 @@
+import { Replica } from "../../src/service/replica.ts";
+import type { Row, StateMachine, Stepped } from "../../src/service/state-machine.ts";
+import type { Stamp } from "../../src/model/inputs.ts";
+import { votesOf } from "../../src/log/weights.ts";
+import type { ProcessFactory, SimulatedProcess, World } from "./world.ts";
+
+/** The smallest state machine that can tell whether the log keeps its promises. */
+class Register implements StateMachine<null> {
+  #rows = new Map<string, string>();
+  #volatile = 0;
+
+  load(rows: readonly Row[]): void {
+    this.#rows = new Map(rows.map((row) => [row.key, row.value]));
+    this.#volatile = 0;
+  }
+
+  rows(): readonly Row[] {
+    return [...this.#rows].map(([key, value]) => ({ table: "register", key, value }));
+  }
+
+  step(stamp: Stamp, payload: string): Stepped<null> {
+    const input = JSON.parse(payload) as { readonly kind: string; readonly key?: string; readonly value?: string };
+    if (input.kind !== "set") {
+      this.#volatile = mix(this.#volatile, payload);
+      return { changes: [], result: null };
+    }
+    const value = `${mix(Number(this.#rows.get(input.key!) ?? 0), `${stamp.epoch}.${stamp.index}.${input.value}`)}`;
+    this.#rows.set(input.key!, value);
+    return { changes: [{ table: "register", key: input.key!, value }], result: null };
+  }
+
+  snapshot(): string {
+    return JSON.stringify([[...this.#rows], this.#volatile]);
+  }
+
+  restore(text: string): void {
+    const [rows, volatile] = JSON.parse(text) as [[string, string][], number];
+    this.#rows = new Map(rows);
+    this.#volatile = volatile;
+  }
+
+  hash(): string {
+    return JSON.stringify([[...this.#rows].sort(), this.#volatile]);
+  }
+
+  nextDeadline(): null {
+    return null;
+  }
+}
+
+function mix(hash: number, text: string): number {
+  let mixed = hash | 0;
+  for (let position = 0; position < text.length; position++) mixed = Math.imul(mixed ^ text.charCodeAt(position), 16777619);
+  return mixed >>> 0;
+}
+
+/** Nodes that run the log and nothing else. */
+export function logProcessFactory(world: World): ProcessFactory {
+  return (options, durable, weights, environment): SimulatedProcess => {
+    const machine = new Register();
+    let number = 0;
+    const waiting = new Map<number, (sequence: number) => void>();
+    const replica: Replica<null> = new Replica(options, durable, weights, machine, {
+      ...environment,
+      onStatus: (status) => environment.onStatus(status, replica.committed),
+      onAppliedElsewhere: (entry) => {
+        waiting.get(entry.origin!.number)?.(entry.sequence!);
+        waiting.delete(entry.origin!.number);
+      },
+      onPermit: () => {},
+      onRead: () => {},
+      onStepped: (entry, _stamp, _result, replayed) => {
+        environment.onStepped(entry, machine.hash(), replayed);
+        const { origin, sequence } = entry;
+        if (origin === null || sequence === null || origin.node !== options.self.node || origin.incarnation !== options.self.incarnation) return;
+        const done = waiting.get(origin.number);
+        waiting.delete(origin.number);
+        if (done !== undefined) {
+          world.checker.onAcknowledged(entry.epoch, sequence);
+          done(sequence);
+        }
+      },
+    });
+    return {
+      onMembers: (members) => replica.onMembers(members),
+      onMessage: (from, payload) => replica.onMessage(from, payload),
+      tick: () => replica.tick(),
+      flush: () => replica.flush(),
+      serveFetch: (request) => replica.serveFetch(request),
+      end: () => replica.end(),
+      get status() {
+        return replica.status;
+      },
+      get committed() {
+        return replica.committed;
+      },
+      get storeHasVote() {
+        return votesOf(replica.weights, { node: options.self.node, store: options.store }) > 0;
+      },
+      stateText: () => machine.hash(),
+      update: (done) => {
+        if (replica.requestsWaiting > 60) return;
+        number++;
+        waiting.set(number, done);
+        replica.request(true, number, JSON.stringify({ kind: "set", key: `k${number % 5}`, value: `${options.self.node}.${number}` }));
+        if (number % 3 === 0) replica.request(false, 0, JSON.stringify({ kind: "note", value: number }));
+        replica.flush();
+      },
+    };
+  };
+}

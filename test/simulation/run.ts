@@ -1,0 +1,94 @@
+import { BrokenInvariant } from "./checker.ts";
+import { endFaults, inflictFault } from "./faults.ts";
+import { World } from "./world.ts";
+import type { WorldOptions } from "./world.ts";
+
+export interface RunResult {
+  readonly seed: number;
+  readonly error: Error | null;
+  readonly trace: string;
+  readonly acknowledged: number;
+  readonly virtualMs: number;
+}
+
+/** Time within which a healed cluster must be whole again. */
+const RECOVERY_MS = 20_000;
+
+export interface RunHooks {
+  /** More load or faults of the kind of cluster that is run. */
+  readonly disturb?: (world: World) => void;
+  /** Called when all faults have ended. */
+  readonly calm?: (world: World) => void;
+  /** Throws when the cluster is not as it should be once it has recovered. */
+  readonly settled?: (world: World) => void;
+}
+
+/** Runs one seed: load and faults for a while, then peace; checks that everything recovered. */
+export function runSeed(options: Omit<WorldOptions, "trace">, trace: boolean, faultsMs: number, hooks: RunHooks = {}): RunResult {
+  const world = new World({ ...options, trace });
+  let error: Error | null = null;
+  try {
+    for (const slot of world.slots) world.scheduler.after(world.random.next() * 300, () => world.start(slot));
+    disturb(world, faultsMs, hooks);
+    world.runUntil(faultsMs);
+    endFaults(world);
+    hooks.calm?.(world);
+    recover(world, faultsMs, hooks);
+  } catch (caught) {
+    error = caught instanceof Error ? caught : new Error(String(caught));
+  }
+  return { seed: options.seed, error, trace: world.trace.toString(), acknowledged: world.checker.acknowledgedCount, virtualMs: world.scheduler.nowMs };
+}
+
+function disturb(world: World, faultsMs: number, hooks: RunHooks): void {
+  const again = (delayMs: () => number, action: () => void): void => {
+    world.scheduler.after(delayMs(), () => {
+      if (world.scheduler.nowMs >= faultsMs) return;
+      action();
+      again(delayMs, action);
+    });
+  };
+  again(() => world.random.integer(1, 60), () => updateSomewhere(world));
+  const pace = world.random.pick([100, 400, 1_500]);
+  again(() => world.random.integer(1, 2 * pace), () => inflictFault(world));
+  if (hooks.disturb !== undefined) again(() => world.random.integer(1, 300), () => hooks.disturb!(world));
+}
+
+function updateSomewhere(world: World): void {
+  const slot = world.random.pick(world.slots);
+  if (slot.process !== null && slot.backlog === null) slot.process.update(() => {});
+}
+
+function recover(world: World, faultsMs: number, hooks: RunHooks): void {
+  let untilMs = faultsMs;
+  while (!isWhole(world)) {
+    untilMs += 500;
+    if (untilMs > faultsMs + RECOVERY_MS) throw new BrokenInvariant(`not whole ${RECOVERY_MS} ms after the faults ended: ${describe(world)}`);
+    for (const slot of world.slots) if (slot.process === null && slot.restartAtMs === null) world.start(slot);
+    world.runUntil(untilMs);
+  }
+  const acknowledged = new Set<number>();
+  for (const slot of world.slots) slot.process!.update(() => acknowledged.add(slot.node));
+  world.runUntil(untilMs + 3_000);
+  for (const slot of world.slots) if (!acknowledged.has(slot.node)) throw new BrokenInvariant(`node ${slot.node} got no answer in a healthy cluster`);
+  if (hooks.settled !== undefined) {
+    world.runUntil(untilMs + 30_000);
+    hooks.settled(world);
+  }
+  world.runUntil(world.scheduler.nowMs + 500);
+  const texts = new Set(world.slots.map((slot) => slot.process!.stateText()));
+  if (texts.size > 1) throw new BrokenInvariant(`copies differ in the end: ${[...texts].join(" / ").slice(0, 2_000)}`);
+  const disks = new Set(world.slots.map((slot) => slot.disk.rowsText()));
+  if (disks.size > 1) throw new BrokenInvariant(`disks differ in the end: ${[...disks].join(" / ").slice(0, 2_000)}`);
+}
+
+function isWhole(world: World): boolean {
+  const [first] = world.slots;
+  const status = first!.process?.status;
+  if (status?.phase !== "active" || status.members.length !== world.slots.length || status.learners.length > 0) return false;
+  return world.slots.every((slot) => slot.backlog === null && slot.process?.status.phase === "active" && slot.process.status.epoch === status.epoch && slot.process.storeHasVote);
+}
+
+function describe(world: World): string {
+  return world.slots.map((slot) => `n${slot.node} ${slot.process === null ? "down" : JSON.stringify(slot.process.status)}`).join("; ");
+}
