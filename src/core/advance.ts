@@ -53,7 +53,7 @@ function mustBePlacedAnew(context: StepContext, group: GroupRecord, row: GroupRo
   // A restart in place goes on even on a paused node: its roles stay, and stay watched (reference 2.12).
   return context.resourcesOf(group.id).every((resource) => {
     const { state, reason } = context.resource(resource.id);
-    return state === "Offline" && reason.rule !== "restart";
+    return state === "Offline" && reason.rule !== "restart" && reason.rule !== "stays";
   });
 }
 
@@ -69,7 +69,9 @@ function replace(context: StepContext, group: GroupRecord, row: GroupRow): boole
 function forgetFailuresNobodyMinds(context: StepContext, group: GroupRecord, resources: readonly ResourceRecord[]): void {
   for (const resource of resources) {
     const row = context.resource(resource.id);
-    if (row.state !== "Failed" || resourceWantedOnline(group, resource)) continue;
+    if (resourceWantedOnline(group, resource)) continue;
+    if (row.waitsFor === "copy") context.setResource(resource.id, { waitsFor: null });
+    if (row.state !== "Failed") continue;
     context.setResource(resource.id, { state: "Offline", restartAtMs: null, waitsFor: null, reason: context.reason("not wanted", "It had failed, and is not wanted online any more.") });
   }
 }
@@ -130,8 +132,10 @@ function startWhatCan(context: StepContext, group: GroupRecord, row: GroupRow, r
   for (const resource of resources) {
     const resourceRow = context.resource(resource.id);
     if (resourceRow.state !== "Offline" || !resourceWantedOnline(group, resource)) continue;
-    const waits = whyWaits(context, resource, staying) ?? whyStartWaits(context, resource.id);
-    if (waits !== null) sayResourceWaits(context, resourceRow, waits);
+    const provider = whyWaits(context, resource, staying);
+    const copy = provider === null ? whyStartWaits(context, resource.id) : null;
+    if (provider !== null) sayResourceWaits(context, resourceRow, provider, null);
+    else if (copy !== null) sayResourceWaits(context, resourceRow, copy, "copy");
     else startResource(context, group, row, resource);
   }
 }
@@ -143,9 +147,9 @@ function whyWaits(context: StepContext, resource: ResourceRecord, staying: Reado
   return `${names.join(" or ")} must be online first`;
 }
 
-function sayResourceWaits(context: StepContext, row: ResourceRow, waits: string): void {
+function sayResourceWaits(context: StepContext, row: ResourceRow, waits: string, waitsFor: "copy" | null): void {
   const text = `It waits: ${waits}.`;
-  if (row.reason.text !== text) context.setResource(row.id, { reason: context.reason("waits", text) });
+  if (row.reason.text !== text || row.waitsFor !== waitsFor) context.setResource(row.id, { waitsFor, reason: context.reason("waits", text) });
 }
 
 function startResource(context: StepContext, group: GroupRecord, row: GroupRow, resource: ResourceRecord): EffectId | null {
@@ -158,6 +162,7 @@ function startResource(context: StepContext, group: GroupRecord, row: GroupRow, 
     pendingEffect: effect,
     lastEffect: effect,
     pendingAction: "online",
+    waitsFor: null,
     processId: null,
     reason: context.reason("starting", `It is being brought online on ${context.nodeName(row.owner)}.`),
   });
@@ -168,7 +173,7 @@ function startResource(context: StepContext, group: GroupRecord, row: GroupRow, 
 function announce(context: StepContext, group: GroupRecord): void {
   const row = context.group(group.id);
   const resources = context.resourcesOf(group.id).map((record) => ({ record, row: context.resource(record.id) }));
-  const state = deriveGroupState(group, resources);
+  const state = deriveGroupState(group, resources, row.movingTo !== null);
   if (state === row.announced) return;
   const where = row.owner === null ? "" : ` on ${context.nodeName(row.owner)}`;
   switch (state) {

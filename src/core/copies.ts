@@ -10,7 +10,7 @@ export function endStray(context: StepContext, id: ResourceId, generation: Gener
   const resource: ResourceRecord = resources.get(id) ?? left?.resource ?? unknownResource(id);
   const group: GroupRecord | undefined = groups.get(resource.group);
   const known = left?.places.some((place) => place.node === node && place.generation >= generation) === true;
-  const why = resources.has(id) ? `its role belongs to ${ownerName(context, resource)}` : "it is not configured any more";
+  const why = resources.has(id) ? explain(context, resource, node) : "it is not configured any more";
   if (!known) {
     context.event("ResourceStray", {
       node,
@@ -22,7 +22,8 @@ export function endStray(context: StepContext, id: ResourceId, generation: Gener
   endCopy(context, { resource, group: resource.group, groupName: group?.name ?? left?.groupName ?? "", generation }, node, `A leftover is ended: ${why}.`);
 }
 
-function ownerName(context: StepContext, resource: ResourceRecord): string {
-  const { owner, generation } = context.group(resource.group);
-  return owner === null ? "nobody" : `${context.nodeName(owner)} since entry ${Math.floor(generation / 2 ** 24)}.${generation % 2 ** 24}`;
+function explain(context: StepContext, resource: ResourceRecord, node: NodeId): string {
+  const { owner } = context.group(resource.group);
+  if (owner === node) return "it is from an earlier time";
+  return owner === null ? "its role belongs to nobody now" : `its role belongs to ${context.nodeName(owner)}`;
 }

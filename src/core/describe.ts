@@ -110,16 +110,24 @@ function viewOfGroup(state: ClusterState, group: GroupRecord): GroupView {
       .map(({ record }) => record.name)
       .sort(compareText),
     generation: row.generation,
-    reason: viewOfReason(state, row.reason),
+    reason: viewOfReason(state, waitsForInventories(state, group, row) ?? row.reason),
     failovers: { count: failoversMs.length, threshold, periodHours: hours },
     properties: effectiveProperties(groupProperties, group.properties),
   };
 }
 
+/** After a start of the whole cluster nothing is placed before every member has said what it runs. */
+function waitsForInventories(state: ClusterState, group: GroupRecord, row: GroupRow): Reason | null {
+  const view = state.tables.view.get(ONLY);
+  if (view === undefined || view.open || row.owner !== null || !wantsAnything(state, group.id)) return null;
+  const silent = view.members.filter((member) => !nodeRow(state, member.node).inventoryKnown).map((member) => nodeName(state, member.node));
+  return { text: `It waits until ${silent.join(", ")} ${silent.length === 1 ? "has" : "have"} reported what runs there.`, rule: "inventories", sinceMs: row.reason.sinceMs };
+}
+
 /** Without a view nobody knows what runs (reference 2.3, first test). */
 export function groupStateOf(state: ClusterState, group: GroupRecord): GroupState {
   if (state.tables.view.get(ONLY) === undefined) return "StateUnknown";
-  return deriveGroupState(group, resourcesOf(state, group.id));
+  return deriveGroupState(group, resourcesOf(state, group.id), groupRow(state, group.id).movingTo !== null);
 }
 
 export function describeResources(state: ClusterState): ResourceView[] {

@@ -16,7 +16,8 @@ export function explainGroup(state: ClusterState, name: string): Explanation {
   const resources = explainResources(state, group);
   const nodes = explainNodes(state, group);
   const where = view.ownerNode === null ? "" : ` on ${view.ownerNode}`;
-  const summary = view.state === "Online" ? `'${group.name}' is online${where}. ${cameThere(view.reason.text)}`.trim() : `'${group.name}' is ${inWords(view.state)}${where}: ${view.reason.text}`;
+  const copy = resources.find((resource) => resource.reason.startsWith("It waits: an earlier copy"));
+  const summary = view.state === "Online" ? `'${group.name}' is online${where}. ${cameThere(view.reason.text)}`.trim() : `'${group.name}' is ${inWords(view.state)}${where}: ${copy?.reason ?? view.reason.text}`;
   return {
     group: group.name,
     state: view.state,
@@ -86,7 +87,7 @@ function changes(state: ClusterState, group: GroupRecord, nodes: readonly Explai
     }
   }
   if (view.reason.rule === "waiting") {
-    const coming = nodes.filter((node) => !node.canHost).map((node) => `${node.node}, which ${node.reason}`);
+    const coming = nodes.filter((node) => !node.canHost && !node.reason.startsWith("is not a possible owner")).map((node) => `${node.node}, which ${node.reason}`);
     sentences.push(`It starts as soon as one of these can take it: ${coming.join("; ")}.`);
   }
   if (view.wantedState === "Offline") sentences.push("It stays offline until an administrator brings it online.");

@@ -48,7 +48,7 @@ export function failResource(context: StepContext, id: ResourceId, why: string):
   const threshold = property("RestartThreshold");
   if (action === RestartAction.DontRestart) return stayFailed(context, group, resource, event, `'${resource.name}' failed (${why}) and its RestartAction says not to restart it`, false);
   if (failuresMs.length <= threshold) return planRestart(context, group, resource, event, why, failuresMs.length, threshold);
-  const used = `'${resource.name}' failed ${times(failuresMs.length)} within ${duration(property("RestartPeriod"))} (${why})`;
+  const used = failuresMs.length === 1 ? `'${resource.name}' failed (${why}) and may not be restarted` : `'${resource.name}' failed ${times(failuresMs.length)} within ${duration(property("RestartPeriod"))} (${why})`;
   if (action === RestartAction.RestartNoNotify) return stayFailed(context, group, resource, event, `${used} and its RestartAction says not to fail over`, true);
   failOver(context, group, resource, event, used);
 }
@@ -67,12 +67,12 @@ function failOver(context: StepContext, group: GroupRecord, resource: ResourceRe
   const row = context.group(group.id);
   if (row.owner === null) return;
   const { failoversMs, threshold, hours } = countedFailovers(context.state, group, row.failoversMs, context.now);
-  if (failoversMs.length >= threshold) {
-    const reached = threshold === 0 ? "it may not fail over (FailoverThreshold 0)" : `it has failed over ${times(failoversMs.length)} in ${hours} hours, and its FailoverThreshold is ${threshold}`;
-    return stayFailed(context, group, resource, cause, `${why}, and ${reached}`, true, "FailoverThresholdExceeded");
-  }
   const to = nextNode(context, group, row.owner);
   if (to === null) return stayFailed(context, group, resource, cause, `${why}, and no other node can take it: ${whyNowhere(context, group, row.owner)}`, true);
+  if (failoversMs.length >= threshold) {
+    const reached = threshold === 0 ? "the role may not fail over (FailoverThreshold 0)" : `the role has failed over ${times(failoversMs.length)} in ${duration(hours * HOUR_MS)} already (FailoverThreshold ${threshold})`;
+    return stayFailed(context, group, resource, cause, `${why}, and ${reached}`, true, "FailoverThresholdExceeded");
+  }
   const text = `from ${context.nodeName(row.owner)} to ${context.nodeName(to)}: ${why}.`;
   const event = context.event("GroupFailover", { node: to, group: group.name, resource: resource.name, text: `The role '${group.name}' fails over ${text}`, cause });
   context.setGroup(group.id, { failoversMs: [...failoversMs, context.now].slice(-FAILOVERS_KEPT), reason: context.reason("failover", `It fails over ${text}`) });
@@ -86,7 +86,7 @@ function stayFailed(context: StepContext, group: GroupRecord, resource: Resource
   const after = retry ? ` It is tried again in ${duration(period)}.` : "";
   const command = `muster group online ${quote(group.name)}`;
   const event = context.event(name, { node: context.group(group.id).owner, group: group.name, resource: resource.name, text: `The role '${group.name}' is left failed: ${why}.${after}`, next: command, cause });
-  context.setGroup(group.id, { cause: event, reason: context.reason("failed", `It is left failed: ${why}.${after}`, command) });
+  context.setGroup(group.id, { cause: event, reason: context.reason("failed", `${why}.${after}`, command) });
   if (retry) context.setResource(resource.id, { restartAtMs: context.now + period, waitsFor: "retry" });
 }
 

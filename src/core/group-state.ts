@@ -13,10 +13,12 @@ export interface ResourceWithRow {
  * whose restart is already planned counts as pending, as Windows' "DelayRestartingResource" does:
  * Failed means that nothing more happens by itself before the retry period.
  */
-export function deriveGroupState(group: GroupRecord, resources: readonly ResourceWithRow[]): GroupState {
+export function deriveGroupState(group: GroupRecord, resources: readonly ResourceWithRow[], moving: boolean): GroupState {
   if (resources.length === 0) return groupWantedOnline(group) ? "Online" : "Offline";
+  // A role on its way to another node is not left failed, whatever made it go.
+  if (moving) return "Pending";
   if (resources.some(({ row }) => row.state === "Failed" && row.waitsFor !== "restart")) return "Failed";
-  if (resources.some(({ row }) => isPending(row) || row.state === "Failed")) return "Pending";
+  if (resources.some(({ row }) => isPending(row) || row.waitsFor === "restart" || row.waitsFor === "copy")) return "Pending";
   if (resources.every(({ row }) => row.state === "Online")) return "Online";
   if (resources.every(({ row }) => row.state === "Offline")) return "Offline";
   return "PartialOnline";

@@ -1,4 +1,4 @@
-import type { NodeId, ResourceId } from "../model/identifiers.ts";
+import type { EffectId, NodeId, ResourceId } from "../model/identifiers.ts";
 import type { InventoryInput, InventoryItem } from "../model/inputs.ts";
 import type { ResourceRecord } from "../model/objects.ts";
 import { compareOrdinalIds } from "../model/identifiers.ts";
@@ -19,16 +19,17 @@ export function reactToInventory(context: StepContext, input: InventoryInput): v
     if (item.state !== "offline") items.set(item.resource, item);
   }
   for (const resource of copiesOn(context, node)) if (!items.has(resource)) copyEnded(context, resource, node);
-  const wasKnown = context.node(node).inventoryKnown;
-  context.setNode(node, { inventoryKnown: true });
+  const { inventoryKnown: wasKnown, inventoryEpoch } = context.node(node);
+  const first = inventoryEpoch !== context.stamp.epoch;
+  context.setNode(node, { inventoryKnown: true, inventoryEpoch: context.stamp.epoch });
 
   for (const item of items.values()) {
-    if (belongs(context, item, node)) adopt(context, item, node);
+    if (belongs(context, item, node)) adopt(context, item, node, first);
     else if (item.state !== "failed") endStray(context, item.resource, item.generation, node);
     else copyEnded(context, item.resource, node);
   }
   for (const group of context.groupsByName(context.state.groupIdsOwnedBy(node))) {
-    for (const resource of context.resourcesOf(group.id)) if (!items.has(resource.id)) missing(context, resource, node);
+    for (const resource of context.resourcesOf(group.id)) if (!items.has(resource.id)) missing(context, resource, node, first);
   }
   if (!wasKnown) touchWaitingGroups(context);
   openWhenAllReported(context);
@@ -66,7 +67,7 @@ function takeOver(context: StepContext, resource: ResourceRecord, item: Inventor
 }
 
 /** The state a node reports for a resource of a group it owns. */
-function adopt(context: StepContext, item: InventoryItem, node: NodeId): void {
+function adopt(context: StepContext, item: InventoryItem, node: NodeId, first: boolean): void {
   const resource = context.state.tables.resources.get(item.resource) as ResourceRecord;
   const group = context.group(resource.group);
   const row = context.resource(item.resource);
@@ -81,13 +82,13 @@ function adopt(context: StepContext, item: InventoryItem, node: NodeId): void {
   }
   const unheard = row.pendingEffect !== null && (item.effect === null || compareOrdinalIds(item.effect, row.pendingEffect) < 0);
   if (unheard && row.pendingEffect !== null) {
-    orderPendingAgain(context, resource, node);
+    orderPendingAgain(context, resource, node, first);
     return;
   }
   const settled = { pendingEffect: null, lastEffect: item.effect ?? row.lastEffect, processId: item.processId };
   switch (item.state) {
     case "online":
-      if (row.state === "OfflinePending") orderPendingAgain(context, resource, node);
+      if (row.state === "OfflinePending") orderPendingAgain(context, resource, node, first);
       else context.setResource(row.id, { ...settled, state: "Online", restartAtMs: null, waitsFor: null, reason: row.state === "Online" ? row.reason : context.reason("online", `It runs on ${context.nodeName(node)}.`) });
       return;
     case "onlinePending":
@@ -106,14 +107,14 @@ function adopt(context: StepContext, item: InventoryItem, node: NodeId): void {
 }
 
 /** A resource of the node's groups that the node does not list: it is offline there. */
-function missing(context: StepContext, resource: ResourceRecord, node: NodeId): void {
+function missing(context: StepContext, resource: ResourceRecord, node: NodeId, first: boolean): void {
   const row = context.resource(resource.id);
   switch (row.state) {
     case "Online":
       failResource(context, resource.id, "it does not run any more");
       return;
     case "OnlinePending":
-      orderPendingAgain(context, resource, node);
+      orderPendingAgain(context, resource, node, first);
       return;
     case "OfflinePending":
       context.setResource(row.id, { state: "Offline", pendingEffect: null, processId: null, reason: context.reason("offline", "It is offline.") });
@@ -123,11 +124,15 @@ function missing(context: StepContext, resource: ResourceRecord, node: NodeId): 
   }
 }
 
-/** The order never arrived, or its answer is on its way: the same order once more does no harm (PROTOCOL rule 14). */
-function orderPendingAgain(context: StepContext, resource: ResourceRecord, node: NodeId): void {
+/**
+ * The order never arrived, or its answer is on its way: the same order once more does no harm
+ * (PROTOCOL rule 14). The first inventory of a view is taken when the view becomes active, before
+ * the orders of that view are carried out, so it says nothing about those.
+ */
+function orderPendingAgain(context: StepContext, resource: ResourceRecord, node: NodeId, first: boolean): void {
   const row = context.resource(resource.id);
   const group = context.group(resource.group);
-  if (row.pendingEffect === null) return;
+  if (row.pendingEffect === null || (first && epochOf(row.pendingEffect) === context.stamp.epoch)) return;
   context.orderAgain({
     id: row.pendingEffect,
     node,
@@ -138,4 +143,8 @@ function orderPendingAgain(context: StepContext, resource: ResourceRecord, node:
     resource,
     reason: `${row.reason.text} (ordered again)`,
   });
+}
+
+function epochOf(effect: EffectId): number {
+  return Number(effect.split(".")[0]);
 }

@@ -29,8 +29,10 @@ export function finishMove(context: StepContext, group: GroupRecord): void {
   const to = problem === null ? wished : from !== null && row.moveKind === "failover" ? nextNode(context, group, from) : bestNode(context, group, from);
   if (to === null) {
     const text = `The role '${group.name}' stays on ${from === null ? "no node" : context.nodeName(from)}: ${context.nodeName(wished)} ${problem}, and no other node can take it.`;
-    const event = context.event(row.moveKind === "drain" ? "DrainMoveFailed" : "GroupNotOnline", { node: from, group: group.name, text, next: `muster why ${quote(group.name)}`, cause: row.cause });
-    restartHere(context, group);
+    const event = context.event(row.moveKind === "drain" ? "DrainMoveFailed" : "GroupMoveGivenUp", { node: from, group: group.name, text, next: `muster why ${quote(group.name)}`, cause: row.cause });
+    for (const resource of context.resourcesOf(group.id)) {
+      context.setResource(resource.id, { ...initialResourceRow(resource.id), lastEffect: context.resource(resource.id).lastEffect, reason: context.reason("stays", "The move was given up; it goes on where it was.") });
+    }
     context.setGroup(group.id, { movingTo: null, moveKind: null, cause: event, reason: context.reason("move cancelled", text) });
     if (from !== null) context.relieved.add(from);
     return;
@@ -115,12 +117,17 @@ export function sayWaiting(context: StepContext, group: GroupRecord): void {
   const row = context.group(group.id);
   const text = `No node can take it: ${whyNowhere(context, group, null)}.`;
   if (row.reason.rule === "waiting") {
-    if (row.reason.text !== text) context.setGroup(group.id, { reason: { ...row.reason, text } });
+    if (row.reason.text !== text) context.setGroup(group.id, { reason: { ...row.reason, text, command: commandThatHelps(context, group) } });
     return;
   }
-  const command = `muster why ${quote(group.name)}`;
-  const event = context.event("GroupWaiting", { node: row.owner, group: group.name, text: `The role '${group.name}' waits. ${text}`, next: command, cause: row.cause });
-  context.setGroup(group.id, { cause: event, reason: context.reason("waiting", text, command) });
+  const event = context.event("GroupWaiting", { node: row.owner, group: group.name, text: `The role '${group.name}' waits. ${text}`, next: `muster why ${quote(group.name)}`, cause: row.cause });
+  context.setGroup(group.id, { cause: event, reason: context.reason("waiting", text, commandThatHelps(context, group)) });
+}
+
+/** A paused node needs only a command; a node that is down needs somebody to look. */
+function commandThatHelps(context: StepContext, group: GroupRecord): string {
+  const paused = context.state.nodeIds().find((id) => whyNot(context, group, id) === "is paused");
+  return paused === undefined ? "muster node list" : `muster node resume ${context.nodeName(paused)}`;
 }
 
 /** A name as one word of a shell command. */

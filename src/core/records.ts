@@ -47,7 +47,10 @@ export interface EventRingRow {
   readonly next: number;
 }
 
-export type NodeRow = NodeRuntime;
+export interface NodeRow extends NodeRuntime {
+  /** The view in which its last inventory came. */
+  readonly inventoryEpoch: number;
+}
 
 /** Why a group changes its node. */
 export type MoveKind = "move" | "failover" | "drain" | "failback";
@@ -65,8 +68,8 @@ export interface ResourceRow extends ResourceRuntime {
   readonly lastEffect: EffectId | null;
   /** What it ordered, should it have to be said again. */
   readonly pendingAction: Effect["action"];
-  /** What `restartAtMs` ends. */
-  readonly waitsFor: "restart" | "retry" | null;
+  /** The restart delay or the retry period that `restartAtMs` ends, or the end of an earlier copy elsewhere. */
+  readonly waitsFor: "restart" | "retry" | "copy" | null;
 }
 
 /**
@@ -97,7 +100,7 @@ export interface RefusalRow {
 const UNTOUCHED: Reason = { text: "It has not been brought online yet.", rule: "initial", sinceMs: 0 };
 
 export function initialNodeRow(id: NodeId): NodeRow {
-  return { id, state: "Down", incarnation: null, inventoryKnown: false, drainStatus: "NotInitiated", reason: { text: "It has not joined yet.", rule: "initial", sinceMs: 0 } };
+  return { id, state: "Down", incarnation: null, inventoryKnown: false, inventoryEpoch: 0, drainStatus: "NotInitiated", reason: { text: "It has not joined yet.", rule: "initial", sinceMs: 0 } };
 }
 
 export function initialGroupRow(id: GroupId): GroupRow {

@@ -11,7 +11,7 @@ import { failResource } from "./failure.ts";
 import { forgetResource, sayChanged } from "./group-commands.ts";
 import { endCopy } from "./leftovers.ts";
 import { RESOURCES_PER_GROUP_MAX, RESOURCE_TYPES_MAX, TYPE_PROPERTIES_MAX } from "./limits.ts";
-import { startMove } from "./moving.ts";
+import { quote, startMove } from "./moving.ts";
 import { foldName } from "./order.ts";
 import { bestNode, whyNeverOn } from "./placement.ts";
 import { checkName, checkNodes, findGroup, findResource, findType, invalid, mergeProperties, requireBag, requireText, withProperty } from "./resolve.ts";
@@ -44,7 +44,7 @@ export function createResource({ state, stamp }: Configuring, command: CommandOf
   return (context) => {
     sayChanged(context, group.name, `The resource '${resource.name}' was created in the role '${group.name}'.`, resource.name);
     context.touched.add(group.id);
-    return groupWantedOnline(group) ? `The resource is offline; bring it online with: muster resource online ${resource.name}` : null;
+    return groupWantedOnline(group) ? `The resource is offline; bring it online with: muster resource online ${quote(resource.name)}` : null;
   };
 }
 
@@ -144,7 +144,7 @@ export function resourceOffline({ state }: Configuring, command: CommandOf<"reso
   return (context) => {
     if (context.resource(resource.id).state === "Offline") return `The resource '${resource.name}' is offline already.`;
     const cause = sayChanged(context, group.name, `The resource '${resource.name}' shall be offline.`, resource.name);
-    context.setGroup(group.id, { cause, reason: context.reason("asked offline", `An administrator asked for '${resource.name}' to be offline.`) });
+    context.setGroup(group.id, { cause, reason: context.reason("asked offline", `An administrator asked for '${resource.name}' to be offline.`, `muster resource online ${quote(resource.name)}`) });
     context.touched.add(group.id);
     return null;
   };

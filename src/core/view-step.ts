@@ -48,7 +48,10 @@ export function reactToView(context: StepContext, input: ViewInput): void {
 }
 
 function sayViewActive(context: StepContext, input: ViewInput): EventId {
-  const names = input.members.map((member) => context.nodeName(member.node)).join(", ");
+  const names = input.members
+    .filter((member) => !input.learners.includes(member.node))
+    .map((member) => context.nodeName(member.node))
+    .join(", ");
   const learners = input.learners.length === 0 ? "" : `; catching up: ${input.learners.map((id) => context.nodeName(id)).join(", ")}`;
   return context.event("ViewActive", { node: input.orderer, text: `View ${context.stamp.epoch} is active with ${names}${learners}.` });
 }

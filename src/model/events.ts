@@ -49,6 +49,7 @@ export const EventCatalogue = {
   GroupOnline: { code: 20013, level: "information", title: "a role is online" },
   GroupOffline: { code: 20014, level: "information", title: "a role is offline" },
   GroupWaiting: { code: 20015, level: "warning", title: "a role has no node that may host it" },
+  GroupMoveGivenUp: { code: 20016, level: "warning", title: "a move was given up and the role stays" },
   ResourceOnline: { code: 20020, level: "information", title: "a resource is online" },
   ResourceOffline: { code: 20021, level: "information", title: "a resource is offline" },
   ResourceRestart: { code: 20022, level: "warning", title: "a resource is restarted on its node" },

@@ -1,0 +1,483 @@
+import * as core from "../../src/core/index.ts";
+import type { ClusterState, StepResult } from "../../src/core/index.ts";
+import type { Member } from "../../src/model/identifiers.ts";
+import type { Command, CoreInput, Effect, InventoryItem, ReportedState } from "../../src/model/inputs.ts";
+import type { PropertyBag, PropertyValue } from "../../src/model/objects.ts";
+import { groupProperties, resourceProperties } from "../../src/model/properties.ts";
+import type { PropertyTable } from "../../src/model/properties.ts";
+
+/**
+ * Plays a story: lines of inputs in, a golden log out. The nodes are played here, with what
+ * each of them runs; the decisions are the core's. The language is described in README.md.
+ */
+export function playStory(text: string): string {
+  const story = new Story();
+  for (const line of text.split("\n")) story.play(line);
+  return story.log();
+}
+
+/** How long a played resource takes to do as it is told. */
+const ONLINE_MS = 50;
+const OFFLINE_MS = 20;
+const FIRST_WALL_MS = 1_800_000_000_000;
+
+interface PlayedNode {
+  readonly id: number;
+  readonly name: string;
+  incarnation: number;
+  up: boolean;
+  readonly runs: Map<string, InventoryItem>;
+}
+
+interface Answer {
+  readonly at: number;
+  readonly effect: Effect;
+}
+
+class Story {
+  #state: ClusterState | null = null;
+  readonly #nodes: PlayedNode[] = [];
+  readonly #learners = new Set<number>();
+  readonly #lines: string[] = [];
+  readonly #shown = new Map<string, string>();
+  readonly #names = new Map<string, string>();
+  /** Resource -> nodes on which it cannot come online. */
+  readonly #broken = new Map<string, Set<string>>();
+  readonly #requests = new Map<number, number>();
+  /** Orders to be answered, and in manual mode those that wait for the story to say how. */
+  #answers: Answer[] = [];
+  #open: Effect[] = [];
+  readonly #given = new Set<string>();
+  #answersManual = false;
+  #inventoriesManual = false;
+  #losing = false;
+  #epoch = 0;
+  #index = -1;
+  #now = 0;
+  #processId = 100;
+
+  log(): string {
+    return `${this.#lines.join("\n")}\n`;
+  }
+
+  play(line: string): void {
+    const words = splitWords(line);
+    if (words.length === 0) {
+      if (line.startsWith("#")) this.#lines.push("", `${line}`);
+      return;
+    }
+    this.#lines.push("", `> ${line.trim()}`);
+    this.#perform(words);
+    this.#settle();
+  }
+
+  #perform(words: readonly string[]): void {
+    const [verb = "", first = "", ...rest] = words;
+    switch (verb) {
+      case "cluster":
+        return this.#begin([first, ...rest]);
+      case "answers":
+        this.#answersManual = first === "manual";
+        return;
+      case "inventories":
+        this.#inventoriesManual = first === "manual";
+        return;
+      case "up":
+        return this.#arrive([first, ...rest], false);
+      case "learner":
+        return this.#arrive([first], true);
+      case "down":
+        return this.#leave([first, ...rest]);
+      case "restart":
+        this.#newLife(this.#node(first));
+        return this.#view();
+      case "view":
+        return this.#view();
+      case "forget":
+        return this.#forget();
+      case "broken":
+        this.#broken.set(first, new Set(rest[0] === "on" ? (rest[1] ?? "").split(",") : this.#nodes.map((node) => node.name)));
+        return;
+      case "repaired":
+        this.#broken.delete(first);
+        return;
+      case "fails":
+        return this.#fails(first, rest.join(" "));
+      case "answer":
+        return this.#answerByHand(first, rest[0] ?? "online", rest.slice(1).join(" "));
+      case "lose":
+        this.#losing = first !== "nothing";
+        return;
+      case "plant":
+        return this.#plant(first, rest[0] ?? "", rest[1]);
+      case "vanish":
+        this.#node(first).runs.delete(this.#id(rest[0] ?? ""));
+        return;
+      case "inventory":
+        return this.#inventory(this.#node(first));
+      case "report":
+        return this.#report(this.#node(first), rest[0] ?? "", (rest[1] ?? "online") as ReportedState);
+      case "wait":
+        return this.#wait(milliseconds(first));
+      case "again":
+        return this.#command(parseCommand([first, ...rest]), true);
+      case "whatif":
+        return this.#whatIf([first, ...rest]);
+      case "dryrun":
+        return this.#dryRun(parseCommand([first, ...rest]));
+      case "why":
+        return this.#why(first);
+      default:
+        return this.#command(parseCommand(words), false);
+    }
+  }
+
+  // ---- the cluster and its nodes ------------------------------------------------
+
+  #begin(names: readonly string[]): void {
+    for (const [position, name] of names.entries()) this.#nodes.push({ id: position + 1, name, incarnation: 1, up: true, runs: new Map() });
+    this.#state = core.createState({ clusterId: "story", clusterName: "story", nodes: this.#nodes.map(({ id, name }) => ({ id, name })) });
+    this.#view();
+  }
+
+  get #cluster(): ClusterState {
+    if (this.#state === null) throw new Error("the story does not begin with: cluster NODE…");
+    return this.#state;
+  }
+
+  #node(name: string): PlayedNode {
+    const node = this.#nodes.find((candidate) => candidate.name === name);
+    if (node === undefined) throw new Error(`the story has no node ${name}`);
+    return node;
+  }
+
+  #newLife(node: PlayedNode): void {
+    node.runs.clear();
+    node.incarnation += 1;
+    this.#answers = this.#answers.filter(({ effect }) => effect.node !== node.id);
+    this.#open = this.#open.filter((effect) => effect.node !== node.id);
+  }
+
+  #arrive(names: readonly string[], learner: boolean): void {
+    for (const name of names) {
+      const node = this.#node(name);
+      node.up = true;
+      if (learner) this.#learners.add(node.id);
+      else this.#learners.delete(node.id);
+    }
+    this.#view();
+  }
+
+  #leave(names: readonly string[]): void {
+    for (const name of names) {
+      const node = this.#node(name);
+      node.up = false;
+      this.#newLife(node);
+    }
+    this.#view();
+  }
+
+  #view(): void {
+    this.#epoch += 1;
+    this.#index = -1;
+    const present = this.#nodes.filter((node) => node.up);
+    const members: Member[] = present.map((node) => ({ node: node.id, incarnation: node.incarnation }));
+    this.#step({ kind: "view", members, learners: [...this.#learners], orderer: present[0]?.id ?? 1 });
+    if (!this.#inventoriesManual) for (const node of present) this.#inventory(node);
+  }
+
+  /** All copies of the run-time state are gone; what runs goes on. */
+  #forget(): void {
+    this.#state = core.loadState(core.durableRows(this.#cluster));
+    this.#shown.clear();
+    this.#answers = [];
+    this.#open = [];
+  }
+
+  #inventory(node: PlayedNode): void {
+    this.#step({ kind: "inventory", from: { node: node.id, incarnation: node.incarnation }, resources: [...node.runs.values()] });
+  }
+
+  // ---- resources ------------------------------------------------------------------
+
+  #id(name: string): string {
+    for (const [id, known] of this.#names) if (known === name) return id;
+    return name;
+  }
+
+  #fails(name: string, reason: string): void {
+    const id = this.#id(name);
+    for (const node of this.#nodes) {
+      const item = node.runs.get(id);
+      if (item === undefined) continue;
+      node.runs.delete(id);
+      this.#send(node, item, "failed", null, reason === "" ? "it ended" : reason);
+    }
+  }
+
+  #plant(nodeName: string, name: string, generation: string | undefined): void {
+    const id = this.#id(name);
+    const known = core.describeResources(this.#cluster).find((resource) => resource.id === id);
+    const current = known === undefined ? 0 : core.describeGroup(this.#cluster, known.group).generation;
+    this.#node(nodeName).runs.set(id, { resource: id, generation: generation === undefined ? current : Number(generation), state: "online", effect: null, processId: 9 });
+  }
+
+  #report(node: PlayedNode, name: string, state: ReportedState): void {
+    const id = this.#id(name);
+    const item = node.runs.get(id) ?? { resource: id, generation: 1, state, effect: null, processId: null };
+    this.#send(node, item, state, null, "");
+  }
+
+  #send(node: PlayedNode, item: InventoryItem, state: ReportedState, effect: string | null, reason: string): void {
+    const name = this.#names.get(item.resource) ?? item.resource;
+    this.#say("report", `${node.name}: ${name} is ${state}${reason === "" ? "" : ` (${reason})`}`);
+    this.#step({
+      kind: "report",
+      from: { node: node.id, incarnation: node.incarnation },
+      resource: item.resource,
+      generation: item.generation,
+      effect,
+      state,
+      reason,
+      processId: state === "online" ? item.processId : null,
+    });
+  }
+
+  #answerByHand(name: string, how: string, reason: string): void {
+    const position = this.#open.findLastIndex((effect) => effect.resource.name === name || effect.resource.id === name);
+    const effect = this.#open[position];
+    if (effect === undefined) throw new Error(`no order for ${name} waits for an answer`);
+    this.#open.splice(position, 1);
+    this.#carryOut(effect, how === "failed" ? (reason === "" ? "it cannot start" : reason) : null);
+  }
+
+  /** The node does as it is told, or fails to. */
+  #carryOut(effect: Effect, failure: string | null): void {
+    const node = this.#nodes.find((candidate) => candidate.id === effect.node);
+    if (node === undefined || !node.up) return;
+    const id = effect.resource.id;
+    const had = node.runs.get(id);
+    if (effect.action !== "online") {
+      if (had !== undefined && had.generation > effect.generation) return;
+      node.runs.delete(id);
+      this.#send(node, had ?? { resource: id, generation: effect.generation, state: "offline", effect: null, processId: null }, failure === null ? "offline" : "failed", effect.id, failure ?? "");
+      return;
+    }
+    const item: InventoryItem = { resource: id, generation: effect.generation, state: "online", effect: effect.id, processId: (this.#processId += 1) };
+    if (failure === null) node.runs.set(id, item);
+    else node.runs.delete(id);
+    this.#send(node, item, failure === null ? "online" : "failed", effect.id, failure ?? "");
+  }
+
+  // ---- time ---------------------------------------------------------------------
+
+  /** Answers what is to be answered. */
+  #settle(): void {
+    for (;;) {
+      const next = this.#answers.reduce<Answer | null>((best, answer) => (best === null || answer.at < best.at ? answer : best), null);
+      if (next === null) return;
+      this.#fireUntil(next.at);
+      this.#answers.splice(this.#answers.indexOf(next), 1);
+      this.#now = Math.max(this.#now, next.at);
+      const broken = next.effect.action === "online" && this.#broken.get(next.effect.resource.name)?.has(this.#nodeName(next.effect.node)) === true;
+      this.#carryOut(next.effect, broken ? "it cannot start here" : null);
+    }
+  }
+
+  #wait(ms: number): void {
+    const until = this.#now + ms;
+    this.#fireUntil(until);
+    this.#now = Math.max(this.#now, until);
+  }
+
+  #fireUntil(until: number): void {
+    for (;;) {
+      const deadline = core.nextDeadline(this.#cluster);
+      if (deadline === null || deadline > until) return;
+      const answer = this.#answers.find((candidate) => candidate.at <= deadline);
+      if (answer !== undefined && answer.at < until) {
+        this.#settle();
+        continue;
+      }
+      this.#now = Math.max(this.#now, deadline);
+      this.#step({ kind: "due" });
+      this.#settle();
+    }
+  }
+
+  // ---- commands -------------------------------------------------------------------
+
+  #command(command: Command, again: boolean): void {
+    const from = this.#nodes.find((node) => node.up) ?? this.#node("node1");
+    const number = (this.#requests.get(from.id) ?? 0) + (again ? 0 : 1);
+    this.#requests.set(from.id, number);
+    const { outcome } = this.#step({ kind: "command", requestId: { node: from.id, incarnation: from.incarnation, number }, command });
+    if (outcome === null) return;
+    if (outcome.duplicate) this.#say("answer", "this request was handled before");
+    if (outcome.error !== null) this.#say("answer", `${outcome.error.code}: ${outcome.error.message} ${outcome.error.next}`);
+    else if (outcome.note !== null) this.#say("answer", outcome.note);
+  }
+
+  #whatIf(words: readonly string[]): void {
+    const [object = "", name = "", what = ""] = words;
+    const plan = core.whatIf(this.#cluster, [
+      object === "resource" ? { what: "resourceFails", resource: name } : { what: what === "up" ? "nodeUp" : "nodeDown", node: name },
+    ]);
+    this.#sayPlan(plan);
+  }
+
+  #dryRun(command: Command): void {
+    const { plan, error } = core.dryRun(this.#cluster, command);
+    if (error !== null) this.#say("plan", `refused: ${error.message} ${error.next}`);
+    else this.#sayPlan(plan);
+  }
+
+  #sayPlan(plan: ReturnType<typeof core.whatIf>): void {
+    for (const move of plan.moves) this.#say("plan", `${move.group}: ${move.from ?? "nobody"} -> ${move.to ?? "nobody"}: ${move.reason}`);
+    for (const group of plan.groups) this.#say("plan", `${group.group}: ${group.before ?? "(new)"} -> ${group.after ?? "(gone)"}, owner ${group.ownerNode ?? "nobody"}`);
+    for (const note of plan.notes) this.#say("plan", note);
+    if (plan.moves.length === 0 && plan.groups.length === 0) this.#say("plan", "no role would change");
+  }
+
+  #why(group: string): void {
+    const why = core.explainGroup(this.#cluster, group);
+    this.#say("why", why.summary);
+    for (const node of why.nodes) this.#say("why", `  ${node.node}${node.isOwner ? " (owner)" : ""}: ${node.reason}`);
+    for (const resource of why.resources) this.#say("why", `  ${resource.resource} is ${resource.state}: ${resource.reason} Failures ${resource.failures.count}, restarts allowed ${resource.failures.threshold}.`);
+    this.#say("why", `  failovers ${why.failovers.count} of ${why.failovers.threshold} in ${why.failovers.periodHours} h`);
+    for (const sentence of why.whatWouldChangeIt) this.#say("why", `  ${sentence}`);
+    if (why.command !== null) this.#say("why", `  try: ${why.command}`);
+  }
+
+  // ---- the log --------------------------------------------------------------------
+
+  #step(input: CoreInput): StepResult {
+    this.#index += 1;
+    const result = core.step(this.#cluster, { epoch: this.#epoch, index: this.#index, clusterTimeMs: this.#now, wallTimeMs: FIRST_WALL_MS + this.#now }, input);
+    if (result.fault !== null) throw new Error(`the core failed: ${result.fault.message}`);
+    for (const resource of core.describeResources(this.#cluster)) this.#names.set(resource.id, resource.name);
+    for (const event of result.events) this.#say(event.level === "information" ? "event" : event.level, `${String(event.code).padStart(5)} ${event.text}${event.next === null ? "" : ` [${event.next}]`}`);
+    for (const effect of result.effects) this.#order(effect);
+    this.#sayStates();
+    return result;
+  }
+
+  #order(effect: Effect): void {
+    const lost = this.#losing;
+    const again = this.#given.has(effect.id);
+    this.#given.add(effect.id);
+    this.#say("order", `${this.#nodeName(effect.node)}: ${effect.action} ${effect.resource.name}${again ? " (the same order again)" : ""}${lost ? " (lost on the way)" : ""}`);
+    if (lost) return;
+    if (this.#answersManual) this.#open.push(effect);
+    else this.#answers.push({ at: this.#now + (effect.action === "online" ? ONLINE_MS : OFFLINE_MS), effect });
+  }
+
+  #sayStates(): void {
+    for (const node of core.describeNodes(this.#cluster)) {
+      const drain = node.drainStatus === "NotInitiated" ? "" : `, drain ${node.drainStatus}`;
+      this.#sayIfNew(`node ${node.name}`, `node ${node.name}: ${node.state}${drain}`);
+    }
+    const resources = core.describeResources(this.#cluster);
+    const alive = new Set<string>();
+    for (const group of core.describeGroups(this.#cluster)) {
+      alive.add(group.id);
+      const parts = resources.filter((resource) => resource.group === group.name).map((resource) => `${resource.name} ${resource.state}`);
+      this.#sayIfNew(group.id, `role ${group.name}: ${group.state}, owner ${group.ownerNode ?? "nobody"}${group.movingTo === null ? "" : ` moving to ${group.movingTo}`}${parts.length === 0 ? "" : ` (${parts.join(", ")})`}`);
+    }
+    for (const key of this.#shown.keys()) if (key.startsWith("g") && !alive.has(key)) this.#shown.delete(key);
+  }
+
+  #sayIfNew(key: string, text: string): void {
+    if (this.#shown.get(key) === text) return;
+    this.#shown.set(key, text);
+    this.#say("state", text);
+  }
+
+  #say(kind: string, text: string): void {
+    const shortKinds: Readonly<Record<string, string>> = { information: "event" };
+    this.#lines.push(`${String(this.#now).padStart(9)}  ${`${this.#epoch}.${Math.max(0, this.#index)}`.padEnd(6)} ${(shortKinds[kind] ?? kind).padEnd(8)} ${text}`);
+  }
+
+  #nodeName(id: number): string {
+    return this.#nodes.find((node) => node.id === id)?.name ?? `node ${id}`;
+  }
+}
+
+// ---- the line language ----------------------------------------------------------------
+
+/** Words, with "…" keeping blanks together, also after a `=`. A `#` at the beginning makes a comment. */
+function splitWords(line: string): string[] {
+  if (line.trimStart().startsWith("#")) return [];
+  return [...line.matchAll(/(?:[^\s"]|"[^"]*")+/g)].map(([word]) => word.replaceAll('"', ""));
+}
+
+function milliseconds(text: string): number {
+  const match = /^(\d+)(ms|s|min|h)$/.exec(text);
+  if (match === null) throw new Error(`${text} is not a time`);
+  const units: Readonly<Record<string, number>> = { ms: 1, s: 1_000, min: 60_000, h: 3_600_000 };
+  return Number(match[1]) * (units[match[2] ?? "ms"] ?? 1);
+}
+
+/** The administrator's commands, in nearly the words of the command line. */
+function parseCommand(words: readonly string[]): Command {
+  const plain = words.filter((word) => !word.includes("="));
+  const pairs = new Map(words.filter((word) => word.includes("=")).map((word) => [word.slice(0, word.indexOf("=")), word.slice(word.indexOf("=") + 1)]));
+  const list = (name: string): string[] | undefined => pairs.get(name)?.split(",").filter((item) => item !== "");
+  const [object = "", verb = "", name = "", extra] = plain;
+  const force = plain.includes("force");
+  const common = (table: PropertyTable): PropertyBag => bagOf(pairs, (key) => table.some((property) => property.name === key));
+  const isPrivate = (key: string): boolean => /^[A-Z]/.test(key) && !resourceProperties.some((property) => property.name === key);
+  switch (`${object} ${verb}`) {
+    case "group create":
+      return { verb: "group.create", name, properties: common(groupProperties), ...given("preferredOwners", list("preferred")) };
+    case "group delete":
+      return { verb: "group.delete", group: name, force };
+    case "group set":
+      return { verb: "group.set", group: name, properties: common(groupProperties), ...given("preferredOwners", list("preferred")), ...given("name", pairs.get("name")) };
+    case "group online":
+      return { verb: "group.online", group: name };
+    case "group offline":
+      return { verb: "group.offline", group: name };
+    case "group move":
+      return { verb: "group.move", group: name, ...given("node", extra) };
+    case "resource create":
+      return {
+        verb: "resource.create",
+        name,
+        group: pairs.get("group") ?? "",
+        type: pairs.get("type") ?? "Generic Application",
+        properties: common(resourceProperties),
+        privateProperties: pairs.get("type") === "IP Address" ? { Address: "127.0.0.100", ...bagOf(pairs, isPrivate) } : { CommandLine: "program", ...bagOf(pairs, isPrivate) },
+        ...given("dependency", pairs.get("needs")),
+        ...given("possibleOwners", list("possible")),
+      };
+    case "resource delete":
+      return { verb: "resource.delete", resource: name, force };
+    case "resource set":
+      return { verb: "resource.set", resource: name, properties: common(resourceProperties), privateProperties: bagOf(pairs, isPrivate), ...given("possibleOwners", list("possible")), ...given("name", pairs.get("name")) };
+    case "resource depend":
+      return { verb: "resource.depend", resource: name, dependency: pairs.get("needs") ?? "" };
+    case "resource online":
+      return { verb: "resource.online", resource: name };
+    case "resource offline":
+      return { verb: "resource.offline", resource: name };
+    case "resource fail":
+      return { verb: "resource.fail", resource: name };
+    case "node pause":
+      return { verb: "node.pause", node: name, drain: extra === "drain" };
+    case "node resume":
+      return { verb: "node.resume", node: name, failback: extra === "failback" };
+    default:
+      throw new Error(`not understood: ${words.join(" ")}`);
+  }
+}
+
+function given<Name extends string, Value>(name: Name, value: Value | undefined): { [Key in Name]?: Value } {
+  return (value === undefined ? {} : { [name]: value }) as { [Key in Name]?: Value };
+}
+
+function bagOf(pairs: ReadonlyMap<string, string>, wanted: (key: string) => boolean): PropertyBag {
+  const bag: Record<string, PropertyValue> = {};
+  for (const [key, value] of pairs) if (wanted(key)) bag[key] = /^\d+$/.test(value) ? Number(value) : value;
+  return bag;
+}
