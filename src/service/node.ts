@@ -1,4 +1,4 @@
-import { recordedFailure } from "../core/index.ts";
+import { recordedFailure } from "../core/recorded.ts";
 import type { StepResult } from "../core/index.ts";
 import type { LeaveCause, LogEntry, LogOptions, LogStatus } from "../log/types.ts";
 import { REQUESTS_IN_FLIGHT_MAX } from "../log/types.ts";

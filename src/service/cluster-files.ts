@@ -1,0 +1,95 @@
+import { randomBytes, randomUUID } from "node:crypto";
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { MusterError } from "../model/errors.ts";
+import { NODES_MAX } from "../model/identifiers.ts";
+import type { Weights } from "../log/weights.ts";
+
+/** The directory of an embedded cluster: who belongs to it, the keys, and where everything lies. */
+
+export interface ClusterConfiguration {
+  readonly format: 1;
+  readonly clusterId: string;
+  readonly clusterName: string;
+  /** `store` names the first copy of the database of each node: only that one has a vote from the start. */
+  readonly nodes: readonly { readonly id: number; readonly name: string; readonly store: string }[];
+}
+
+/** A Unix socket's path has 108 bytes with its end. */
+const SOCKET_PATH_BYTES_MAX = 107;
+
+export const clusterPaths = {
+  configuration: (directory: string) => join(directory, "cluster.json"),
+  key: (directory: string) => join(directory, "key"),
+  token: (directory: string) => join(directory, "token"),
+  node: (directory: string, node: string) => join(directory, "nodes", node),
+  database: (directory: string, node: string) => join(directory, "nodes", node, "database.sqlite"),
+  initialStore: (directory: string, node: string) => join(directory, "nodes", node, "initial-store"),
+  serviceLog: (directory: string, node: string) => join(directory, "nodes", node, "service.log"),
+  socket: (directory: string, node: string) => join(directory, "nodes", node, "api.sock"),
+  endpoint: (directory: string, node: string) => join(directory, "nodes", node, "endpoint.json"),
+  resourceTypes: (directory: string) => join(directory, "resource-types"),
+} as const;
+
+/** Makes the files of a new cluster. @throws MusterError naming what is wrong; nothing is left then that was not there */
+export function createCluster(directory: string, clusterName: string, nodeNames: readonly string[]): ClusterConfiguration {
+  if (!/^[A-Za-z0-9][A-Za-z0-9-]{0,14}$/.test(clusterName)) {
+    throw new MusterError("MUSTER_INVALID_ARGUMENT", { field: "name", problem: "1 to 15 letters, digits and -, not starting with -" });
+  }
+  if (nodeNames.length < 1 || nodeNames.length > NODES_MAX) throw new MusterError("MUSTER_INVALID_ARGUMENT", { field: "nodes", problem: `from 1 to ${NODES_MAX}` });
+  if (Buffer.byteLength(clusterPaths.socket(directory, nodeNames.at(-1)!)) > SOCKET_PATH_BYTES_MAX) {
+    throw new MusterError("MUSTER_INVALID_ARGUMENT", { field: "directory", problem: `${directory} is too long for a socket's path` });
+  }
+  const configuration: ClusterConfiguration = {
+    format: 1,
+    clusterId: randomUUID(),
+    clusterName,
+    nodes: nodeNames.map((name, position) => ({ id: position + 1, name, store: randomUUID() })),
+  };
+  try {
+    for (const node of configuration.nodes) {
+      mkdirSync(clusterPaths.node(directory, node.name), { recursive: true, mode: 0o700 });
+      writeFileSync(clusterPaths.initialStore(directory, node.name), node.store, { mode: 0o600 });
+    }
+    mkdirSync(clusterPaths.resourceTypes(directory), { recursive: true, mode: 0o700 });
+    writeFileSync(clusterPaths.key(directory), randomBytes(32).toString("hex"), { mode: 0o600 });
+    writeFileSync(clusterPaths.token(directory), randomBytes(24).toString("base64url"), { mode: 0o600 });
+    // Last: a directory with this file is a whole cluster.
+    writeFileSync(clusterPaths.configuration(directory), `${JSON.stringify(configuration, null, 2)}\n`, { mode: 0o600 });
+  } catch (error) {
+    throw new MusterError("MUSTER_DATABASE_UNWRITABLE", { path: directory, problem: (error as Error).message }, { cause: error });
+  }
+  return configuration;
+}
+
+/** The cluster in a directory, or null when there is none. @throws MusterError when the file cannot be understood */
+export function readCluster(directory: string): ClusterConfiguration | null {
+  const path = clusterPaths.configuration(directory);
+  if (!existsSync(path)) return null;
+  let configuration: ClusterConfiguration;
+  try {
+    configuration = JSON.parse(readFileSync(path, "utf8")) as ClusterConfiguration;
+  } catch (error) {
+    throw new MusterError("MUSTER_INVALID_ARGUMENT", { field: "directory", problem: `${path} cannot be read: ${(error as Error).message}` }, { cause: error });
+  }
+  if (configuration.format !== 1) throw new MusterError("MUSTER_VERSION_MISMATCH", { node: path, theirs: String(configuration.format), ours: 1 });
+  return configuration;
+}
+
+export function readKey(directory: string): Buffer {
+  return Buffer.from(readFileSync(clusterPaths.key(directory), "utf8"), "hex");
+}
+
+/** The name of the node's first copy, while it has not been made; null afterwards. */
+export function readInitialStore(directory: string, node: string): string | null {
+  const path = clusterPaths.initialStore(directory, node);
+  return existsSync(path) ? readFileSync(path, "utf8") : null;
+}
+
+export function forgetInitialStore(directory: string, node: string): void {
+  rmSync(clusterPaths.initialStore(directory, node), { force: true });
+}
+
+export function initialWeights(configuration: ClusterConfiguration): Weights {
+  return { version: 1, votes: configuration.nodes.map((node) => ({ node: node.id, store: node.store, votes: 1 })) };
+}

@@ -1,0 +1,367 @@
+import { join } from "node:path";
+import { dryRun, events, whatIf } from "../core/index.ts";
+import type { ClusterState } from "../core/index.ts";
+import type { Database } from "../database/contract.ts";
+import type { Engine } from "../engine/contract.ts";
+import { createLocalEngine } from "../engine/local/local.ts";
+import type { LeaveCause, LogStatus } from "../log/types.ts";
+import { MusterError } from "../model/errors.ts";
+import type { ClusterEvent } from "../model/events.ts";
+import type { Member } from "../model/identifiers.ts";
+import type { Command } from "../model/inputs.ts";
+import type { DryRun, Hypothesis, Plan } from "../model/views.ts";
+import { monotonicMs } from "../monitor/clock.ts";
+import type { MonitorHost } from "../monitor/contract.ts";
+import { createMonitorHost } from "../monitor/host.ts";
+import { clusterPaths, initialWeights, readKey } from "./cluster-files.ts";
+import type { ClusterConfiguration } from "./cluster-files.ts";
+import type { NodeInformation, ServiceFacade, ServiceStatus } from "./facade.ts";
+import { ClusterNode } from "./node.ts";
+import type { CommandOutcome } from "./node.ts";
+import { openStore } from "./store.ts";
+import { PROTOCOL_VERSION, version } from "./version.ts";
+
+export interface ServiceOptions {
+  readonly directory: string;
+  readonly configuration: ClusterConfiguration;
+  readonly node: string;
+  /** Where roles run that name no directory. */
+  readonly workingDirectory: string;
+  readonly log: (line: string) => void;
+}
+
+const TICK_MS = 100;
+/** The embedded engine shares a machine with its roles: a process may stand still for a while without being dead. */
+const TIMES = { silenceMs: 500, tickMs: TICK_MS, detectionMs: 1_500, permitMs: 5_000, diskLimitMs: 10_000, keepEntries: 10_000 };
+const INFORMATION_TIMEOUT_MS = 1_000;
+const REJOIN_DELAY_MS = 200;
+/** After a failure of this node's own disk or monitor. */
+const RETRY_DELAY_MS = 5_000;
+/** Rule 12: a second divergence inside this time keeps the node out. */
+const DIVERGENCE_WINDOW_MS = 600_000;
+
+/** Everything that one incarnation of the service holds. */
+interface Life {
+  readonly member: Member;
+  readonly node: ClusterNode;
+  readonly engine: Engine;
+  readonly monitor: MonitorHost;
+  readonly database: Database;
+  readonly timer: NodeJS.Timeout;
+  over: boolean;
+}
+
+/** The Cluster Service of one node on the real world: processes, files, sockets, clocks. */
+export class ClusterService implements ServiceFacade {
+  readonly #options: ServiceOptions;
+  readonly #listeners = new Set<() => void>();
+  #life: Life | null = null;
+  #status: ServiceStatus = { phase: "starting", reason: "the service starts" };
+  #lastIncarnation = 0;
+  #divergedAtMs: number | null = null;
+  #stopping = false;
+  #restart: NodeJS.Timeout | null = null;
+  #flushPlanned = false;
+
+  constructor(options: ServiceOptions) {
+    this.#options = options;
+  }
+
+  // ---- lives ---------------------------------------------------------------
+
+  /** Starts the first life. @throws MusterError when this node cannot run as it is set up */
+  async start(): Promise<void> {
+    await this.#begin();
+  }
+
+  async #begin(): Promise<void> {
+    const { directory, configuration, node: name, workingDirectory, log } = this.#options;
+    const self = configuration.nodes.find((node) => node.name === name);
+    if (self === undefined) throw new MusterError("MUSTER_NODE_NOT_FOUND", { name });
+    // Later lives have higher numbers even when the clock was set back meanwhile.
+    const member: Member = { node: self.id, incarnation: Math.max(Date.now(), this.#lastIncarnation + 1) };
+    this.#lastIncarnation = member.incarnation;
+    const { database, durable, store } = await openStore(directory, configuration, name);
+    if (durable.damage !== null) {
+      log(new MusterError("MUSTER_DATABASE_CORRUPT", { path: clusterPaths.database(directory, name), ...durable.damage }).message);
+    }
+    const monitor = createMonitorHost({
+      directory,
+      clusterId: configuration.clusterId,
+      clusterName: configuration.clusterName,
+      node: { id: self.id, name },
+      incarnation: member.incarnation,
+      workingDirectory,
+      resourceTypeDirectory: clusterPaths.resourceTypes(directory),
+    });
+    const engine = createLocalEngine({
+      clusterId: configuration.clusterId,
+      directory,
+      key: readKey(directory),
+      self: member,
+      protocolVersion: PROTOCOL_VERSION,
+      onNotice: log,
+    });
+    const life: { -readonly [Key in keyof Life]: Life[Key] } = { member, engine, monitor, database, over: false } as Life;
+    const leave = (cause: LeaveCause | "engine", reason: string): void => void this.#leave(life, cause, reason);
+    life.node = new ClusterNode({ ...TIMES, self: member, store }, durable, initialWeights(configuration), {
+      clock: () => ({ nowMs: monotonicMs(), wallTimeMs: Date.now() }),
+      multicast: (payload) => engine.multicast(payload),
+      fetch: (from, request, done) => {
+        engine.fetch(from, request, 30_000).then(done, () => done(null));
+      },
+      write: (write, done) => database.write(write, done),
+      writeLazily: (write) => database.writeLazily(write),
+      order: (order) => {
+        if (!this.#stopping) monitor.send(order);
+        else if (order.kind === "permit") monitor.send(order);
+      },
+      inventory: () => monitor.inventory(),
+      onEvents: (happened) => this.#onEvents(happened),
+      onStatus: (status) => this.#onStatus(life, status),
+      onLeave: leave,
+    });
+    try {
+      await monitor.start({
+        onReport: (report) => {
+          if (!life.over && !this.#stopping) this.#guarded(() => life.node.onReport(report));
+        },
+        onDied: (reason) => {
+          log(`the resource monitor died: ${reason}`);
+          if (!life.over) this.#guarded(() => life.node.onMonitorDied());
+        },
+      });
+      await engine.start({
+        onMembers: (members) => {
+          if (!life.over) this.#guarded(() => life.node.onMembers(members));
+        },
+        onMessage: (from, payload) => {
+          if (life.over) return;
+          this.#guarded(() => life.node.onMessage(from, payload));
+          this.#flushSoon(life);
+        },
+        onFetch: (_from, request) => this.#onFetch(life, request),
+        onLost: (reason) => leave("engine", reason),
+      });
+    } catch (error) {
+      life.over = true;
+      await Promise.allSettled([engine.stop(), monitor.stop({ graceful: false, reason: "the service could not start" }), database.close()]);
+      throw error;
+    }
+    life.timer = setInterval(() => {
+      if (!life.over) this.#guarded(() => life.node.tick());
+    }, TICK_MS);
+    this.#life = life;
+  }
+
+  /** One flush for all messages that came together. */
+  #flushSoon(life: Life): void {
+    if (this.#flushPlanned) return;
+    this.#flushPlanned = true;
+    queueMicrotask(() => {
+      this.#flushPlanned = false;
+      if (!life.over) life.node.flush();
+    });
+  }
+
+  /** This life is over: everything it runs is ended, then a new incarnation joins. */
+  async #leave(life: Life, cause: LeaveCause | "engine", reason: string): Promise<void> {
+    if (life.over) return;
+    this.#options.log(`left the cluster (${cause}): ${reason}`);
+    const diverged = cause === "diverged" && this.#divergedAtMs !== null && monotonicMs() - this.#divergedAtMs < DIVERGENCE_WINDOW_MS;
+    if (cause === "diverged") this.#divergedAtMs = monotonicMs();
+    this.#setStatus({ phase: "left", reason });
+    await this.#end(life, false, reason);
+    if (this.#stopping) return;
+    if (diverged) {
+      this.#setStatus({ phase: "left", reason: "the state of this node differed from the others' twice within ten minutes; it stays out until its service is started again" });
+      return;
+    }
+    this.#planRestart(cause === "disk" ? RETRY_DELAY_MS : REJOIN_DELAY_MS);
+  }
+
+  #planRestart(delayMs: number): void {
+    this.#restart = setTimeout(() => {
+      this.#begin().catch((error: unknown) => {
+        if (this.#stopping) return;
+        const { message } = MusterError.from(error);
+        this.#options.log(`cannot rejoin: ${message}`);
+        this.#setStatus({ phase: "left", reason: message });
+        this.#planRestart(RETRY_DELAY_MS);
+      });
+    }, delayMs);
+  }
+
+  async #end(life: Life, graceful: boolean, reason: string): Promise<void> {
+    if (this.#life === life) this.#life = null;
+    if (!graceful) {
+      life.over = true;
+      life.node.end();
+    }
+    await life.monitor.stop({ graceful, reason }).catch((error: unknown) => this.#options.log(`the monitor did not stop: ${String(error)}`));
+    life.over = true;
+    life.node.end();
+    clearInterval(life.timer);
+    await life.engine.stop().catch(() => {});
+    await life.database.close().catch((error: unknown) => this.#options.log(`the database did not close: ${String(error)}`));
+  }
+
+  /** Takes this node's roles offline and leaves. */
+  async stop(reason: string): Promise<void> {
+    this.#stopping = true;
+    if (this.#restart !== null) clearTimeout(this.#restart);
+    this.#setStatus({ phase: "left", reason });
+    const life = this.#life;
+    if (life !== null) await this.#end(life, true, reason);
+  }
+
+  /** A bug must not leave a half-changed node in the cluster: it ends this process, and the monitor ends the roles. */
+  #guarded(action: () => void): void {
+    try {
+      action();
+    } catch (error) {
+      this.#options.log(`fatal: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
+      process.exit(70);
+    }
+  }
+
+  // ---- what happens --------------------------------------------------------
+
+  #onStatus(life: Life, status: LogStatus): void {
+    if (life.over || this.#stopping) return;
+    const nameOf = (id: number): string => this.#options.configuration.nodes.find((node) => node.id === id)?.name ?? String(id);
+    if (status.phase === "active") this.#setStatus({ phase: "active", epoch: status.epoch, members: status.members.map((member) => nameOf(member.node)), orderer: nameOf(status.orderer) });
+    else if (status.phase === "waiting") this.#setStatus({ phase: "waiting", reason: `not enough nodes for a majority; waiting for ${status.waitingFor.map(nameOf).join(", ")}` });
+    else this.#setStatus({ phase: "forming", reason: status.reason });
+  }
+
+  #setStatus(status: ServiceStatus): void {
+    this.#status = status;
+    this.#notify();
+  }
+
+  #onEvents(happened: readonly ClusterEvent[]): void {
+    for (const event of happened) this.#options.log(`${event.id} ${event.level} ${event.text}`);
+    this.#notify();
+  }
+
+  #notify(): void {
+    for (const listener of this.#listeners) listener();
+  }
+
+  async #onFetch(life: Life, request: Uint8Array): Promise<Uint8Array> {
+    const what = (JSON.parse(Buffer.from(request).toString()) as { readonly what: string }).what;
+    if (what === "information") return Buffer.from(JSON.stringify(this.#ownInformation(life)));
+    return life.node.replica.serveFetch(request);
+  }
+
+  // ---- facade --------------------------------------------------------------
+
+  get nodeName(): string {
+    return this.#options.node;
+  }
+
+  get configuration(): ClusterConfiguration {
+    return this.#options.configuration;
+  }
+
+  get directory(): string {
+    return this.#options.directory;
+  }
+
+  get status(): ServiceStatus {
+    return this.#status;
+  }
+
+  state(): ClusterState {
+    return this.#current().node.machine.state;
+  }
+
+  events(): readonly ClusterEvent[] {
+    return this.#life === null ? [] : events(this.#life.node.machine.state);
+  }
+
+  onChange(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  command(command: Command, timeoutMs: number): Promise<CommandOutcome> {
+    const life = this.#current();
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => {
+        const withdrawn = life.node.forget(ticket);
+        reject(withdrawn ? new MusterError("MUSTER_NO_QUORUM", { reason: this.#reason() }) : new MusterError("MUSTER_TIMEOUT", { timeoutMs }));
+      }, timeoutMs);
+      const ticket = life.node.command(command, (outcome) => {
+        clearTimeout(timer);
+        if (outcome.error === null) resolve(outcome);
+        else reject(MusterError.fromBody(outcome.error));
+      });
+    });
+  }
+
+  read(timeoutMs: number): Promise<void> {
+    const life = this.#current();
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => reject(new MusterError("MUSTER_NO_QUORUM", { reason: this.#reason() })), timeoutMs);
+      life.node.read((ok) => {
+        clearTimeout(timer);
+        if (ok) resolve();
+        else reject(new MusterError("MUSTER_NO_QUORUM", { reason: this.#reason() }));
+      });
+    });
+  }
+
+  dryRun(command: Command): DryRun {
+    return dryRun(this.state(), command);
+  }
+
+  whatIf(steps: readonly Hypothesis[]): Plan {
+    return whatIf(this.state(), steps);
+  }
+
+  outputFile(resourceId: string): string {
+    return join(this.#options.directory, "output", `${resourceId}.log`);
+  }
+
+  async information(nodeName: string): Promise<NodeInformation | null> {
+    const life = this.#life;
+    if (life === null) return null;
+    if (nodeName === this.nodeName) return this.#ownInformation(life);
+    const status = life.node.replica.status;
+    const id = this.#options.configuration.nodes.find((node) => node.name === nodeName)?.id;
+    const member = status.phase === "active" ? status.members.find((candidate) => candidate.node === id) : undefined;
+    if (member === undefined) return null;
+    try {
+      const reply = await life.engine.fetch(member, Buffer.from(JSON.stringify({ what: "information" })), INFORMATION_TIMEOUT_MS);
+      return JSON.parse(Buffer.from(reply).toString()) as NodeInformation;
+    } catch {
+      return null;
+    }
+  }
+
+  #ownInformation(life: Life): NodeInformation {
+    const { replica } = life.node;
+    return {
+      node: this.nodeName,
+      version,
+      processId: process.pid,
+      monitorProcessIds: life.monitor.processIds(),
+      tag: replica.tag,
+      committed: replica.committed,
+      isOrderer: replica.isOrderer,
+      permitLeftMs: Math.max(0, Math.round(life.node.permitUntilMs - monotonicMs())),
+      memoryBytes: process.memoryUsage.rss(),
+    };
+  }
+
+  #current(): Life {
+    if (this.#life === null) throw new MusterError("MUSTER_NO_QUORUM", { reason: this.#reason() });
+    return this.#life;
+  }
+
+  #reason(): string {
+    return this.#status.phase === "active" ? "the view is changing" : this.#status.reason;
+  }
+}

@@ -1,0 +1,59 @@
+import { renameSync, rmSync } from "node:fs";
+import { createState, durableRows } from "../core/index.ts";
+import type { Database, DurableState } from "../database/contract.ts";
+import { createSqliteDatabase } from "../database/sqlite.ts";
+import { MusterError } from "../model/errors.ts";
+import { clusterPaths, forgetInitialStore, readInitialStore } from "./cluster-files.ts";
+import type { ClusterConfiguration } from "./cluster-files.ts";
+
+const STORE_KEY = "node.store";
+
+export interface OpenedStore {
+  readonly database: Database;
+  readonly durable: DurableState;
+  /** Names this copy; a vote belongs to a node and its copy. */
+  readonly store: string;
+}
+
+/**
+ * Opens the node's copy of the Cluster Database. A new one is given the first state of the
+ * cluster, and the vote of the node if it is the very first; a damaged one has been set
+ * aside and its successor has no vote until it has caught up.
+ * @throws MusterError MUSTER_DATABASE_CORRUPT_ALONE when there is nobody to catch up from
+ */
+export async function openStore(directory: string, configuration: ClusterConfiguration, node: string): Promise<OpenedStore> {
+  const path = clusterPaths.database(directory, node);
+  const database = createSqliteDatabase({ path });
+  const found = await database.open();
+  if (found.damage !== null && configuration.nodes.length === 1) {
+    await database.close();
+    putBack(path, found.damage.aside);
+    throw new MusterError("MUSTER_DATABASE_CORRUPT_ALONE", { path, problem: found.damage.problem });
+  }
+  const named = found.metadata[STORE_KEY];
+  if (named !== undefined) {
+    forgetInitialStore(directory, node);
+    return { database, durable: found, store: named };
+  }
+  const initial = found.damage === null ? readInitialStore(directory, node) : null;
+  const store = initial ?? found.storeId;
+  const genesis = createState({ clusterId: configuration.clusterId, clusterName: configuration.clusterName, nodes: configuration.nodes });
+  const rows = durableRows(genesis);
+  await new Promise<void>((resolve, reject) => {
+    database.write({ replace: { upTo: 0, epoch: 0, rows }, metadata: { [STORE_KEY]: store } }, (error) => (error === null ? resolve() : reject(error)));
+  });
+  // The name is on the disk: a copy made after this one is another copy.
+  forgetInitialStore(directory, node);
+  return { database, durable: { ...found, rows, metadata: { ...found.metadata, [STORE_KEY]: store } }, store };
+}
+
+function putBack(path: string, aside: string): void {
+  for (const suffix of ["", "-wal", "-shm"]) rmSync(`${path}${suffix}`, { force: true });
+  for (const suffix of ["", "-wal", "-shm"]) {
+    try {
+      renameSync(`${aside}${suffix}`, `${path}${suffix}`);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+    }
+  }
+}
