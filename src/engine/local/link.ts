@@ -5,7 +5,7 @@ import { Channel } from "./channel.ts";
 import { decodeMembers, Frame, frame, frameHeader, MalformedFrame, MEMBER_BYTES, readMember } from "./frames.ts";
 import type { CallFailure, Credentials } from "./handshake.ts";
 import { call, HANDSHAKE_BODY_BYTES_MAX, Role } from "./handshake.ts";
-import { PauseMeter, QUEUE_BYTES_MAX } from "./timing.ts";
+import { PauseMeter, SENDER_QUEUE_BYTES_MAX } from "./timing.ts";
 import type { Timing } from "./timing.ts";
 
 /** A member's connection to the sequencer. */
@@ -58,7 +58,7 @@ export class Link {
   /** Never blocks: when the sequencer does not take it the connection is dropped. */
   multicast(payload: Uint8Array): void {
     if (this.#isEnded) return;
-    if (this.#channel.waitingBytes > QUEUE_BYTES_MAX) {
+    if (this.#channel.waitingBytes > SENDER_QUEUE_BYTES_MAX) {
       // The caller is in the middle of its work: it hears of it afterwards.
       setImmediate(() => this.#end({ kind: "gone", hadSpoken: true }));
       return;

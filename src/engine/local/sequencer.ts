@@ -6,7 +6,7 @@ import { Channel } from "./channel.ts";
 import { deliverHeader, encodeMembers, Frame, frame, MalformedFrame } from "./frames.ts";
 import type { Credentials, Peer } from "./handshake.ts";
 import { answer, HANDSHAKE_BODY_BYTES_MAX, refuse, Refusal, Role, welcome } from "./handshake.ts";
-import { PauseMeter, QUEUE_BYTES_MAX } from "./timing.ts";
+import { MEMBER_QUEUE_BYTES_MAX, PauseMeter, STREAM_BYTES_MAX } from "./timing.ts";
 import type { Timing } from "./timing.ts";
 
 /**
@@ -196,7 +196,7 @@ export class Sequencer {
       this.#stream.push(part);
       this.#streamBytes += part.length;
     }
-    if (this.#streamBytes > QUEUE_BYTES_MAX / 2) return this.#flush();
+    if (this.#streamBytes > STREAM_BYTES_MAX) return this.#flush();
     if (this.#isFlushScheduled) return;
     this.#isFlushScheduled = true;
     setImmediate(() => this.#flush());
@@ -209,7 +209,7 @@ export class Sequencer {
     this.#stream = [];
     this.#streamBytes = 0;
     for (const { channel } of this.#members.values()) {
-      if (channel.waitingBytes + bytes.length > QUEUE_BYTES_MAX) {
+      if (channel.waitingBytes + bytes.length > MEMBER_QUEUE_BYTES_MAX) {
         channel.close("it does not drain");
         continue;
       }

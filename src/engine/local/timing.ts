@@ -42,5 +42,12 @@ export class PauseMeter {
   }
 }
 
-/** Most bytes that may wait for one connection; who is further behind is dropped. */
-export const QUEUE_BYTES_MAX = 8 * 1024 * 1024;
+/**
+ * Most bytes that wait in the sequencer for one member; who is further behind is dropped. Generous, because a
+ * process that the machine does not run for a few hundredths of a second in a flood is not slow: it waits its turn.
+ */
+export const MEMBER_QUEUE_BYTES_MAX = 32 * 1024 * 1024;
+/** Most bytes that wait in a member for the sequencer; beyond, it gives its connection up. */
+export const SENDER_QUEUE_BYTES_MAX = 8 * 1024 * 1024;
+/** The common stream is passed on when it has this size, at the latest. */
+export const STREAM_BYTES_MAX = 1024 * 1024;
