@@ -24,6 +24,7 @@ export function onMembers(state: LogState, members: readonly Member[]): void {
 export function startForming(state: LogState, reason: string): void {
   endEpoch(state, reason);
   state.ballot = null;
+  state.refused = false;
   if (rank(state) === 0) propose(state, candidates(state));
   else state.proposeAtMs = state.clock.nowMs + rank(state) * state.options.silenceMs;
 }
@@ -80,8 +81,14 @@ export function onRefuse(state: LogState, message: Extract<LogMessage, { kind: "
   state.highestSeen = Math.max(state.highestSeen, message.promised);
   if (state.ballot?.epoch !== message.epoch || !sameMember(message.to, state.options.self)) return;
   state.ballot = null;
-  // Waiting by rank, even for the lowest, lets a formation that is under way finish.
-  state.proposeAtMs = state.clock.nowMs + (rank(state) + 1) * state.options.silenceMs;
+  // Whoever is new does not know how far the others have counted: the lowest tries once more at once.
+  // After that, waiting by rank lets a formation that is under way finish.
+  if (rank(state) === 0 && !state.refused) {
+    state.refused = true;
+    propose(state, candidates(state));
+  } else {
+    state.proposeAtMs = state.clock.nowMs + (rank(state) + 1) * state.options.silenceMs;
+  }
 }
 
 export function onState(state: LogState, message: Extract<LogMessage, { kind: "state" }>): void {

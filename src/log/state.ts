@@ -35,6 +35,8 @@ export interface LogState {
   /** When this node proposes, if nobody else got further. */
   proposeAtMs: number | null;
   ballot: Ballot | null;
+  /** This node's proposal was refused since the membership last changed. */
+  refused: boolean;
   installing: Installing | null;
   view: View | null;
 
@@ -139,6 +141,7 @@ export function createLogState(options: LogOptions, recovery: LogRecovery): LogS
     highestSeen: recovery.promised,
     proposeAtMs: null,
     ballot: null,
+    refused: false,
     installing: null,
     view: null,
     requests: new Map(),

@@ -30,6 +30,8 @@ export interface NodeEnvironment extends Pick<ReplicaEnvironment<StepResult>, "c
   onEvents(events: readonly ClusterEvent[]): void;
   onStatus(status: LogStatus): void;
   onLeave(cause: LeaveCause, reason: string): void;
+  /** For whoever watches the history: called after each entry was stepped. */
+  onEntry?(entry: LogEntry, result: StepResult, replayed: boolean): void;
 }
 
 /** A level is sent again when it was not seen in an entry for that long. */
@@ -227,6 +229,7 @@ export class ClusterNode {
 
   #onStepped(entry: LogEntry, result: StepResult, replayed: boolean): void {
     this.#noteSeen(entry);
+    this.#environment.onEntry?.(entry, result, replayed);
     // Effects of replayed entries are history: what is still wanted is ordered again when the inventory is handled.
     if (!replayed) for (const effect of result.effects) if (effect.node === this.#self.node) this.#carryOut(effect);
     if (result.events.length > 0) this.#environment.onEvents(result.events);

@@ -42,6 +42,12 @@ export class Checker {
     else if (known.hash !== hash) throw new BrokenInvariant(`after ${place} node ${known.node} has state ${known.hash} and node ${node} has ${hash}`);
   }
 
+  /** Sequence of the durable entry at a place somebody has stepped. */
+  sequenceAt(epoch: number, index: number): number | null {
+    const known = this.#steps.get(`${epoch}.${index}`);
+    return known === undefined ? null : (JSON.parse(known.entry) as LogEntry).sequence;
+  }
+
   onAcknowledged(epoch: number, sequence: number): void {
     this.acknowledgedCount++;
     if (!this.#sequences.has(sequence)) throw new BrokenInvariant(`update ${sequence} was acknowledged before anybody stepped it`);

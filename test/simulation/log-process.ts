@@ -94,12 +94,14 @@ export function logProcessFactory(world: World): ProcessFactory {
       get committed() {
         return replica.committed;
       },
+      get requestsWaiting() {
+        return replica.requestsWaiting;
+      },
       get storeHasVote() {
         return votesOf(replica.weights, { node: options.self.node, store: options.store }) > 0;
       },
       stateText: () => machine.hash(),
       update: (done) => {
-        if (replica.requestsWaiting > 60) return;
         number++;
         waiting.set(number, done);
         replica.request(true, number, JSON.stringify({ kind: "set", key: `k${number % 5}`, value: `${options.self.node}.${number}` }));

@@ -14,6 +14,8 @@ export interface RunResult {
 /** Time within which a healed cluster must be whole again. */
 const RECOVERY_MS = 20_000;
 
+const REQUESTS_WAITING_MAX = 60;
+
 export interface RunHooks {
   /** More load or faults of the kind of cluster that is run. */
   readonly disturb?: (world: World) => void;
@@ -56,7 +58,7 @@ function disturb(world: World, faultsMs: number, hooks: RunHooks): void {
 
 function updateSomewhere(world: World): void {
   const slot = world.random.pick(world.slots);
-  if (slot.process !== null && slot.backlog === null) slot.process.update(() => {});
+  if (slot.process !== null && slot.backlog === null && slot.process.requestsWaiting < REQUESTS_WAITING_MAX) slot.process.update(() => {});
 }
 
 function recover(world: World, faultsMs: number, hooks: RunHooks): void {

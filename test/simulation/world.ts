@@ -22,6 +22,7 @@ export interface SimulatedProcess {
   end(): void;
   readonly status: LogStatus;
   readonly committed: number;
+  readonly requestsWaiting: number;
   readonly storeHasVote: boolean;
   /** Of durable and run-time state, for the check that copies are equal. */
   stateText(): string;
