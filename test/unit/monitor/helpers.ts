@@ -16,11 +16,11 @@ export const PATIENCE_MS = 20_000;
 
 export type StateReport = Extract<MonitorReport, { kind: "state" }>;
 
-export async function until<T>(what: string, probe: () => T | null | undefined | false, limitMs = PATIENCE_MS): Promise<T> {
+export async function until<T>(what: string, probe: () => T | null | undefined | false | 0, limitMs = PATIENCE_MS): Promise<T> {
   const deadlineMs = monotonicMs() + limitMs;
   for (;;) {
     const value = probe();
-    if (value !== null && value !== undefined && value !== false) return value;
+    if (value) return value;
     if (monotonicMs() > deadlineMs) throw new Error(`waited ${limitMs} ms in vain for: ${what}`);
     await sleepMs(3);
   }
