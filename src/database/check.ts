@@ -20,12 +20,17 @@ export interface Loaded {
   readonly counters: Counters;
 }
 
+/** @throws Damage when the file is somebody else's */
+export function assertOurs(database: DatabaseSync): void {
+  const found = Object.values(database.prepare("PRAGMA application_id").get() ?? {})[0];
+  if (found !== APPLICATION_ID) throw new Damage("it is not a Cluster Database");
+}
+
 /**
  * @throws Damage
  * @throws MusterError MUSTER_DATABASE_FORMAT when a newer release wrote it
  */
 export function load(database: DatabaseSync, path: string): Loaded {
-  if (numberOf(database, "PRAGMA application_id") !== APPLICATION_ID) throw new Damage("it is not a Cluster Database");
   const verdict = Object.values(database.prepare("PRAGMA quick_check(1)").get() ?? {})[0];
   if (verdict !== "ok") throw new Damage(`SQLite finds: ${String(verdict).replaceAll("\n", " ")}`);
 
@@ -112,8 +117,4 @@ function loadRows(database: DatabaseSync, counters: Counters): DurableState["row
   if (rows.length !== counters.rows) throw new Damage(`it holds ${rows.length} rows and should hold ${counters.rows}`);
   if (sum !== counters.rowsSum) throw new Damage("a row is not the one that was written last");
   return rows;
-}
-
-function numberOf(database: DatabaseSync, pragma: string): number {
-  return Number(Object.values(database.prepare(pragma).get() ?? {})[0]);
 }

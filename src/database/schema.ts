@@ -21,11 +21,15 @@ const SCHEMA = `
 `;
 
 /**
- * Sets how the store is written. Exclusive locking comes first: it keeps the index of the write-ahead log in
- * memory and shuts out a second process for as long as this one runs.
+ * Comes before anything else is done: with exclusive locking the index of the write-ahead log stays in memory, and
+ * a second process is shut out from the first access on, for as long as this one runs.
  */
-export function configure(database: DatabaseSync): void {
+export function lockExclusively(database: DatabaseSync): void {
   database.exec("PRAGMA locking_mode = EXCLUSIVE");
+}
+
+/** Sets how the store is written. */
+export function configure(database: DatabaseSync): void {
   database.exec("PRAGMA journal_mode = WAL");
   database.exec("PRAGMA synchronous = FULL");
   database.exec("PRAGMA cell_size_check = ON");

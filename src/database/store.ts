@@ -3,12 +3,12 @@ import { existsSync, rmSync, statSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
 import type { StatementSync } from "node:sqlite";
 import { MusterError } from "../model/errors.ts";
-import { Damage, load } from "./check.ts";
+import { assertOurs, Damage, load } from "./check.ts";
 import type { DurableState, DurableWrite } from "./contract.ts";
 import { assertWritable, fileError, hasOrphanedLog, publish, removeUnfinished, setAside, unfinishedName } from "./files.ts";
 import type { Counters } from "./rules.ts";
 import { problemOf } from "./rules.ts";
-import { addSum, configure, entryChecksum, initialise, META, metaChecksum, METADATA_PREFIX, PUT_META, rowChecksum, subtractSum } from "./schema.ts";
+import { addSum, configure, entryChecksum, initialise, lockExclusively, META, metaChecksum, METADATA_PREFIX, PUT_META, rowChecksum, subtractSum } from "./schema.ts";
 import { problemOfLog } from "./wal.ts";
 
 /** SQLite's result codes (sqlite.org/rescode), without the extended part. */
@@ -230,12 +230,16 @@ function create(path: string, damage: DurableState["damage"]): void {
   try {
     const database = new DatabaseSync(unfinished);
     try {
+      lockExclusively(database);
       configure(database);
       initialise(database, randomUUID(), damage === null ? null : JSON.stringify(damage));
     } finally {
       database.close();
     }
     publish(unfinished, path);
+  } catch (error) {
+    // Another process was faster and cleared ours away.
+    if (!existsSync(path)) throw error;
   } finally {
     for (const suffix of ["", "-wal", "-journal"]) rmSync(unfinished + suffix, { force: true });
   }
@@ -251,8 +255,10 @@ function openOnce(options: StoreOptions): { store: Store; state: DurableState } 
     // SQLite would take an empty file for a new store; ours are never empty.
     if (statSync(path).size === 0) throw new Damage("the file is empty");
     database = new DatabaseSync(path);
+    lockExclusively(database);
+    assertOurs(database); // the first access
     configure(database);
-    database.prepare("SELECT count(*) FROM sqlite_schema").get(); // takes the lock
+    database.prepare("SELECT count(*) FROM sqlite_schema").get(); // opens the write-ahead log, if that was not done yet
     const logProblem = problemOfLog(`${path}-wal`);
     if (logProblem !== null) throw new Damage(logProblem);
     const { state, counters } = load(database, path);
