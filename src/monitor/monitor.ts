@@ -107,7 +107,7 @@ export class Monitor {
     return runner;
   }
 
-  #lifeOptions(order: OnlineOrder): Omit<LifeOptions, "onFailure"> {
+  #lifeOptions(order: OnlineOrder): Omit<LifeOptions, "onFailure" | "onLingering"> {
     const { options, types, problems, guard, onDeadlock } = this.#dependencies;
     const type = types.get(order.resource.type);
     if (type === undefined) {

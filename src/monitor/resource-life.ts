@@ -29,6 +29,8 @@ export interface LifeOptions {
   readonly refusal: () => string | null;
   /** Noticed after `start` has returned: an event, or a poll. At most once. */
   readonly onFailure: (reason: string) => void;
+  /** It should have ended, but something of it is still there; said again every few seconds. */
+  readonly onLingering: (problem: string) => void;
   readonly onDeadlock: (entry: string) => void;
 }
 
@@ -65,7 +67,7 @@ export class ResourceLife {
   #serving = false;
   #failureTold = false;
   #terminated: Promise<unknown> | null = null;
-  #ending: Promise<string | null> | null = null;
+  #ending: Promise<void> | null = null;
   /** The process people look for; null when there is none (any more). */
   processId: number | null = null;
 
@@ -157,15 +159,16 @@ export class ResourceLife {
 
   /**
    * Ends the life: with grace (Offline), or at once (Terminate). Called again without grace it cuts a
-   * graceful end short. Resolves when everything is gone: null, or the problem when that is not proven.
+   * graceful end short. Resolves when everything is proven gone, however long that takes: a process that
+   * waits for a broken disk cannot be killed, and must not be called offline.
    */
-  end(graceful: boolean, reason: string): Promise<string | null> {
+  end(graceful: boolean, reason: string): Promise<void> {
     if (!graceful) this.#terminateNow();
     this.#ending ??= this.#end(graceful && this.#serving, reason);
     return this.#ending;
   }
 
-  async #end(graceful: boolean, reason: string): Promise<string | null> {
+  async #end(graceful: boolean, reason: string): Promise<void> {
     const { type } = this.#options;
     this.#polls.stop();
     this.#output?.log(`${graceful ? "offline" : "terminate"}: ${reason}`);
@@ -173,17 +176,25 @@ export class ResourceLife {
     // A start that is still waiting for the lock must not get it behind our back.
     await this.#acquiring?.then((lock) => (this.#lock = lock)).catch(() => undefined);
     const terminated = offline ? this.killNow() : this.#terminateNow();
-    const gone = this.#spawned ? this.#tree.end(END_LIMIT_MS) : null;
+    const gone = this.#proveGone();
     await terminated;
     await this.#close();
-    const remaining = (await gone)?.remaining ?? [];
+    await gone;
     this.processId = null;
     this.#lock?.release();
     if (this.#rotation !== null) clearInterval(this.#rotation);
-    const problem = remaining.length === 0 ? null : `process ${remaining.join(", ")} did not go away`;
-    this.#output?.log(problem ?? "ended");
+    this.#output?.log("ended");
     this.#output?.close();
-    return problem;
+  }
+
+  async #proveGone(): Promise<void> {
+    while (this.#spawned) {
+      const { remaining } = await this.#tree.end(END_LIMIT_MS);
+      if (remaining.length === 0) return;
+      const problem = `process ${remaining.join(", ")} does not go away`;
+      this.#output?.log(problem);
+      this.#options.onLingering(problem);
+    }
   }
 
   /** @returns false when it has to be terminated after all */

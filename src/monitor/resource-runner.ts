@@ -11,7 +11,7 @@ export interface RunnerOptions {
   readonly resource: ResourceId;
   readonly report: (report: MonitorReport) => void;
   /** Makes what a life needs from the order. @throws Error when the type is not known */
-  readonly lifeOptions: (order: OnlineOrder) => Omit<LifeOptions, "onFailure">;
+  readonly lifeOptions: (order: OnlineOrder) => Omit<LifeOptions, "onFailure" | "onLingering">;
 }
 
 /** How a life that is being ended is reported when it is gone. */
@@ -92,7 +92,7 @@ export class ResourceRunner {
     this.#life?.killNow();
   }
 
-  /** Resolves when nothing of the resource is left (or it is known that something will not go). */
+  /** Resolves when nothing of the resource is left. */
   settled(): Promise<void> {
     return this.#ended;
   }
@@ -102,7 +102,11 @@ export class ResourceRunner {
     this.#outcome = null;
     let life: ResourceLife;
     try {
-      life = new ResourceLife({ ...this.#options.lifeOptions(order), onFailure: (reason) => this.#failed(life, reason, null) });
+      life = new ResourceLife({
+        ...this.#options.lifeOptions(order),
+        onFailure: (reason) => this.#failed(life, reason, null),
+        onLingering: (problem) => this.#lingers(life, problem),
+      });
     } catch (error) {
       this.#life = null;
       this.#set("failed", reasonOf(error), order.effect);
@@ -133,19 +137,23 @@ export class ResourceRunner {
     // An order that comes while a failed life is being ended makes it offline; a failure of a life that is
     // being taken offline changes nothing.
     const first = this.#outcome === null;
+    // An order that was being carried out is answered by what became of it.
+    if (outcome.effect === null && this.#state === "onlinePending") outcome.effect = this.#effect;
     this.#outcome = outcome;
     const gone = life.end(graceful, outcome.reason);
     if (first && graceful) this.#set("offlinePending", outcome.reason, outcome.effect);
     if (!first) return;
-    this.#ended = gone.then((problem) => {
+    this.#ended = gone.then(() => {
       if (this.#life !== life) return;
       this.#life = null;
       const { state, reason, effect } = this.#outcome ?? outcome;
       this.#outcome = null;
-      // What is not proven gone must not look like a clean end: its lock keeps others from starting.
-      if (problem === null) this.#set(state, reason, effect);
-      else this.#set("failed", `${reason}; ${problem}`, effect);
+      this.#set(state, reason, effect);
     });
+  }
+
+  #lingers(life: ResourceLife, problem: string): void {
+    if (this.#life === life && this.#outcome !== null) this.#set("offlinePending", `${this.#outcome.reason}; ${problem}`, this.#outcome.effect);
   }
 
   #reportRefused(order: OnlineOrder, reason: string): void {
