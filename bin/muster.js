@@ -1,0 +1,34 @@
+#!/usr/bin/env node
+// Runs the command on Node 24: this one, or the one that was installed beside it.
+import { spawnSync } from "node:child_process";
+import { existsSync } from "node:fs";
+import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const source = join(root, "src", "cli", "main.ts");
+const entry = existsSync(source) ? source : join(root, "dist", "src", "cli", "main.js");
+
+if (Number(process.versions.node.split(".")[0]) >= 24) {
+  await import(entry);
+} else {
+  const node = installedNode();
+  if (node === null) {
+    console.error("muster needs Node 24 or newer. Install it, or run 'npm ci' in the directory of muster, which brings one.");
+    process.exit(78);
+  }
+  // Signals of the terminal reach both; the child decides.
+  process.on("SIGINT", () => {});
+  const { status, signal } = spawnSync(node, [entry, ...process.argv.slice(2)], { stdio: "inherit" });
+  process.exit(status ?? (signal === "SIGINT" ? 130 : 1));
+}
+
+function installedNode() {
+  try {
+    const path = join(dirname(createRequire(import.meta.url).resolve("node/package.json")), "bin", "node");
+    return existsSync(path) ? path : null;
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,111 @@
+import { request as httpRequest } from "node:http";
+import type { IncomingMessage } from "node:http";
+import { MusterError } from "../model/errors.ts";
+import type { ErrorBody } from "../model/errors.ts";
+import type { ClusterEvent } from "../model/events.ts";
+
+/** Where a node answers: its Unix socket, or a URL with a token. */
+export type Endpoint = { readonly socket: string } | { readonly url: string; readonly token: string | null };
+
+export interface RequestOptions {
+  readonly query?: Readonly<Record<string, string | undefined>>;
+  readonly body?: unknown;
+  readonly timeoutMs?: number;
+}
+
+const TIMEOUT_DEFAULT_MS = 30_000;
+const ANSWER_BYTES_MAX = 64 * 1024 * 1024;
+
+/**
+ * Client of the Failover Cluster API. Errors of the cluster come back as the MusterError
+ * they were; when nobody answers it is MUSTER_NOT_REACHABLE.
+ */
+export class ApiClient {
+  readonly endpoint: Endpoint;
+
+  constructor(endpoint: Endpoint) {
+    this.endpoint = endpoint;
+  }
+
+  get address(): string {
+    return "socket" in this.endpoint ? this.endpoint.socket : this.endpoint.url;
+  }
+
+  async get<Answer>(path: string, options: RequestOptions = {}): Promise<Answer> {
+    return (await this.#call("GET", path, options)) as Answer;
+  }
+
+  async send<Answer>(method: "POST" | "PUT" | "PATCH" | "DELETE", path: string, options: RequestOptions = {}): Promise<Answer> {
+    return (await this.#call(method, path, options)) as Answer;
+  }
+
+  /** Events after an id as they happen; ends when the node does. Resume by giving the last id seen. */
+  async *events(query: Readonly<Record<string, string | undefined>>, signal?: AbortSignal): AsyncGenerator<ClusterEvent> {
+    const response = await this.#open("GET", "/v1/events/stream", { query }, signal, { accept: "text/event-stream" });
+    let rest = "";
+    response.setEncoding("utf8");
+    for await (const chunk of response as AsyncIterable<string>) {
+      const blocks = (rest + chunk).split("\n\n");
+      rest = blocks.pop()!;
+      for (const block of blocks) {
+        const data = block.split("\n").find((line) => line.startsWith("data: "));
+        if (data !== undefined) yield JSON.parse(data.slice(6)) as ClusterEvent;
+      }
+    }
+  }
+
+  /** A body as text, piece by piece. */
+  async *text(path: string, options: RequestOptions, signal?: AbortSignal): AsyncGenerator<string> {
+    const response = await this.#open("GET", path, options, signal, {});
+    response.setEncoding("utf8");
+    for await (const chunk of response as AsyncIterable<string>) yield chunk;
+  }
+
+  async #call(method: string, path: string, options: RequestOptions): Promise<unknown> {
+    const response = await this.#open(method, path, options, AbortSignal.timeout(options.timeoutMs ?? TIMEOUT_DEFAULT_MS), {});
+    return JSON.parse(await readAll(response)) as unknown;
+  }
+
+  async #open(method: string, path: string, options: RequestOptions, signal: AbortSignal | undefined, headers: Record<string, string>): Promise<IncomingMessage> {
+    const query = new URLSearchParams(Object.entries(options.query ?? {}).filter((pair): pair is [string, string] => pair[1] !== undefined)).toString();
+    const target = `${path}${query === "" ? "" : `?${query}`}`;
+    const body = options.body === undefined ? undefined : JSON.stringify(options.body);
+    const response = await new Promise<IncomingMessage>((resolve, reject) => {
+      const common = { method, signal, headers: { ...headers, ...this.#authorization(), ...(body === undefined ? {} : { "content-type": "application/json" }) } };
+      const call = "socket" in this.endpoint ? httpRequest({ ...common, socketPath: this.endpoint.socket, path: target }, resolve) : httpRequest(new URL(target, this.endpoint.url), common, resolve);
+      call.on("error", (error) => reject(this.#unreachable(error, options.timeoutMs ?? TIMEOUT_DEFAULT_MS)));
+      call.end(body);
+    });
+    if (response.statusCode !== undefined && response.statusCode < 400) return response;
+    const text = await readAll(response);
+    throw errorFrom(text, response.statusCode ?? 0);
+  }
+
+  #authorization(): Record<string, string> {
+    return "socket" in this.endpoint || this.endpoint.token === null ? {} : { authorization: `Bearer ${this.endpoint.token}` };
+  }
+
+  #unreachable(error: Error, timeoutMs: number): MusterError {
+    if (error.name === "TimeoutError") return new MusterError("MUSTER_TIMEOUT", { timeoutMs }, { cause: error });
+    return new MusterError("MUSTER_NOT_REACHABLE", { address: this.address, problem: error.message === "" ? ((error as NodeJS.ErrnoException).code ?? "no answer") : error.message }, { cause: error });
+  }
+}
+
+async function readAll(response: IncomingMessage): Promise<string> {
+  const parts: Buffer[] = [];
+  let bytes = 0;
+  for await (const part of response as AsyncIterable<Buffer>) {
+    bytes += part.length;
+    if (bytes > ANSWER_BYTES_MAX) throw new MusterError("MUSTER_INTERNAL", { problem: `an answer of more than ${ANSWER_BYTES_MAX} bytes` });
+    parts.push(part);
+  }
+  return Buffer.concat(parts).toString("utf8");
+}
+
+function errorFrom(text: string, status: number): MusterError {
+  try {
+    return MusterError.fromBody((JSON.parse(text) as { error: ErrorBody }).error);
+  } catch {
+    return new MusterError("MUSTER_INTERNAL", { problem: `status ${status}: ${text.slice(0, 200)}` });
+  }
+}

@@ -1,0 +1,69 @@
+import { Type } from "@fastify/type-provider-typebox";
+import type { ServerResponse } from "node:http";
+import type { ClusterEvent } from "../../model/events.ts";
+import { compareOrdinalIds } from "../../model/identifiers.ts";
+import type { ServiceFacade } from "../../service/facade.ts";
+import { EventSchema } from "../schemas.ts";
+import type { ApiServer } from "../server.ts";
+import { failures, mutable } from "./answers.ts";
+
+const Query = Type.Object({
+  after: Type.Optional(Type.String({ pattern: "^[0-9]+\\.[0-9]+\\.[0-9]+$", description: "Only events after this id." })),
+  level: Type.Optional(Type.String({ enum: ["critical", "error", "warning", "information"], description: "This level and worse." })),
+  group: Type.Optional(Type.String({ maxLength: 64 })),
+  node: Type.Optional(Type.String({ maxLength: 64 })),
+  resource: Type.Optional(Type.String({ maxLength: 64 })),
+});
+type Filter = { readonly level?: string; readonly group?: string; readonly node?: string; readonly resource?: string };
+
+const LEVELS = ["critical", "error", "warning", "information"];
+const KEEP_ALIVE_MS = 15_000;
+/** Bytes that may wait for a slow reader; beyond, it is cut off and resumes by id. */
+const WAITING_BYTES_MAX = 1024 * 1024;
+
+export function eventRoutes(server: ApiServer, facade: ServiceFacade): void {
+  server.get("/events", { schema: { summary: "The newest events, oldest first", querystring: Query, response: { 200: Type.Array(EventSchema), ...failures } } }, async (request) =>
+    mutable(select(facade.events(), request.query.after ?? null, request.query)),
+  );
+
+  server.get("/events/stream", { schema: { summary: "Events as they happen (server-sent events); resumes after Last-Event-ID", querystring: Query, response: failures } }, async (request, reply) => {
+    const header = request.headers["last-event-id"];
+    const after = request.query.after ?? (typeof header === "string" && /^\d+\.\d+\.\d+$/.test(header) ? header : null);
+    reply.hijack();
+    stream(facade, after ?? facade.events().at(-1)?.id ?? null, request.query, reply.raw);
+  });
+}
+
+function select(events: readonly ClusterEvent[], after: string | null, filter: Filter): ClusterEvent[] {
+  const worst = filter.level === undefined ? LEVELS.length - 1 : LEVELS.indexOf(filter.level);
+  return events.filter(
+    (event) =>
+      (after === null || compareOrdinalIds(event.id, after) > 0) &&
+      LEVELS.indexOf(event.level) <= worst &&
+      (filter.group === undefined || event.group === filter.group) &&
+      (filter.node === undefined || event.node === filter.node) &&
+      (filter.resource === undefined || event.resource === filter.resource),
+  );
+}
+
+function stream(facade: ServiceFacade, after: string | null, filter: Filter, response: ServerResponse): void {
+  response.writeHead(200, { "content-type": "text/event-stream", "cache-control": "no-store", "x-accel-buffering": "no" });
+  response.write(": muster events\n\n");
+  let last = after;
+  const push = (): void => {
+    if (response.writableLength > WAITING_BYTES_MAX) {
+      response.destroy();
+      return;
+    }
+    const events = facade.events();
+    for (const event of select(events, last, filter)) response.write(`id: ${event.id}\nevent: ${event.level}\ndata: ${JSON.stringify(event)}\n\n`);
+    last = events.at(-1)?.id ?? last;
+  };
+  push();
+  const stop = facade.onChange(push);
+  const keepAlive = setInterval(() => response.write(": \n\n"), KEEP_ALIVE_MS);
+  response.on("close", () => {
+    stop();
+    clearInterval(keepAlive);
+  });
+}

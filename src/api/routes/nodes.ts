@@ -1,0 +1,29 @@
+import { Type } from "@fastify/type-provider-typebox";
+import { describeNode, describeNodes } from "../../core/index.ts";
+import type { ServiceFacade } from "../../service/facade.ts";
+import { ChangeQuerySchema, DoneSchema, NameSchema, NodeAnswerSchema, PauseNodeSchema, ReadQuerySchema, ResumeNodeSchema } from "../schemas.ts";
+import type { ApiServer } from "../server.ts";
+import { beforeReading, change, failures, mutable } from "./answers.ts";
+
+const Params = Type.Object({ node: NameSchema });
+
+export function nodeRoutes(server: ApiServer, facade: ServiceFacade): void {
+  server.get("/nodes", { schema: { summary: "All nodes", querystring: ReadQuerySchema, response: { 200: Type.Array(NodeAnswerSchema), ...failures } } }, async (request) => {
+    await beforeReading(facade, request.query);
+    return Promise.all(describeNodes(facade.state()).map(async (node) => ({ ...mutable(node), information: mutable(await facade.information(node.name)) })));
+  });
+
+  server.get("/nodes/:node", { schema: { summary: "One node, with the process ids of its service and monitors", params: Params, querystring: ReadQuerySchema, response: { 200: NodeAnswerSchema, ...failures } } }, async (request) => {
+    await beforeReading(facade, request.query);
+    const node = describeNode(facade.state(), request.params.node);
+    return { ...mutable(node), information: mutable(await facade.information(node.name)) };
+  });
+
+  server.post("/nodes/:node/pause", { schema: { summary: "Place nothing there; with drain, move its roles away", params: Params, querystring: ChangeQuerySchema, body: PauseNodeSchema, response: { 200: DoneSchema, ...failures } } }, (request) =>
+    change(facade, { verb: "node.pause", node: request.params.node, drain: request.body.drain }, request.query),
+  );
+
+  server.post("/nodes/:node/resume", { schema: { summary: "Let it host again; with failback, bring back roles that prefer it", params: Params, querystring: ChangeQuerySchema, body: ResumeNodeSchema, response: { 200: DoneSchema, ...failures } } }, (request) =>
+    change(facade, { verb: "node.resume", node: request.params.node, failback: request.body.failback }, request.query),
+  );
+}

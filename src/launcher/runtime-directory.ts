@@ -1,0 +1,72 @@
+import { existsSync, lstatSync, mkdirSync, readFileSync, readdirSync, realpathSync, rmSync, symlinkSync } from "node:fs";
+import { createServer } from "node:net";
+import type { Server } from "node:net";
+import { createHash } from "node:crypto";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { MusterError } from "../model/errors.ts";
+
+/** Where embedded clusters of this user are found: one entry per cluster that runs. */
+
+const RUNNING_FILE = "running.json";
+
+/** @throws MusterError when the directory belongs to somebody else */
+export function runtimeRoot(): string {
+  const uid = process.getuid?.() ?? 0;
+  const base = process.env["XDG_RUNTIME_DIR"];
+  const root = base === undefined || base === "" ? join(tmpdir(), `muster-${uid}`) : join(base, "muster");
+  try {
+    mkdirSync(root, { recursive: true, mode: 0o700 });
+  } catch (error) {
+    throw new MusterError("MUSTER_DATABASE_UNWRITABLE", { path: root, problem: (error as Error).message }, { cause: error });
+  }
+  const found = lstatSync(root);
+  if (!found.isDirectory() || found.uid !== uid || (found.mode & 0o077) !== 0) {
+    throw new MusterError("MUSTER_DATABASE_UNWRITABLE", { path: root, problem: "it must be a directory of this user that nobody else may enter" });
+  }
+  return root;
+}
+
+export function runningFile(directory: string): string {
+  return join(directory, RUNNING_FILE);
+}
+
+/** Names and directories of the clusters that run for this user, sorted. */
+export function runningClusters(): readonly { readonly name: string; readonly directory: string }[] {
+  const root = runtimeRoot();
+  return readdirSync(root)
+    .sort()
+    .map((name) => ({ name, directory: join(root, name) }))
+    .filter(({ directory }) => existsSync(runningFile(directory)));
+}
+
+/** Makes a cluster in another directory findable by its name. @returns how to undo it */
+export function linkCluster(name: string, directory: string): () => void {
+  const link = join(runtimeRoot(), name);
+  if (existsSync(link) && existsSync(runningFile(link)) && realpathSync(link) !== realpathSync(directory)) return () => {};
+  rmSync(link, { force: true, recursive: true });
+  symlinkSync(directory, link);
+  return () => rmSync(link, { force: true });
+}
+
+/**
+ * Holds a directory for one cluster. The claim is an abstract socket: it goes with the process.
+ * @throws MusterError MUSTER_DIRECTORY_IN_USE
+ */
+export async function claimDirectory(directory: string): Promise<Server> {
+  const name = `\0muster-directory-${createHash("sha256").update(realpathSync(directory)).digest("hex").slice(0, 32)}`;
+  const claim = createServer((socket) => socket.destroy());
+  await new Promise<void>((resolve, reject) => {
+    claim.once("error", () => reject(new MusterError("MUSTER_DIRECTORY_IN_USE", { path: directory, processId: readProcessId(directory) })));
+    claim.listen({ path: name }, resolve);
+  });
+  return claim;
+}
+
+function readProcessId(directory: string): string {
+  try {
+    return String((JSON.parse(readFileSync(runningFile(directory), "utf8")) as { readonly processId: number }).processId);
+  } catch {
+    return "unknown";
+  }
+}
