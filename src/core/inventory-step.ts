@@ -106,7 +106,7 @@ function adopt(context: StepContext, item: InventoryItem, node: NodeId, first: b
   }
 }
 
-/** A resource of the node's groups that the node does not list: it is offline there. */
+/** A resource of the node's groups that the node does not list. */
 function missing(context: StepContext, resource: ResourceRecord, node: NodeId, first: boolean): void {
   const row = context.resource(resource.id);
   switch (row.state) {
@@ -114,11 +114,9 @@ function missing(context: StepContext, resource: ResourceRecord, node: NodeId, f
       failResource(context, resource.id, "it does not run any more");
       return;
     case "OnlinePending":
-      orderPendingAgain(context, resource, node, first);
-      return;
     case "OfflinePending":
-      context.setResource(row.id, { state: "Offline", pendingEffect: null, processId: null, reason: context.reason("offline", "It is offline.") });
-      context.touched.add(resource.group);
+      // Absence does not answer an order: an earlier one may still be on its way to the monitor.
+      orderPendingAgain(context, resource, node, first);
       return;
     default:
   }
@@ -129,7 +127,7 @@ function missing(context: StepContext, resource: ResourceRecord, node: NodeId, f
  * (PROTOCOL rule 14). The first inventory of a view is taken when the view becomes active, before
  * the orders of that view are carried out, so it says nothing about those.
  */
-function orderPendingAgain(context: StepContext, resource: ResourceRecord, node: NodeId, first: boolean): void {
+export function orderPendingAgain(context: StepContext, resource: ResourceRecord, node: NodeId, first: boolean): void {
   const row = context.resource(resource.id);
   const group = context.group(resource.group);
   if (row.pendingEffect === null || (first && epochOf(row.pendingEffect) === context.stamp.epoch)) return;

@@ -4,7 +4,8 @@ import type { ResourceRecord } from "../model/objects.ts";
 import type { StepContext } from "./context.ts";
 import { endStray } from "./copies.ts";
 import { failResource } from "./failure.ts";
-import { copyEnded, isCurrent } from "./leftovers.ts";
+import { copyEnded, endCopy, isCurrent } from "./leftovers.ts";
+import { orderPendingAgain } from "./inventory-step.ts";
 import type { ResourceRow } from "./records.ts";
 
 /**
@@ -40,8 +41,7 @@ function apply(context: StepContext, input: ReportInput, resource: ResourceRecor
     case "offline":
       return reportedOffline(context, input, resource, row);
     case "failed":
-      if (isPendingOrOnline(row)) failResource(context, row.id, input.reason === "" ? "no reason was given" : trimEnd(input.reason));
-      return;
+      return reportedFailed(context, input, resource, row);
     default:
       // Progress: only the process may be news.
       if (input.processId !== null && row.processId !== input.processId && isPendingOrOnline(row)) context.setResource(row.id, { processId: input.processId });
@@ -69,12 +69,35 @@ function reportedOnline(context: StepContext, input: ReportInput, resource: Reso
   context.event("ResourceOnline", { node: input.from.node, group: context.state.tables.groups.get(resource.group)?.name ?? null, resource: resource.name, text: `The resource '${resource.name}' is online on ${where}.`, cause: group.cause });
 }
 
+/**
+ * While an order is under way, only its own answer proves that nothing runs: any other report may
+ * be from before it. Then the end is made sure of before the resource may start anywhere.
+ */
+function reportedFailed(context: StepContext, input: ReportInput, resource: ResourceRecord, row: ResourceRow): void {
+  if (!isPendingOrOnline(row)) return;
+  const unproven = row.pendingEffect !== null && input.effect !== row.pendingEffect;
+  if (unproven && row.state === "OfflinePending") {
+    orderPendingAgain(context, resource, input.from.node, false);
+    return;
+  }
+  if (unproven) {
+    const group = context.state.tables.groups.get(resource.group);
+    const effect = endCopy(context, { resource, group: resource.group, groupName: group?.name ?? "", generation: input.generation }, input.from.node, "It failed while it was being brought online.");
+    context.setResource(row.id, { lastEffect: effect });
+  }
+  failResource(context, row.id, input.reason === "" ? "no reason was given" : trimEnd(input.reason));
+}
+
 function reportedOffline(context: StepContext, input: ReportInput, resource: ResourceRecord, row: ResourceRow): void {
   if (row.state === "Online" || (row.state === "OnlinePending" && input.effect !== null)) {
     failResource(context, row.id, "it went offline by itself");
     return;
   }
   if (row.state !== "OfflinePending") return;
+  if (row.pendingEffect !== null && input.effect !== row.pendingEffect) {
+    orderPendingAgain(context, resource, input.from.node, false);
+    return;
+  }
   const where = context.nodeName(input.from.node);
   context.setResource(row.id, { state: "Offline", pendingEffect: null, processId: null, reason: context.reason("offline", row.reason.rule === "provider failed" ? "It was ended because a resource it depends on failed." : "It was taken offline.") });
   context.event("ResourceOffline", {
