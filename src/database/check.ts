@@ -79,7 +79,8 @@ function loadCounters(meta: ReadonlyMap<string, string>): Counters {
     if (!Number.isSafeInteger(value) || value < 0) throw new Damage(`its counter '${name}' is ${value}`);
   }
   const { applied, committed, last, baseSequence } = counters;
-  if (applied > committed || applied > last || baseSequence > applied) {
+  // Rows may be ahead of the entries: a state fetched from another node can be.
+  if (applied > committed || baseSequence > applied || baseSequence > last) {
     throw new Damage(`its counters do not fit: base ${baseSequence}, applied ${applied}, committed ${committed}, last ${last}`);
   }
   return counters;

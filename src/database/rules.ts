@@ -46,8 +46,11 @@ export function problemOf(counters: Counters, write: DurableWrite, epochAt: (seq
     committed = applied = last = replace.upTo;
     lastEpoch = replace.epoch;
   }
+  // Committed entries may be written anew (the log knows why), but none that was here may be missing afterwards.
+  const needed = Math.min(committed, last);
   if (truncateAfter !== undefined && truncateAfter < last) {
-    if (truncateAfter < committed) return `truncateAfter ${truncateAfter} would cut what is committed (${committed})`;
+    const base = replace?.upTo ?? counters.baseSequence;
+    if (truncateAfter < base) return `truncateAfter ${truncateAfter} is below what is kept (${base})`;
     last = truncateAfter;
   }
   if (append !== undefined && append.length > 0) {
@@ -60,13 +63,10 @@ export function problemOf(counters: Counters, write: DurableWrite, epochAt: (seq
       epoch = entry.epoch;
     }
   }
-  if (write.committed !== undefined) {
-    if (write.committed < committed) return `committed ${write.committed} is below ${committed}`;
-    committed = write.committed;
-  }
+  if (last < needed) return `truncateAfter ${truncateAfter} would cut what is committed (${committed})`;
+  committed = Math.max(committed, write.committed ?? 0);
   if (apply !== undefined) {
     if (!isCount(apply.upTo) || apply.upTo < applied) return `apply: upTo ${apply.upTo} is below ${applied}`;
-    if (apply.upTo > last) return `apply: upTo ${apply.upTo} is above the last entry ${last}`;
     if (apply.upTo > committed) return `apply: upTo ${apply.upTo} is above what is committed (${committed})`;
     for (const change of apply.changes) {
       if (typeof change.table !== "string" || typeof change.key !== "string") return "apply: a change has table and key";

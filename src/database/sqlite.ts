@@ -57,7 +57,7 @@ class SqliteDatabase implements Database {
   }
 
   open(): Promise<DurableState> {
-    if (this.#worker !== null) throw new MusterError("MUSTER_INTERNAL", { problem: "the database is opened twice" });
+    if (this.#worker !== null) return Promise.reject(new MusterError("MUSTER_INTERNAL", { problem: "the database is opened twice" }));
     const { path, keepEntries = 10_000, pagesMax = 0 } = this.#options;
     const data: WorkerOptions = { path, keepEntries, pagesMax };
     const worker = new Worker(this.#options.workerUrl ?? workerUrl(), {

@@ -129,13 +129,13 @@ export class Store {
       counters.entriesSum = addSum(counters.entriesSum, checksum);
       counters.last = entry.sequence;
     }
-    if (write.committed !== undefined) counters.committed = write.committed;
+    counters.committed = Math.max(counters.committed, write.committed ?? 0);
     if (write.apply !== undefined) {
       for (const { table, key, value } of write.apply.changes) this.#putRow(table, key, value);
       counters.applied = write.apply.upTo;
     }
     for (const [key, value] of Object.entries(write.metadata ?? {})) this.#putMeta(METADATA_PREFIX + key, value);
-    if (write.compactTo !== undefined) this.#compact(Math.min(write.compactTo, counters.applied - this.#keepEntries));
+    if (write.compactTo !== undefined) this.#compact(Math.min(write.compactTo, counters.applied - this.#keepEntries, counters.last));
   }
 
   #replace(replace: NonNullable<DurableWrite["replace"]>): void {

@@ -57,14 +57,19 @@ export class Channel {
     this.onClose(problem);
   }
 
-  /** Sends what waits, then closes; at once when the other side does not take it within `graceMs`. */
-  finish(graceMs: number): void {
-    if (this.#isClosed) return;
+  /**
+   * Sends what waits, then closes; at once when the other side does not take it within `graceMs`.
+   * @returns when nothing is left of the connection
+   */
+  finish(graceMs: number): Promise<void> {
+    if (this.socket.closed) return Promise.resolve();
+    const closed = new Promise<void>((resolve) => this.socket.once("close", () => resolve()));
+    if (this.#isClosed) return closed;
     this.flush();
     this.onFrame = ignore;
     this.socket.end();
     const timer = setTimeout(() => this.close("closed"), graceMs);
-    this.socket.once("close", () => clearTimeout(timer));
+    return closed.then(() => clearTimeout(timer));
   }
 
   #read(chunk: Buffer): void {

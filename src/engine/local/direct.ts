@@ -9,6 +9,7 @@ import { Frame, frame, frameHeader } from "./frames.ts";
 import type { Credentials } from "./handshake.ts";
 import { answer, call, HANDSHAKE_BODY_BYTES_MAX, refuse, Refusal, Role, welcome } from "./handshake.ts";
 import { directName } from "./names.ts";
+import { GRACE_MS } from "./timing.ts";
 import type { Timing } from "./timing.ts";
 
 /** Bulk transfer past the sequencer: one connection, one request, one reply. */
@@ -102,7 +103,7 @@ export class DirectServer {
     } catch (error) {
       const problem = error instanceof Error ? error.message : String(error);
       channel.send(frame(Frame.Failure, Buffer.from(problem.slice(0, FAILURE_CHARACTERS_MAX))));
-      channel.finish(1_000);
+      void channel.finish(GRACE_MS);
     } finally {
       this.#served--;
     }

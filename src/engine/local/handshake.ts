@@ -3,6 +3,7 @@ import type { Member } from "../../model/identifiers.ts";
 import { NODES_MAX } from "../../model/identifiers.ts";
 import type { Channel } from "./channel.ts";
 import { Frame, frame, MalformedFrame, MEMBER_BYTES, readMember, writeMember } from "./frames.ts";
+import { GRACE_MS } from "./timing.ts";
 
 /**
  * Abstract sockets have no permissions: anybody on the machine may bind or connect. So both sides first prove
@@ -122,7 +123,7 @@ export function welcome(channel: Channel): void {
 
 export function refuse(channel: Channel, refusal: number): void {
   channel.send(frame(Frame.Refused, Uint8Array.of(refusal)));
-  channel.finish(100);
+  void channel.finish(GRACE_MS);
 }
 
 /** Magic, role, version, member and a new nonce. */

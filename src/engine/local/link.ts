@@ -5,7 +5,7 @@ import { Channel } from "./channel.ts";
 import { decodeMembers, Frame, frame, frameHeader, MalformedFrame, MEMBER_BYTES, readMember } from "./frames.ts";
 import type { CallFailure, Credentials } from "./handshake.ts";
 import { call, HANDSHAKE_BODY_BYTES_MAX, Role } from "./handshake.ts";
-import { PauseMeter, SENDER_QUEUE_BYTES_MAX } from "./timing.ts";
+import { GRACE_MS, PauseMeter, SENDER_QUEUE_BYTES_MAX } from "./timing.ts";
 import type { Timing } from "./timing.ts";
 
 /** A member's connection to the sequencer. */
@@ -13,7 +13,7 @@ import type { Timing } from "./timing.ts";
 export type LinkEnd =
   | CallFailure
   /** Nobody listens, or the connection ended. */
-  | { readonly kind: "gone"; readonly hadSpoken: boolean }
+  | { readonly kind: "gone" }
   /** Connected, but no handshake in time. */
   | { readonly kind: "silent" }
   /** The sequencer stopped pinging. */
@@ -40,15 +40,17 @@ export class Link {
   readonly #channel: Channel;
   #timer: NodeJS.Timeout;
   #heardAt = 0;
-  #hadSpoken = false;
+  #isWelcome = false;
   #isEnded = false;
 
   constructor(options: LinkOptions) {
     this.#options = options;
     const socket = connect({ path: options.socketName });
     this.#channel = new Channel(socket, HANDSHAKE_BODY_BYTES_MAX);
-    this.#channel.onClose = () => this.#end({ kind: "gone", hadSpoken: this.#hadSpoken });
-    this.#timer = setTimeout(() => this.#end({ kind: "silent" }), options.timing.handshakeMs);
+    this.#channel.onClose = () => this.#end({ kind: "gone" });
+    const pause = new PauseMeter(options.timing.handshakeMs);
+    // If this process stood still meanwhile, the other side is not to blame.
+    this.#timer = setTimeout(() => this.#end({ kind: pause.peek() > options.timing.pingMs ? "gone" : "silent" }), options.timing.handshakeMs);
     socket.once("connect", () => {
       const { credentials, role } = this.#options;
       call(this.#channel, options.socketName, role, credentials, (peer) => this.#begin(peer.member), (failure) => this.#end(failure));
@@ -60,28 +62,34 @@ export class Link {
     if (this.#isEnded) return;
     if (this.#channel.waitingBytes > SENDER_QUEUE_BYTES_MAX) {
       // The caller is in the middle of its work: it hears of it afterwards.
-      setImmediate(() => this.#end({ kind: "gone", hadSpoken: true }));
+      setImmediate(() => this.#end({ kind: "gone" }));
       return;
     }
     this.#channel.send(frameHeader(Frame.Multicast, payload.length), payload);
   }
 
-  /** Tells the sequencer and closes; nothing is called any more. */
-  leave(): void {
-    if (this.#isEnded) return;
-    this.#isEnded = true;
-    clearTimeout(this.#timer);
-    this.#channel.onClose = nothing;
-    this.#channel.send(frame(Frame.Leave));
-    this.#channel.finish(100);
+  /**
+   * Tells the sequencer and closes; nothing is called any more.
+   * @returns when nothing is left of the connection
+   */
+  leave(): Promise<void> {
+    if (!this.#isEnded) {
+      this.#isEnded = true;
+      clearTimeout(this.#timer);
+      this.#channel.onClose = nothing;
+      // Before the handshake is done the other side knows nothing of us.
+      if (this.#isWelcome) this.#channel.send(frame(Frame.Leave));
+      else this.#channel.close("not needed any more");
+    }
+    return this.#channel.finish(GRACE_MS);
   }
 
   #begin(sequencer: Member): void {
     const { timing, role } = this.#options;
-    this.#hadSpoken = true;
+    this.#isWelcome = true;
     clearTimeout(this.#timer);
     this.#options.onWelcome(sequencer);
-    if (role === Role.probe) return this.leave();
+    if (role === Role.probe) return void this.leave();
     this.#channel.reader.bodyBytesMax = STREAM_BODY_BYTES_MAX;
     this.#channel.onFrame = (type, body) => this.#handle(type, body);
     this.#heardAt = performance.now();

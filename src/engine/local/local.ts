@@ -74,6 +74,9 @@ class LocalEngine implements Engine {
   #sequencer: Sequencer | null = null;
   #watching: NodeJS.Timeout | null = null;
   #link: Link | null = null;
+  /** Ends connections that are being tried. */
+  readonly #attempts = new Set<() => Promise<void>>();
+  #seeking: Promise<void> = Promise.resolve();
   /** Set with the first membership of a connection: before, nothing can be sent. */
   #isMember = false;
   /** Lower generations are behind us. */
@@ -147,10 +150,10 @@ class LocalEngine implements Engine {
     if (this.#watching !== null) clearInterval(this.#watching);
     this.#wake?.();
     for (const cancel of this.#fetches) cancel("this node stops");
-    this.#link?.leave();
+    const link = this.#link;
     this.#link = null;
-    await Promise.all([this.#sequencer?.close(), this.#direct?.close()]);
-    this.#sequencer = null;
+    await Promise.all([link?.leave(), ...[...this.#attempts].map((cancel) => cancel()), this.#seeking, this.#direct?.close()]);
+    await this.#closeSequencer();
     this.#direct = null;
   }
 
@@ -167,7 +170,7 @@ class LocalEngine implements Engine {
 
   /** Looks for a sequencer until one has welcomed us, or becomes it. */
   #seek(): void {
-    void (async () => {
+    const seek = async (): Promise<void> => {
       let taken = 0;
       for (let waitMs = RETRY_FIRST_MS; !this.#isOver; waitMs = Math.min(waitMs * 2, RETRY_LAST_MS)) {
         const { candidates, next } = this.#generations.look(this.#floor);
@@ -185,9 +188,10 @@ class LocalEngine implements Engine {
           // Bound by somebody who does not listen.
           if (!isOurs && ++taken >= STRIKES_MAX) this.#floor = next + 1;
         }
-        await this.#pause(waitMs * (0.5 + Math.random()));
+        if (!this.#isOver) await this.#pause(waitMs * (0.5 + Math.random()));
       }
-    })().catch((error: unknown) => this.#lose(MusterError.from(error)));
+    };
+    this.#seeking = seek().catch((error: unknown) => this.#lose(MusterError.from(error)));
   }
 
   async #pause(timeMs: number): Promise<void> {
@@ -230,6 +234,10 @@ class LocalEngine implements Engine {
   #join(generation: number): Promise<boolean> {
     return new Promise((resolve) => {
       let isWelcome = false;
+      const cancel = (): Promise<void> => {
+        resolve(false);
+        return link.leave();
+      };
       const link = new Link({
         socketName: sequencerName(this.#options.clusterId, generation),
         credentials: this.#credentials,
@@ -237,6 +245,7 @@ class LocalEngine implements Engine {
         role: Role.member,
         onWelcome: (sequencer) => {
           isWelcome = true;
+          this.#attempts.delete(cancel);
           this.#floor = generation;
           this.#link = link;
           this.#lastSequencer = sequencer;
@@ -245,6 +254,7 @@ class LocalEngine implements Engine {
         onMembers: (members) => this.#onMembers(members),
         onMessage: (from, payload) => this.#listener?.onMessage(from, payload),
         onEnd: (end) => {
+          this.#attempts.delete(cancel);
           if (!isWelcome) {
             this.#onRefusal(generation, end);
             resolve(false);
@@ -253,6 +263,7 @@ class LocalEngine implements Engine {
           }
         },
       });
+      this.#attempts.add(cancel);
     });
   }
 
@@ -277,9 +288,9 @@ class LocalEngine implements Engine {
       case "replaced":
         return this.#lose(this.#replacedError());
       case "unproven":
-      case "busy":
         this.#notice(`generation ${generation}: who listens there does not hold the key of this cluster`);
         return this.#generations.distrust(generation);
+      case "busy":
       case "silent":
       case "hung":
         this.#notice(`generation ${generation}: who listens there does not answer`);
@@ -312,21 +323,27 @@ class LocalEngine implements Engine {
     if (sequencer === null || sequencer.isClosed || this.#link === null) return;
     const highest = this.#generations.look(this.#floor + 1).candidates[0];
     if (highest === undefined) return;
-    new Link({
+    const cancel = (): Promise<void> => probe.leave();
+    const probe = new Link({
       socketName: sequencerName(this.#options.clusterId, highest),
       credentials: this.#credentials,
       timing: this.#timing,
       role: Role.probe,
       onWelcome: () => {
+        this.#attempts.delete(cancel);
         this.#notice(`generation ${highest} is there: this node's sequencer of generation ${this.#floor} ends`);
         if (this.#sequencer === sequencer) void this.#closeSequencer();
       },
       onMembers: () => {},
       onMessage: () => {},
       onEnd: (end) => {
-        if (!this.#isOver && end.kind !== "version") this.#onRefusal(highest, end);
+        this.#attempts.delete(cancel);
+        // Those of another version have their own cluster; they are not ours to follow.
+        if (end.kind === "version") this.#generations.silent(highest);
+        else this.#onRefusal(highest, end);
       },
     });
+    this.#attempts.add(cancel);
   }
 
   #notice(text: string): void {

@@ -6,7 +6,7 @@ import { Channel } from "./channel.ts";
 import { deliverHeader, encodeMembers, Frame, frame, MalformedFrame } from "./frames.ts";
 import type { Credentials, Peer } from "./handshake.ts";
 import { answer, HANDSHAKE_BODY_BYTES_MAX, refuse, Refusal, Role, welcome } from "./handshake.ts";
-import { MEMBER_QUEUE_BYTES_MAX, PauseMeter, STREAM_BYTES_MAX } from "./timing.ts";
+import { GRACE_MS, MEMBER_QUEUE_BYTES_MAX, PauseMeter, STREAM_BYTES_MAX } from "./timing.ts";
 import type { Timing } from "./timing.ts";
 
 /**
@@ -85,7 +85,7 @@ export class Sequencer {
     }
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
     for (const channel of this.#strangers) channel.close("the sequencer ends");
-    for (const { channel } of [...this.#arrived.values(), ...this.#members.values()]) channel.finish(100);
+    for (const { channel } of [...this.#arrived.values(), ...this.#members.values()]) void channel.finish(GRACE_MS);
     return closed;
   }
 
@@ -117,7 +117,7 @@ export class Sequencer {
     if (this.#isClosed) return channel.close("the sequencer ends");
     if (peer.role === Role.probe) {
       welcome(channel);
-      return channel.finish(100);
+      return void channel.finish(GRACE_MS);
     }
     if (peer.role !== Role.member) return channel.close("not a member");
     const { member } = peer;
@@ -126,7 +126,7 @@ export class Sequencer {
       if (older.member.incarnation > member.incarnation) return refuse(channel, Refusal.replaced);
       if (older.member.incarnation < member.incarnation) older.channel.send(frame(Frame.Replaced));
       this.#remove(older);
-      older.channel.finish(100);
+      void older.channel.finish(GRACE_MS);
     }
     const connection: Connection = { member, channel, heardAt: performance.now() };
     channel.reader.bodyBytesMax = MESSAGE_BYTES_MAX;

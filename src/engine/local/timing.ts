@@ -51,3 +51,5 @@ export const MEMBER_QUEUE_BYTES_MAX = 32 * 1024 * 1024;
 export const SENDER_QUEUE_BYTES_MAX = 8 * 1024 * 1024;
 /** The common stream is passed on when it has this size, at the latest. */
 export const STREAM_BYTES_MAX = 1024 * 1024;
+/** How long the last bytes of a connection that ends may take, in milliseconds. */
+export const GRACE_MS = 100;

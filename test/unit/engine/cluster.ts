@@ -41,6 +41,8 @@ export class TestMember {
   readonly events: MemberEvent[] = [];
   readonly process: ChildProcess;
   readonly exited: Promise<number | null>;
+  /** When the kernel had closed its descriptors. */
+  goneAt = Number.NaN;
   #waiting: (() => void)[] = [];
   #errors = "";
 
@@ -55,6 +57,7 @@ export class TestMember {
     );
     this.process.stderr?.on("data", (chunk: Buffer) => (this.#errors += chunk.toString()));
     this.process.stdin?.on("error", () => {}); // it may be dead
+    this.process.stdout?.on("end", () => (this.goneAt = clock()));
     if (this.process.stdout !== null) {
       createInterface({ input: this.process.stdout }).on("line", (line) => {
         this.events.push(JSON.parse(line) as MemberEvent);

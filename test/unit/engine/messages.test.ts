@@ -63,6 +63,29 @@ test("throughput of three processes that all send", async (t) => {
   }
 });
 
+test("time from a multicast to its own delivery, one at a time", async (t) => {
+  const cluster = new TestCluster();
+  try {
+    const members = await cluster.form(3);
+    for (const [member, what] of [
+      [members[0], "the sequencer's process"],
+      [members[2], "another process"],
+    ] as const) {
+      assert.ok(member !== undefined);
+      const mark = member.events.length;
+      member.tell({ do: "quiet", quiet: true });
+      member.tell({ do: "expect", count: 2_000 });
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      const startedAt = clock();
+      member.tell({ do: "flood", count: 2_000, bytes: 200, window: 1 });
+      const reached = await member.event((event) => event.event === "reached", mark);
+      t.diagnostic(`${what}: ${(((reached.at - startedAt) / 2_000) * 1_000).toFixed(0)} µs on average`);
+    }
+  } finally {
+    await cluster.end();
+  }
+});
+
 test("a message that is too large is refused and changes nothing", async () => {
   const { clusterId, key } = newCluster();
   const one = record({ clusterId, key, self: { node: 1, incarnation: 1 } });
