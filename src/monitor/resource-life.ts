@@ -232,14 +232,15 @@ export class ResourceLife {
   }
 
   #makeContext(output: RoleOutput): ResourceContext {
-    const life = this;
     const { monitor, groupName, generation } = this.#options;
+    const currentResource = (): ResourceRecord => this.#resource;
+    const currentValues = (): PrivateValues => this.#values;
     return {
       get resource() {
-        return life.#resource;
+        return currentResource();
       },
       get values() {
-        return life.#values;
+        return currentValues();
       },
       groupName,
       clusterName: monitor.clusterName,

@@ -69,7 +69,7 @@ export class RoleOutput {
    */
   rotate(): void {
     if (this.size() <= this.#bytesMax) return;
-    const temporary = `${this.path}.${process.pid}.tmp`;
+    const temporary = `${this.path}.new`;
     const copy = openSync(temporary, "w", 0o600);
     try {
       const buffer = Buffer.alloc(256 * 1024);
