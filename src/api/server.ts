@@ -5,7 +5,7 @@ import Fastify from "fastify";
 import type { FastifyBaseLogger, FastifyInstance, FastifyRequest, RawReplyDefaultExpression, RawRequestDefaultExpression, RawServerDefault } from "fastify";
 import { MusterError } from "../model/errors.ts";
 import type { ServiceFacade } from "../service/facade.ts";
-import { version } from "../service/version.ts";
+import { version } from "../model/version.ts";
 import { clusterRoutes } from "./routes/cluster.ts";
 import { databaseRoutes } from "./routes/database.ts";
 import { eventRoutes } from "./routes/events.ts";

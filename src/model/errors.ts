@@ -38,6 +38,8 @@ export const ErrorCatalogue = {
   MUSTER_NO_NODE_AVAILABLE: { httpStatus: 409, exitCode: 113, message: "No other node can take the group '{group}': {reason}.", next: "See why: muster why {group}" },
   MUSTER_NODE_NOT_PAUSED: { httpStatus: 409, exitCode: 113, message: "The node '{name}' is not paused.", next: "Nothing to do." },
   MUSTER_NODE_ALREADY_PAUSED: { httpStatus: 409, exitCode: 113, message: "The node '{name}' is already paused.", next: "Resume it: muster node resume {name}" },
+  MUSTER_GROUP_FAILED: { httpStatus: 409, exitCode: 1, message: "The group '{name}' has failed: {reason}", next: "See why: muster why {name}; its output: muster group log {name}" },
+  MUSTER_RESOURCE_FAILED: { httpStatus: 409, exitCode: 1, message: "The resource '{name}' has failed: {reason}", next: "See more: muster resource show {name}" },
   MUSTER_CONDITION_FAILED: { httpStatus: 412, exitCode: 113, message: "Operation {number} of the batch: the condition '{operation}' on '{key}' does not hold.", next: "Nothing was changed; read the value again and decide." },
   MUSTER_KEY_NOT_FOUND: { httpStatus: 404, exitCode: 105, message: "There is no key '{key}' in the Cluster Database.", next: "Check the key." },
 

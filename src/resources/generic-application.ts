@@ -5,7 +5,7 @@ import { readProcess, readProcesses, hasEnded } from "../monitor/process-table.t
 import { sleepMs, withinMs } from "../monitor/clock.ts";
 import { MusterError } from "../model/errors.ts";
 import { builtInRecord } from "./built-in.ts";
-import { parseCommandLine } from "./command-line.ts";
+import { parseCommandLine } from "../model/command-line.ts";
 import { checkUrl, parseHealthCheckUrl } from "./health-check.ts";
 
 /**

@@ -19,7 +19,7 @@ import type { NodeInformation, ServiceFacade, ServiceStatus } from "./facade.ts"
 import { ClusterNode } from "./node.ts";
 import type { CommandOutcome } from "./node.ts";
 import { openStore } from "./store.ts";
-import { PROTOCOL_VERSION, version } from "./version.ts";
+import { PROTOCOL_VERSION, version } from "../model/version.ts";
 
 export interface ServiceOptions {
   readonly directory: string;

@@ -16,7 +16,7 @@ export class SimulatedDisk {
   readonly #random: Random;
   readonly #scheduler: Scheduler;
   #state: DurableState;
-  #rows = new Map<string, { table: string; key: string; value: string }>();
+  #rows: Map<string, { table: string; key: string; value: string }>;
   #pending: Pending[] = [];
   #syncing = false;
   /** Counts the lives of the process that uses it: completions of an earlier life are dropped. */
@@ -24,11 +24,14 @@ export class SimulatedDisk {
   /** Longest time one sync takes. */
   syncMaxMs = 3;
 
+  readonly #firstRows: readonly { readonly table: string; readonly key: string; readonly value: string }[];
+
   constructor(scheduler: Scheduler, random: Random, storeId: string, rows: readonly { table: string; key: string; value: string }[]) {
     this.#scheduler = scheduler;
     this.#random = random;
     this.#state = emptyState(storeId);
-    for (const row of rows) this.#rows.set(rowKey(row), row);
+    this.#firstRows = rows;
+    this.#rows = new Map(rows.map((row) => [rowKey(row), row]));
   }
 
   open(): DurableState {
@@ -60,10 +63,10 @@ export class SimulatedDisk {
     this.#life++;
   }
 
-  /** The copy is lost; the next start finds an empty one without a vote. */
+  /** The copy is lost; the next start makes another, with the cluster's first state and without a vote. */
   wipe(storeId: string): void {
     this.#state = emptyState(storeId);
-    this.#rows = new Map();
+    this.#rows = new Map(this.#firstRows.map((row) => [rowKey(row), row]));
     this.#pending = [];
   }
 

@@ -1,7 +1,7 @@
 import { Type } from "@fastify/type-provider-typebox";
 import { describeCluster, describeResourceTypes } from "../../core/index.ts";
 import type { ServiceFacade } from "../../service/facade.ts";
-import { version } from "../../service/version.ts";
+import { version } from "../../model/version.ts";
 import { ChangeQuerySchema, ClusterAnswerSchema, DoneSchema, PlanSchema, ReadQuerySchema, ResourceTypeSchema, SetClusterSchema, WhatIfSchema } from "../schemas.ts";
 import type { ApiServer } from "../server.ts";
 import { beforeReading, change, failures, mutable } from "./answers.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { describe, test } from "node:test";
-import { parseCommandLine, quoteCommandLine } from "../../../src/resources/command-line.ts";
+import { parseCommandLine, quoteCommandLine } from "../../../src/model/command-line.ts";
 
 /** A small seeded generator, so that a failure can be repeated. */
 function randomNumbers(seed: number): (below: number) => number {

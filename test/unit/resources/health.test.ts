@@ -4,7 +4,7 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { createServer as createTcpServer } from "node:net";
 import { after, before, describe, test } from "node:test";
-import { quoteCommandLine } from "../../../src/resources/command-line.ts";
+import { quoteCommandLine } from "../../../src/model/command-line.ts";
 import { checkUrl, parseHealthCheckUrl } from "../../../src/resources/health-check.ts";
 import type { TestHost } from "../monitor/helpers.ts";
 import { Workbench, runs, until } from "../monitor/helpers.ts";

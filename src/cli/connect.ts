@@ -1,0 +1,97 @@
+import { existsSync, readFileSync, readdirSync } from "node:fs";
+import { join } from "node:path";
+import { ApiClient } from "../api/client.ts";
+import type { Endpoint } from "../api/client.ts";
+import { runningClusters } from "../launcher/runtime-directory.ts";
+import { MusterError } from "../model/errors.ts";
+import type { ClusterView } from "../model/views.ts";
+
+/** How a command finds the cluster it speaks to. */
+export interface ConnectOptions {
+  readonly connect?: string;
+  readonly directory?: string;
+  readonly cluster?: string;
+}
+
+const PROBE_TIMEOUT_MS = 3_000;
+
+type Answered = ClusterView & { readonly answeredBy: { readonly phase: string } };
+
+/**
+ * A client of a node that answers. Any node will do: they are all asked, and the first that
+ * is in an active view is taken; so a node that hangs does not keep the others from answering.
+ */
+export async function connect(options: ConnectOptions): Promise<ApiClient> {
+  const endpoints = findEndpoints(options);
+  const [first] = endpoints;
+  if (first === undefined) throw new MusterError("MUSTER_NOT_REACHABLE", { address: options.directory ?? "this machine", problem: "no cluster runs" });
+  if (endpoints.length === 1) return new ApiClient(first);
+  const clients = endpoints.map((endpoint) => new ApiClient(endpoint));
+  const probes = clients.map(async (client) => ({ client, view: await client.get<Answered>("/v1/cluster", { timeoutMs: PROBE_TIMEOUT_MS }) }));
+  const active = probes.map(async (probe) => {
+    const answered = await probe;
+    if (answered.view.answeredBy.phase !== "active") throw new Error("not active");
+    return answered.client;
+  });
+  return Promise.any(active).catch(async () => {
+    const answered = await Promise.allSettled(probes);
+    const some = answered.find((result) => result.status === "fulfilled");
+    if (some !== undefined) return some.value.client;
+    // Nobody can say how the cluster is: let the first say why.
+    return clients[0]!;
+  });
+}
+
+function findEndpoints(options: ConnectOptions): Endpoint[] {
+  const address = options.connect ?? process.env["MUSTER_CONNECT"];
+  if (address !== undefined) return [parseAddress(address)];
+  if (options.directory !== undefined) return socketsIn(options.directory);
+  const running = runningClusters();
+  if (options.cluster !== undefined) {
+    const named = running.find((cluster) => cluster.name === options.cluster);
+    if (named === undefined) throw new MusterError("MUSTER_NOT_REACHABLE", { address: `cluster '${options.cluster}'`, problem: "no such cluster runs on this machine" });
+    return socketsIn(named.directory);
+  }
+  if (running.length > 1) throw new MusterError("MUSTER_INVALID_ARGUMENT", { field: "--cluster", problem: `several clusters run here (${running.map((cluster) => cluster.name).join(", ")})` });
+  return running.length === 0 ? [] : socketsIn(running[0]!.directory);
+}
+
+/** @throws MusterError for what is neither unix:PATH nor http://HOST:PORT */
+function parseAddress(address: string): Endpoint {
+  if (address.startsWith("unix:")) return { socket: address.slice("unix:".length) };
+  if (address.startsWith("/")) return { socket: address };
+  if (/^https?:\/\//.test(address) && URL.canParse(address)) return { url: address, token: tokenFor(address) };
+  throw new MusterError("MUSTER_INVALID_ARGUMENT", { field: "--connect", problem: `${address} is neither unix:PATH nor http://HOST:PORT` });
+}
+
+/** From the environment, or from the cluster on this machine that serves the address. */
+function tokenFor(url: string): string | null {
+  const given = process.env["MUSTER_TOKEN"];
+  if (given !== undefined) return given.trim();
+  for (const { directory } of runningClusters()) {
+    for (const node of nodesIn(directory)) {
+      const endpoint = readJson(join(directory, "nodes", node, "endpoint.json")) as { readonly url?: string } | null;
+      if (endpoint?.url !== undefined && endpoint.url !== null && new URL(endpoint.url).host === new URL(url).host) return readFileSync(join(directory, "token"), "utf8").trim();
+    }
+  }
+  return null;
+}
+
+function socketsIn(directory: string): Endpoint[] {
+  return nodesIn(directory)
+    .map((node) => ({ socket: join(directory, "nodes", node, "api.sock") }))
+    .filter(({ socket }) => existsSync(socket));
+}
+
+function nodesIn(directory: string): string[] {
+  const nodes = join(directory, "nodes");
+  return existsSync(nodes) ? readdirSync(nodes).sort() : [];
+}
+
+function readJson(path: string): unknown {
+  try {
+    return JSON.parse(readFileSync(path, "utf8"));
+  } catch {
+    return null;
+  }
+}
