@@ -174,7 +174,7 @@ function announce(context: StepContext, group: GroupRecord): void {
   const row = context.group(group.id);
   const resources = context.resourcesOf(group.id).map((record) => ({ record, row: context.resource(record.id) }));
   const state = deriveGroupState(group, resources, row.movingTo !== null);
-  if (state === row.announced) return;
+  if (state === row.announced && state !== "PartialOnline") return;
   const where = row.owner === null ? "" : ` on ${context.nodeName(row.owner)}`;
   switch (state) {
     case "Online": {
@@ -194,7 +194,9 @@ function announce(context: StepContext, group: GroupRecord): void {
     }
     case "PartialOnline": {
       const missing = resources.filter((resource) => resource.row.state !== "Online").map((resource) => `'${resource.record.name}'`);
-      context.setGroup(group.id, { announced: state, reason: context.reason("partial", `${missing.join(", ")} ${missing.length === 1 ? "is" : "are"} offline.`, `muster group online ${quote(group.name)}`) });
+      const text = `${missing.join(", ")} ${missing.length === 1 ? "is" : "are"} offline.`;
+      if (state === row.announced && (row.reason.rule !== "partial" || row.reason.text === text)) return;
+      context.setGroup(group.id, { announced: state, reason: context.reason("partial", text, `muster group online ${quote(group.name)}`) });
       return;
     }
     default:

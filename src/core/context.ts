@@ -110,7 +110,7 @@ export class StepContext {
   loads(count: (group: GroupId) => boolean): Map<NodeId, number> {
     if (this.#loads === null) {
       this.#loads = new Map();
-      for (const id of this.state.nodeIds()) this.#loads.set(id, this.state.groupIdsOwnedBy(id).filter(count).length);
+      for (const id of this.state.nodeIds()) this.#loads.set(id, this.state.countGroupsOwnedBy(id, count));
     }
     return this.#loads;
   }

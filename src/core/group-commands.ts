@@ -70,7 +70,11 @@ export function setGroup({ state }: Configuring, command: CommandOf<"group.set">
   state.tables.groups.put(group.id, group);
   return (context) => {
     const renamed = group.name === before.name ? "" : ` Its name is now '${group.name}'.`;
-    sayChanged(context, group.name, `The role '${before.name}' was changed.${renamed}`);
+    const cause = sayChanged(context, group.name, `The role '${before.name}' was changed.${renamed}`);
+    if (groupWantedOnline(before) !== groupWantedOnline(group)) {
+      const wish = groupWantedOnline(group) ? "online" : "offline";
+      context.setGroup(group.id, { cause, reason: context.reason(`asked ${wish}`, `An administrator changed it: it shall be ${wish}.`) });
+    }
     context.touched.add(group.id);
     return null;
   };

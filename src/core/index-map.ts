@@ -34,6 +34,21 @@ export class IndexMap {
     return this.#sets.get(key)?.members.has(id) ?? false;
   }
 
+  /** Whether one of them passes; in no particular order. */
+  some(key: string, passes: (id: string) => boolean): boolean {
+    const found = this.#sets.get(key);
+    if (found !== undefined) for (const id of found.members) if (passes(id)) return true;
+    return false;
+  }
+
+  /** How many pass; in no particular order. */
+  countWhere(key: string, passes: (id: string) => boolean): number {
+    let count = 0;
+    const found = this.#sets.get(key);
+    if (found !== undefined) for (const id of found.members) if (passes(id)) count += 1;
+    return count;
+  }
+
   /** Sorted, and safe to keep while the index changes. */
   of(key: string): string[] {
     const found = this.#sets.get(key);

@@ -12,9 +12,12 @@ import { wantsAnything } from "./wanted.ts";
  * A node whose inventory is not known may still run leftovers: nothing is placed there (PROTOCOL rule 15).
  */
 export function whyNot(context: StepContext, group: GroupRecord, node: NodeId): string | null {
+  return whyNeverOn(context, group, node) ?? whyNotNow(context, node);
+}
+
+/** The part of it that is the same for every group. */
+function whyNotNow(context: StepContext, node: NodeId): string | null {
   const row = context.node(node);
-  const impossible = whyNeverOn(context, group, node);
-  if (impossible !== null) return impossible;
   if (row.state === "Down") return "is down";
   if (row.state === "Joining") return "is joining";
   if (context.state.tables.nodes.get(String(node))?.paused === true) return "is paused";
@@ -24,6 +27,7 @@ export function whyNot(context: StepContext, group: GroupRecord, node: NodeId): 
 
 /** What the configuration says, whatever runs: null = the node is a possible owner of every resource. */
 export function whyNeverOn(context: StepContext, group: GroupRecord, node: NodeId): string | null {
+  if (!context.state.someResourceOf(group.id, (id) => context.state.tables.resources.get(id)?.possibleOwners?.includes(node) === false)) return null;
   for (const resource of context.resourcesOf(group.id)) {
     if (resource.possibleOwners !== null && !resource.possibleOwners.includes(node)) return `is not a possible owner of the resource '${resource.name}'`;
   }
@@ -65,9 +69,9 @@ export function bestNode(context: StepContext, group: GroupRecord, except: NodeI
   const loads = context.loads((id) => wantsAnything(context.state, id));
   let best: { readonly id: NodeId; readonly load: number; readonly lot: string } | null = null;
   for (const id of context.state.nodeIds()) {
-    if (id === except || whyNot(context, group, id) !== null) continue;
     const load = loads.get(id) ?? 0;
-    if (best !== null && load > best.load) continue;
+    if (id === except || (best !== null && load > best.load)) continue;
+    if (whyNot(context, group, id) !== null) continue;
     const lot = drawLot(context, group.id, id);
     if (best === null || load < best.load || compareText(lot, best.lot) < 0) best = { id, load, lot };
   }

@@ -106,6 +106,7 @@ export function dependResource({ state }: Configuring, command: CommandOf<"resou
   const before = findResource(state, command.resource);
   const group = groupOf(state, before);
   const dependencies = resolveDependency(state, requireText(command.dependency, "dependency"), group.id, before);
+  refuseIfItWouldStop(state, group, before, dependencies);
   state.tables.resources.put(before.id, { ...before, dependencies });
   return (context) => {
     const text = dependencies.length === 0 ? "depends on nothing now" : `depends on ${printDependency(state, dependencies)} now`;
@@ -113,6 +114,17 @@ export function dependResource({ state }: Configuring, command: CommandOf<"resou
     context.touched.add(group.id);
     return null;
   };
+}
+
+/** A resource that shall be online cannot begin to depend on what shall be offline: it would stop at once. */
+function refuseIfItWouldStop(state: ClusterState, group: GroupRecord, dependent: ResourceRecord, dependencies: ResourceRecord["dependencies"]): void {
+  if (!resourceWantedOnline(group, dependent)) return;
+  for (const clause of dependencies) {
+    const providers = clause.map((id) => state.tables.resources.get(id) as ResourceRecord);
+    if (providers.some((provider) => resourceWantedOnline(group, provider))) continue;
+    const names = providers.map((provider) => `'${provider.name}'`).join(" and ");
+    throw invalid("dependency", `${names} shall be offline, and '${dependent.name}' shall be online; bring ${names} online first`);
+  }
 }
 
 /** Wanted online, with all it needs; the role's own wish stays. */

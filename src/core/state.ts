@@ -179,6 +179,10 @@ export class ClusterState {
     return this.#indices.resourcesByGroup.of(group);
   }
 
+  someResourceOf(group: string, passes: (id: string) => boolean): boolean {
+    return this.#indices.resourcesByGroup.some(group, passes);
+  }
+
   resourceCountOf(group: string): number {
     return this.#indices.resourcesByGroup.count(group);
   }
@@ -193,9 +197,9 @@ export class ClusterState {
     return this.#indices.groupsByOwner.of(owner === null ? NOBODY : String(owner));
   }
 
-  ownsGroups(owner: NodeId): boolean {
+  countGroupsOwnedBy(owner: NodeId, passes: (id: string) => boolean): number {
     this.#mayReadVolatile();
-    return this.#indices.groupsByOwner.count(String(owner)) > 0;
+    return this.#indices.groupsByOwner.countWhere(String(owner), passes);
   }
 
   nextDeadline(): number | null {

@@ -19,7 +19,6 @@ export function resourceWantedOnline(group: GroupRecord, resource: ResourceRecor
 export function wantsAnything(state: ClusterState, id: GroupId): boolean {
   const group = state.tables.groups.get(id);
   if (group === undefined) return false;
-  const resources = state.resourceIdsOf(id);
-  if (resources.length === 0) return groupWantedOnline(group);
-  return resources.some((resource) => resourceWantedOnline(group, state.tables.resources.get(resource) as ResourceRecord));
+  if (state.resourceCountOf(id) === 0) return groupWantedOnline(group);
+  return state.someResourceOf(id, (resource) => resourceWantedOnline(group, state.tables.resources.get(resource) as ResourceRecord));
 }
