@@ -116,7 +116,7 @@ function onPersisted(state: LogState, ticket: number): void {
   const waiting = state.tickets.get(ticket);
   if (waiting === undefined) return;
   state.tickets.delete(ticket);
-  waiting.then();
+  waiting.proceed();
 }
 
 function onMessage(state: LogState, from: Member, message: LogMessage): void {

@@ -43,7 +43,7 @@ export interface LogState {
   /** Durable requests of this node's service that were not yet seen in an entry. */
   readonly requests: Map<number, string>;
   readonly reads: Map<number, number | null>;
-  readonly tickets: Map<number, { readonly sinceMs: number; readonly then: () => void }>;
+  readonly tickets: Map<number, { readonly sinceMs: number; readonly proceed: () => void }>;
   nextTicket: number;
   lastTickMs: number | null;
   resubmitAtMs: number;
@@ -159,10 +159,10 @@ export function send(state: LogState, message: LogMessage): void {
   state.effects.push({ kind: "send", message });
 }
 
-/** Asks for a durable write; `then` runs, in order, once it is on the disk. */
-export function persist(state: LogState, write: LogWrite, then: () => void): void {
+/** Asks for a durable write; `proceed` runs, in order, once it is on the disk. */
+export function persist(state: LogState, write: LogWrite, proceed: () => void): void {
   const ticket = state.nextTicket++;
-  state.tickets.set(ticket, { sinceMs: state.clock.nowMs, then });
+  state.tickets.set(ticket, { sinceMs: state.clock.nowMs, proceed });
   state.effects.push({ kind: "persist", ticket, write });
 }
 

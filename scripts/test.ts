@@ -1,0 +1,117 @@
+import { spawn, spawnSync } from "node:child_process";
+import { chmodSync, existsSync, globSync, rmSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+/**
+ * All tests, in the order in which a failure says most: `npm test`. Installs the Debian
+ * packages that suites need when it runs as root. A suite that cannot run is named; with CI
+ * set that is a failure. `npm test -- unit stories` runs some suites only.
+ */
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const inCi = process.env["CI"] !== undefined && process.env["CI"] !== "";
+
+interface Suite {
+  readonly name: string;
+  readonly command: readonly string[];
+  /** Programs it cannot do without. */
+  readonly needs?: readonly string[];
+}
+
+const testFiles = (...patterns: string[]): string[] => patterns.flatMap((pattern) => globSync(pattern, { cwd: root })).sort();
+/** The timing of real processes suffers when several suites run at once. */
+const nodeTest = (concurrency: number, ...patterns: string[]): string[] => ["node", "--disable-warning=ExperimentalWarning", "--test", `--test-concurrency=${concurrency}`, ...testFiles(...patterns)];
+
+const SUITES: readonly Suite[] = [
+  { name: "types", command: ["tsc", "--noEmit"] },
+  { name: "lint", command: ["npm", "run", "--silent", "lint"] },
+  { name: "docs", command: ["node", "scripts/generate-docs.ts", "--check"] },
+  { name: "unit", command: nodeTest(2, "test/unit/{core,log,service,api,cli,model}/*.test.ts") },
+  { name: "stories", command: nodeTest(2, "test/stories/*.test.ts") },
+  { name: "simulation", command: ["node", "test/simulation/main.ts", "--seeds", "500", "--from", "1"] },
+  { name: "simulation of the log", command: ["node", "test/simulation/main.ts", "--kind", "log", "--seeds", "500", "--from", "1"] },
+  { name: "database", command: nodeTest(1, "test/unit/database/*.test.ts"), needs: ["strace"] },
+  { name: "engine", command: nodeTest(1, "test/unit/engine/*.test.ts") },
+  { name: "monitor", command: nodeTest(1, "test/unit/{monitor,resources}/*.test.ts") },
+  { name: "end to end", command: nodeTest(1, "test/endtoend/*.test.ts"), needs: ["python3", "nginx"] },
+];
+
+/** Debian packages of the programs that suites need. */
+const PACKAGES: Readonly<Record<string, string>> = { strace: "strace", python3: "python3-minimal", nginx: "nginx-light" };
+
+const wanted = process.argv.slice(2);
+const suites = wanted.length === 0 ? SUITES : SUITES.filter((suite) => wanted.some((name) => suite.name.startsWith(name)));
+if (suites.length === 0) {
+  process.stderr.write(`There is no such suite. Suites: ${SUITES.map((suite) => suite.name).join(", ")}\n`);
+  process.exit(2);
+}
+
+install([...new Set(suites.flatMap((suite) => suite.needs ?? []))].filter((program) => !isThere(program)));
+const passed: string[] = [];
+const failed: string[] = [];
+const notRun: string[] = [];
+for (const suite of suites) {
+  const missing = (suite.needs ?? []).filter((program) => !isThere(program));
+  if (missing.length > 0) {
+    notRun.push(`${suite.name} (needs ${missing.join(", ")})`);
+    continue;
+  }
+  const startedMs = performance.now();
+  process.stdout.write(`\n=== ${suite.name}\n`);
+  const ok = await run(suite);
+  process.stdout.write(`=== ${suite.name}: ${ok ? "passed" : "FAILED"} in ${((performance.now() - startedMs) / 1_000).toFixed(1)} s\n`);
+  (ok ? passed : failed).push(suite.name);
+}
+
+process.stdout.write(`\nSuites passed: ${passed.join(", ") || "none"}\n`);
+if (failed.length > 0) process.stdout.write(`Suites failed: ${failed.join(", ")}\n`);
+if (notRun.length > 0) process.stdout.write(`Suites NOT RUN: ${notRun.join(", ")}. Install what they need, or run this as root on Debian.\n`);
+const failures = failed.length + (inCi ? notRun.length : 0);
+process.stdout.write(`${passed.length} passed, ${failures} failed\n`);
+process.exitCode = failures === 0 ? 0 : 1;
+
+function run(suite: Suite): Promise<boolean> {
+  const [program, ...words] = suite.command;
+  // A test that is wrong about when it ends must not hold up everything.
+  const child = spawn(program!, words, { cwd: root, stdio: "inherit", timeout: 900_000, killSignal: "SIGKILL" });
+  return new Promise((resolve) => {
+    child.on("error", (error) => {
+      process.stdout.write(`${error.message}\n`);
+      resolve(false);
+    });
+    child.on("exit", (code) => resolve(code === 0));
+  });
+}
+
+function isThere(program: string): boolean {
+  const directories = [...(process.env["PATH"] ?? "").split(":"), "/usr/sbin", "/sbin"];
+  return directories.some((directory) => directory !== "" && existsSync(join(directory, program)));
+}
+
+function install(programs: readonly string[]): void {
+  if (programs.length === 0) return;
+  if (process.getuid?.() !== 0 || !isThere("apt-get")) {
+    process.stdout.write(`Not installed and not root: ${programs.join(", ")}\n`);
+    return;
+  }
+  const packages = programs.map((program) => PACKAGES[program] ?? program);
+  process.stdout.write(`Installing ${packages.join(", ")}\n`);
+  // Installed for the tests only: no service of theirs is to be started.
+  const policy = "/usr/sbin/policy-rc.d";
+  const ownPolicy = !existsSync(policy);
+  if (ownPolicy) {
+    writeFileSync(policy, "#!/bin/sh\nexit 101\n");
+    chmodSync(policy, 0o755);
+  }
+  try {
+    const environment = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
+    const options = { stdio: ["ignore", "ignore", "inherit"] as const, env: environment, timeout: 300_000 };
+    const install = ["install", "--yes", "--no-install-recommends", ...packages];
+    if (spawnSync("apt-get", install, { ...options, stdio: "ignore" }).status === 0) return;
+    spawnSync("apt-get", ["update"], { ...options, stdio: [...options.stdio] });
+    spawnSync("apt-get", install, { ...options, stdio: [...options.stdio] });
+  } finally {
+    if (ownPolicy) rmSync(policy, { force: true });
+  }
+}
