@@ -3,7 +3,7 @@ import { MusterError } from "../model/errors.ts";
 import type { DurableEntry, DurableState } from "./contract.ts";
 import type { Counters } from "./rules.ts";
 import { emptyCounters } from "./rules.ts";
-import { addSum, APPLICATION_ID, entryChecksum, FORMAT, META, metaChecksum, METADATA_PREFIX, rowChecksum } from "./schema.ts";
+import { addSum, APPLICATION_ID, entryChecksum, FORMAT, META, metaChecksum, METADATA_PREFIX, rowChecksum, TABLES } from "./schema.ts";
 
 /**
  * Reads a whole store and checks it: SQLite's own structure, a checksum of every record, sums over all of them
@@ -13,6 +13,11 @@ import { addSum, APPLICATION_ID, entryChecksum, FORMAT, META, metaChecksum, META
 /** The file cannot be trusted; the message says why. */
 export class Damage extends Error {
   override readonly name = "Damage";
+
+  constructor(problem: string, options?: ErrorOptions) {
+    // It may quote what was found in the file.
+    super(problem.replaceAll(/[^\x20-\x7e]+/g, "?"), options);
+  }
 }
 
 export interface Loaded {
@@ -32,8 +37,9 @@ export function assertOurs(database: DatabaseSync): void {
  */
 export function load(database: DatabaseSync, path: string): Loaded {
   const verdict = Object.values(database.prepare("PRAGMA quick_check(1)").get() ?? {})[0];
-  if (verdict !== "ok") throw new Damage(`SQLite finds: ${String(verdict).replaceAll("\n", " ")}`);
+  if (verdict !== "ok") throw new Damage(`SQLite finds: ${String(verdict)}`);
 
+  assertTables(database);
   const meta = loadMeta(database, path);
   const counters = loadCounters(meta);
   const entries = loadEntries(database, counters);
@@ -59,6 +65,13 @@ export function load(database: DatabaseSync, path: string): Loaded {
     metadata,
   };
   return { state, counters };
+}
+
+/** A changed letter in the definition of a table is no damage to SQLite, but another table to us. */
+function assertTables(database: DatabaseSync): void {
+  const found = database.prepare("SELECT name, sql FROM sqlite_schema").all() as { name: string; sql: string }[];
+  const isSame = found.length === Object.keys(TABLES).length && found.every(({ name, sql }) => TABLES[name] === sql);
+  if (!isSame) throw new Damage("its tables are not those of a Cluster Database");
 }
 
 function loadMeta(database: DatabaseSync, path: string): Map<string, string> {

@@ -14,11 +14,12 @@ export const FORMAT = 1;
 export const META = { format: "format", storeId: "storeId", damage: "damage", counters: "counters" } as const;
 export const METADATA_PREFIX = "log:";
 
-const SCHEMA = `
-  CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL, checksum INTEGER NOT NULL) STRICT, WITHOUT ROWID;
-  CREATE TABLE entries (sequence INTEGER PRIMARY KEY, epoch INTEGER NOT NULL, payload TEXT NOT NULL, checksum INTEGER NOT NULL) STRICT;
-  CREATE TABLE rows (table_name TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL, checksum INTEGER NOT NULL, PRIMARY KEY (table_name, key)) STRICT, WITHOUT ROWID;
-`;
+/** As SQLite keeps them, to the letter. */
+export const TABLES: Readonly<Record<string, string>> = {
+  meta: "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL, checksum INTEGER NOT NULL) STRICT, WITHOUT ROWID",
+  entries: "CREATE TABLE entries (sequence INTEGER PRIMARY KEY, epoch INTEGER NOT NULL, payload TEXT NOT NULL, checksum INTEGER NOT NULL) STRICT",
+  rows: "CREATE TABLE rows (table_name TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL, checksum INTEGER NOT NULL, PRIMARY KEY (table_name, key)) STRICT, WITHOUT ROWID",
+};
 
 /**
  * Comes before anything else is done: with exclusive locking the index of the write-ahead log stays in memory, and
@@ -42,7 +43,7 @@ export function configure(database: DatabaseSync): void {
 export function initialise(database: DatabaseSync, storeId: string, damage: string | null): void {
   database.exec("BEGIN IMMEDIATE");
   database.exec(`PRAGMA application_id = ${APPLICATION_ID}`);
-  database.exec(SCHEMA);
+  for (const sql of Object.values(TABLES)) database.exec(sql);
   putMeta(database, META.format, String(FORMAT));
   putMeta(database, META.storeId, storeId);
   putMeta(database, META.counters, JSON.stringify(emptyCounters()));

@@ -12,7 +12,7 @@ import { addSum, configure, entryChecksum, initialise, lockExclusively, META, me
 import { problemOfLog } from "./wal.ts";
 
 /** SQLite's result codes (sqlite.org/rescode), without the extended part. */
-const SQLITE = { BUSY: 5, LOCKED: 6, NOMEM: 7, IOERR: 10, CORRUPT: 11, FULL: 13, CANTOPEN: 14 } as const;
+const SQLITE = { BUSY: 5, LOCKED: 6, NOMEM: 7, READONLY: 8, IOERR: 10, CORRUPT: 11, FULL: 13, CANTOPEN: 14 } as const;
 const SQLITE_IOERR_SHORT_READ = 522;
 
 /** A checkpoint is made when the write-ahead log has about this many pages of 4 KiB. */
@@ -289,11 +289,14 @@ function identityOf(path: string): number | null {
 /** What SQLite says of a file that was meant to be a store and is not. */
 function damageOf(error: unknown): unknown {
   if (error instanceof Damage || error instanceof MusterError) return error;
-  if (error instanceof SyntaxError) return new Damage("its counters cannot be read", { cause: error });
+  // A number beyond what JavaScript holds, or counters that are no JSON.
+  if (error instanceof RangeError || error instanceof SyntaxError) return new Damage("a record cannot be read", { cause: error });
   const code = resultCodeOf(error);
   if (code === null) return error;
-  const otherwise: readonly number[] = [SQLITE.BUSY, SQLITE.LOCKED, SQLITE.NOMEM, SQLITE.IOERR, SQLITE.FULL, SQLITE.CANTOPEN];
-  if (otherwise.includes(code & 0xff) && code !== SQLITE_IOERR_SHORT_READ) return error;
+  const otherwise: readonly number[] = [SQLITE.BUSY, SQLITE.LOCKED, SQLITE.NOMEM, SQLITE.READONLY, SQLITE.IOERR, SQLITE.FULL, SQLITE.CANTOPEN];
+  // Read-only without a reason is what a changed byte in the head of the file makes of it; that it may be written has been tried.
+  const isDamage = code === SQLITE_IOERR_SHORT_READ || code === SQLITE.READONLY;
+  if (otherwise.includes(code & 0xff) && !isDamage) return error;
   return new Damage((error as Error).message, { cause: error });
 }
 
