@@ -110,7 +110,7 @@ export class Guard {
       env: { PATH: process.env["PATH"] ?? "/usr/bin:/bin", MUSTER_MONITOR: this.#identity, MUSTER_GUARD: guardScript },
     });
     this.#process = guard;
-    guard.on("error", () => undefined);
+    guard.on("error", () => void this.#replace(guard));
     guard.stdin?.on("error", () => undefined);
     guard.on("exit", () => void this.#replace(guard));
     for (const [token, { mark, groups }] of this.#guarded) {
@@ -139,7 +139,7 @@ export class Guard {
   async stop(): Promise<void> {
     this.#stopped = true;
     const guard = this.#process;
-    if (guard === null || guard.exitCode !== null || guard.signalCode !== null) return;
+    if (guard?.pid === undefined || guard.exitCode !== null || guard.signalCode !== null) return;
     const exited = new Promise<void>((resolve) => guard.once("exit", () => resolve()));
     guard.stdin?.end();
     await exited;

@@ -63,7 +63,6 @@ export class ResourceLife {
   #context: ResourceContext | null = null;
   #typeState: unknown = undefined;
   #opened = false;
-  #spawned = false;
   #serving = false;
   #failureTold = false;
   #terminated: Promise<unknown> | null = null;
@@ -134,7 +133,7 @@ export class ResourceLife {
     await Promise.race([pending, this.#failed.promise]);
     this.#throwIfEnding();
     // From here the lock is exactly as long-lived as the processes that inherited it.
-    if (type.lockHolder === "processes" && this.#spawned) this.#lock.release();
+    if (type.lockHolder === "processes" && this.#tree.isUsed) this.#lock.release();
     this.#serving = true;
     this.#polls.start();
   }
@@ -188,7 +187,7 @@ export class ResourceLife {
   }
 
   async #proveGone(): Promise<void> {
-    while (this.#spawned) {
+    while (this.#tree.isUsed) {
       const { remaining } = await this.#tree.end(END_LIMIT_MS);
       if (remaining.length === 0) return;
       const problem = `process ${remaining.join(", ")} does not go away`;
@@ -275,7 +274,6 @@ export class ResourceLife {
       outputDescriptor: this.#output.descriptor,
       lockDescriptor: this.#lock?.descriptor ?? -1,
     });
-    this.#spawned = true;
     if (options.main ?? this.processId === null) {
       this.processId = child.processId;
       this.#output.log(`started process ${child.processId}, generation ${generation}: ${[command, ...words].join(" ").slice(0, 400)}`);

@@ -95,7 +95,7 @@ export async function endRoleProcesses(selector: RoleSelector, limitMs: number):
       remaining.push(processId);
     }
     emptyScans = remaining.length === 0 ? emptyScans + 1 : 0;
-    if (newerGeneration !== null || emptyScans >= 2) return { ended: [...ended], remaining: [], newerGeneration };
+    if (emptyScans >= 2) return { ended: [...ended], remaining: [], newerGeneration };
     if (scans >= 1 && performance.now() - startedMs > limitMs) return { ended: [...ended], remaining, newerGeneration };
     if (remaining.length > 0) await sleepMs(Math.min(2 + scans, 20));
   }

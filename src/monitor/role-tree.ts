@@ -1,7 +1,7 @@
 import type { ChildProcess } from "node:child_process";
 import { spawn } from "node:child_process";
 import { accessSync, constants, statSync } from "node:fs";
-import { isAbsolute, join, resolve } from "node:path";
+import { join, resolve } from "node:path";
 import { MusterError } from "../model/errors.ts";
 import type { Guard } from "./guard.ts";
 import { readFileLocksLimit, readProcess } from "./process-table.ts";
@@ -26,12 +26,17 @@ export class RoleTree {
   readonly #token: RoleToken;
   readonly #guard: Guard;
   readonly #processes = new Map<number, ChildProcess>();
-  #guarded = false;
+  #used = false;
   #closed = false;
 
   constructor(token: RoleToken, guard: Guard) {
     this.#token = token;
     this.#guard = guard;
+  }
+
+  /** True when something was (about to be) started here, so that {@link RoleTree.end} has something to prove. */
+  get isUsed(): boolean {
+    return this.#used;
   }
 
   /**
@@ -47,15 +52,15 @@ export class RoleTree {
     if (!(statSync(start.currentDirectory, { throwIfNoEntry: false })?.isDirectory() ?? false)) {
       throw new MusterError("MUSTER_INVALID_ARGUMENT", { field: "CurrentDirectory", problem: `there is no directory ${start.currentDirectory}` });
     }
-    if (!canExecute(start.command, start.currentDirectory, environment["PATH"])) throw new MusterError("MUSTER_COMMAND_NOT_FOUND", { command: start.command });
+    if (findExecutable(start.command, start.currentDirectory, environment["PATH"]) === null) throw new MusterError("MUSTER_COMMAND_NOT_FOUND", { command: start.command });
 
     const mark = roleMark(this.#token);
-    const marked = marksWork();
-    if (!this.#guarded) this.#guard.expect(token, marked ? mark : 0n);
-    this.#guarded = true;
+    const marking = findMarker();
+    if (!this.#used) this.#guard.expect(token, marking === null ? 0n : mark);
+    this.#used = true;
     // prlimit sets the mark and becomes the program: the process id stays.
-    const command = marked ? "prlimit" : start.command;
-    const words = marked ? [`--locks=${mark}:${mark}`, "--", start.command, ...start.words] : start.words;
+    const command = marking ?? start.command;
+    const words = marking === null ? start.words : [`--locks=${mark}:${mark}`, "--", start.command, ...start.words];
     const child = spawn(command, words, {
       cwd: start.currentDirectory,
       env: environment,
@@ -74,7 +79,8 @@ export class RoleTree {
       });
       child.once("error", () => resolve_({ code: 127, signal: null }));
     });
-    if (processId === undefined) throw new MusterError("MUSTER_COMMAND_NOT_FOUND", { command: child.spawnfile });
+    // The program was found; what is missing is memory, or room for another process.
+    if (processId === undefined) throw new Error("the system did not allow another process");
     this.#processes.set(processId, child);
     this.#guard.add(token, { processGroup: processId, startTicks: readProcess(processId)?.startTicks ?? 0 });
     return { processId, exited, signalGroup: (signal) => this.#signalGroup(processId, signal) };
@@ -99,31 +105,35 @@ export class RoleTree {
   /** Ends everything that belongs to the role and proves it. The guard forgets it only then. */
   async end(limitMs: number): Promise<EndResult> {
     this.killNow();
-    // Without a process of its own there may still be those of a type that starts some in its own way, or none: look.
     const result = await endRoleProcesses({ ...this.#token, generationMax: this.#token.generation }, limitMs);
     if (result.remaining.length === 0) this.#guard.remove(formatRoleToken(this.#token));
     return result;
   }
 }
 
-let marksWorkCache: boolean | null = null;
+let marker: string | null | undefined;
 
-/** The limit can only be lowered: inside a role of another cluster (or under a limit) marks are not available. */
-function marksWork(): boolean {
-  marksWorkCache ??= readFileLocksLimit("self") === null && canExecute("prlimit", "/", process.env["PATH"]);
-  return marksWorkCache;
+/**
+ * Path of the program that sets marks; null when marks cannot be used: the limit can only be lowered, so
+ * inside a role of another cluster, or under a limit, there is no room for them.
+ */
+function findMarker(): string | null {
+  marker ??= readFileLocksLimit("self") === null ? findExecutable("prlimit", "/", process.env["PATH"]) : null;
+  return marker;
 }
 
-/** True when execvp(3) would find the program. */
-export function canExecute(command: string, currentDirectory: string, path: string | undefined): boolean {
-  if (command === "") return false;
-  const candidates = command.includes("/") ? [isAbsolute(command) ? command : resolve(currentDirectory, command)] : (path ?? "/bin:/usr/bin").split(":").map((directory) => join(resolve(currentDirectory, directory), command));
-  return candidates.some((candidate) => {
-    try {
-      accessSync(candidate, constants.X_OK);
-      return statSync(candidate).isFile();
-    } catch {
-      return false;
-    }
-  });
+/** Where execvp(3) would find the program; null = nowhere. */
+export function findExecutable(command: string, currentDirectory: string, path: string | undefined): string | null {
+  if (command === "") return null;
+  const candidates = command.includes("/") ? [resolve(currentDirectory, command)] : (path ?? "/bin:/usr/bin").split(":").map((directory) => join(resolve(currentDirectory, directory), command));
+  return candidates.find(isExecutable) ?? null;
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return statSync(path).isFile();
+  } catch {
+    return false;
+  }
 }

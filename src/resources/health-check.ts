@@ -27,13 +27,11 @@ export function checkUrl(url: URL, limitMs: number, signal: AbortSignal): Promis
 
 function checkTcp(url: URL, limitMs: number, signal: AbortSignal): Promise<CheckResult> {
   return new Promise((resolve) => {
-    const socket = connect({ host: url.hostname.replace(/^\[|\]$/g, ""), port: Number(url.port), signal });
-    const finish = (result: CheckResult): void => {
-      clearTimeout(timer);
+    const socket = connect({ host: url.hostname.replace(/^\[|\]$/g, ""), port: Number(url.port) });
+    const finish = bounded(limitMs, `${url.href} did not accept a connection within ${limitMs} ms`, signal, (result) => {
       socket.destroy();
       resolve(result);
-    };
-    const timer = setTimeout(() => finish(`${url.href} did not accept a connection within ${limitMs} ms`), limitMs);
+    });
     socket.once("connect", () => finish(null));
     socket.on("error", (error) => finish(`${url.href}: ${error.message}`));
   });
@@ -42,14 +40,12 @@ function checkTcp(url: URL, limitMs: number, signal: AbortSignal): Promise<Check
 function checkHttp(url: URL, limitMs: number, signal: AbortSignal): Promise<CheckResult> {
   return new Promise((resolve) => {
     // Health, not identity, is asked for: the certificate is the clients' business. No connection is kept.
-    const options = { agent: false as const, signal, headers: { "user-agent": "muster-health-check", connection: "close" }, rejectUnauthorized: false };
+    const options = { agent: false as const, headers: { "user-agent": "muster-health-check", connection: "close" }, rejectUnauthorized: false };
     const request = url.protocol === "https:" ? requestHttps(url, options) : requestHttp(url, options);
-    const finish = (result: CheckResult): void => {
-      clearTimeout(timer);
+    const finish = bounded(limitMs, `${url.href} did not answer within ${limitMs} ms`, signal, (result) => {
       request.destroy();
       resolve(result);
-    };
-    const timer = setTimeout(() => finish(`${url.href} did not answer within ${limitMs} ms`), limitMs);
+    });
     request.once("response", (response) => {
       const status = response.statusCode ?? 0;
       finish(status < HTTP_STATUS_BAD ? null : `${url.href} answered with status ${status}`);
@@ -57,6 +53,26 @@ function checkHttp(url: URL, limitMs: number, signal: AbortSignal): Promise<Chec
     request.on("error", (error) => finish(`${url.href}: ${error.message}`));
     request.end();
   });
+}
+
+/**
+ * Calls `done` once: with the result that is given to the returned function, or when the time is up, or when the
+ * check is given up. The signal lives as long as the resource: nothing may stay attached to it.
+ */
+function bounded(limitMs: number, onTimeout: string, signal: AbortSignal, done: (result: CheckResult) => void): (result: CheckResult) => void {
+  let open = true;
+  const finish = (result: CheckResult): void => {
+    if (!open) return;
+    open = false;
+    clearTimeout(timer);
+    signal.removeEventListener("abort", giveUp);
+    done(result);
+  };
+  const giveUp = (): void => finish("the check was aborted");
+  const timer = setTimeout(() => finish(onTimeout), limitMs);
+  signal.addEventListener("abort", giveUp, { once: true });
+  if (signal.aborted) giveUp();
+  return finish;
 }
 
 function invalid(problem: string): MusterError {

@@ -1,53 +1,13 @@
 import assert from "node:assert/strict";
-import type { ChildProcess } from "node:child_process";
-import { fork } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { after, afterEach, before, describe, test } from "node:test";
 import { monotonicMs, sleepMs } from "../../../src/monitor/clock.ts";
-import type { MonitorOrder } from "../../../src/monitor/contract.ts";
 import type { MonitorHostOptions } from "../../../src/monitor/host.ts";
 import { endLeftovers } from "../../../src/monitor/leftovers.ts";
 import { hasEnded, readProcesses } from "../../../src/monitor/process-table.ts";
 import { lockPath, takeRoleLock } from "../../../src/monitor/role-lock.ts";
-import type { StateReport } from "./helpers.ts";
 import { Workbench, runs, until, untilGone } from "./helpers.ts";
-
-/** A node's service as a process of its own, which can be killed. */
-class ServiceProcess {
-  readonly child: ChildProcess;
-  readonly reports: StateReport[] = [];
-  readonly deaths: string[] = [];
-  monitorProcessId = 0;
-
-  constructor(options: MonitorHostOptions) {
-    this.child = fork(new URL("./service-process.ts", import.meta.url), [JSON.stringify(options)], { execArgv: [] });
-    this.child.on("message", (message: { kind: string; monitorProcessId?: number; reason?: string }) => {
-      if (message.kind === "started") this.monitorProcessId = message.monitorProcessId ?? 0;
-      if (message.kind === "died") this.deaths.push(message.reason ?? "");
-      if (message.kind === "state") this.reports.push(message as unknown as StateReport);
-    });
-  }
-
-  get processId(): number {
-    return this.child.pid ?? 0;
-  }
-
-  async started(): Promise<this> {
-    await until("the service to start", () => this.monitorProcessId);
-    return this;
-  }
-
-  send(order: MonitorOrder): void {
-    this.child.send(order);
-  }
-
-  async online(order: Extract<MonitorOrder, { kind: "online" }>): Promise<number> {
-    this.send(order);
-    const report = await until("online", () => this.reports.find((one) => one.effect === order.effect && (one.state === "online" || one.state === "failed")));
-    assert.equal(report.state, "online", report.reason);
-    return report.processId ?? 0;
-  }
-}
+import { ServiceProcess } from "./service.ts";
 
 /** A tree that makes it hard: children in other sessions, without files, without environment. */
 const WIDE_TREE = `sh -c 'echo $$ >>tree.txt; sleep 1000 & echo $! >>tree.txt; setsid sh -c "exec 3>&-; echo \\$\\$ >>tree.txt; exec sleep 1000" & setsid env -i sh -c "exec 0<&- 1>&- 2>&- 3>&-; echo \\$\\$ >>tree.txt; sleep 1000" & wait'`;
@@ -60,12 +20,7 @@ describe("nothing outlives its monitor", () => {
     bench = new Workbench();
   });
   afterEach(async () => {
-    for (const service of services) {
-      if (!runs(service.processId)) continue;
-      service.child.kill("SIGCONT");
-      service.child.disconnect();
-      await untilGone(service.processId).catch(() => service.child.kill("SIGKILL"));
-    }
+    for (const service of services) await service.end();
     services = [];
   });
   after(() => bench.close());

@@ -120,6 +120,15 @@ describe("the life of a resource", () => {
     assert.match(header ?? "", new RegExp(`^\\[muster \\d{4}-\\d\\d-\\d\\dT[0-9:.]+Z node1\\] started process ${online.processId}, generation 7: sh -c`));
   });
 
+  test("a search path of its own decides which program is found", async () => {
+    writeFileSync(bench.path("my-program"), "#!/bin/sh\nexec /bin/sleep 1000\n", { mode: 0o755 });
+    const resource = bench.application("a7b", "my-program", { Environment: [`PATH=${bench.directory}`] });
+    await node.bringOnline(bench.online(resource));
+    const order = bench.online({ ...bench.application("a7c", "sleep 1000", { Environment: [`PATH=${bench.directory}`] }) });
+    node.host.send(order);
+    assert.match((await node.reaches("a7c", "failed", order.effect)).reason, /The program 'sleep' was not found/);
+  });
+
   test("SIGTERM gives a program the time to end by itself", async () => {
     const online = await node.bringOnline(bench.online(bench.application("a8", `sh -c 'trap "echo cleaned >clean.txt; exit 0" TERM; while :; do sleep 0.05; done'`)));
     node.host.send({ kind: "offline", effect: bench.effect(), generation: 1, resource: "a8", reason: "test" });

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { rmSync, writeFileSync } from "node:fs";
+import { getEventListeners } from "node:events";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { createServer as createTcpServer } from "node:net";
@@ -139,6 +140,19 @@ describe("health checks", () => {
     const abort = new AbortController();
     setTimeout(() => abort.abort(), 20);
     assert.match((await checkUrl(parseHealthCheckUrl(`${base}/mute`), 60_000, abort.signal)) ?? "", /abort/);
+    server.closeAllConnections();
+    await new Promise((resolve) => server.close(resolve));
+  });
+
+  test("a thousand checks leave nothing attached to the resource's signal", async () => {
+    const server = createServer((_request, response) => response.end());
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    const { port } = server.address() as AddressInfo;
+    const abort = new AbortController();
+    for (let round = 0; round < 333; round++) for (const url of [`http://127.0.0.1:${port}`, `tcp://127.0.0.1:${port}`, "tcp://127.0.0.1:1"]) await checkUrl(parseHealthCheckUrl(url), 20_000, abort.signal);
+    assert.equal(getEventListeners(abort.signal, "abort").length, 0);
+    abort.abort();
+    assert.match((await checkUrl(parseHealthCheckUrl(`http://127.0.0.1:${port}`), 20_000, abort.signal)) ?? "", /aborted/);
     server.closeAllConnections();
     await new Promise((resolve) => server.close(resolve));
   });
