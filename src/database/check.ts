@@ -39,16 +39,14 @@ export function load(database: DatabaseSync, path: string): Loaded {
   const verdict = Object.values(database.prepare("PRAGMA quick_check(1)").get() ?? {})[0];
   if (verdict !== "ok") throw new Damage(`SQLite finds: ${String(verdict)}`);
 
+  assertFormat(database, path);
   assertTables(database);
-  const meta = loadMeta(database, path);
+  const meta = loadMeta(database);
   const counters = loadCounters(meta);
   const entries = loadEntries(database, counters);
   const rows = loadRows(database, counters);
 
-  const metadata: Record<string, string> = {};
-  for (const [key, value] of meta) {
-    if (key.startsWith(METADATA_PREFIX)) metadata[key.slice(METADATA_PREFIX.length)] = value;
-  }
+  const metadata = metadataOf(meta, counters);
   // A copy that has never been part of an accepted view is as new as on its first day, however often it was opened.
   const fresh = counters.accepted === 0 && counters.last === 0;
   const damage = meta.get(META.damage);
@@ -67,6 +65,13 @@ export function load(database: DatabaseSync, path: string): Loaded {
   return { state, counters };
 }
 
+/** Comes before the tables are looked at: those of a newer release may be others. */
+function assertFormat(database: DatabaseSync, path: string): void {
+  const found = database.prepare("SELECT value, checksum FROM meta WHERE key = ?").get(META.format) as { value?: string; checksum?: number } | undefined;
+  if (typeof found?.value !== "string" || found.checksum !== metaChecksum(META.format, found.value)) throw new Damage("its format cannot be read");
+  if (Number(found.value) > FORMAT) throw new MusterError("MUSTER_DATABASE_FORMAT", { path, found: found.value, known: FORMAT });
+}
+
 /** A changed letter in the definition of a table is no damage to SQLite, but another table to us. */
 function assertTables(database: DatabaseSync): void {
   const found = database.prepare("SELECT name, sql FROM sqlite_schema").all() as { name: string; sql: string }[];
@@ -74,16 +79,26 @@ function assertTables(database: DatabaseSync): void {
   if (!isSame) throw new Damage("its tables are not those of a Cluster Database");
 }
 
-function loadMeta(database: DatabaseSync, path: string): Map<string, string> {
+function loadMeta(database: DatabaseSync): Map<string, string> {
   const meta = new Map<string, string>();
   for (const { key, value, checksum } of database.prepare("SELECT key, value, checksum FROM meta").iterate() as Iterable<{ key: string; value: string; checksum: number }>) {
     if (checksum !== metaChecksum(key, value)) throw new Damage(`the checksum of '${key}' is wrong`);
     meta.set(key, value);
   }
-  const format = meta.get(META.format);
-  if (format === undefined || !meta.has(META.storeId) || !meta.has(META.counters)) throw new Damage("its head is incomplete");
-  if (Number(format) > FORMAT) throw new MusterError("MUSTER_DATABASE_FORMAT", { path, found: format, known: FORMAT });
+  if (!meta.has(META.storeId) || !meta.has(META.counters)) throw new Damage("its head is incomplete");
   return meta;
+}
+
+function metadataOf(meta: ReadonlyMap<string, string>, counters: Counters): Record<string, string> {
+  const metadata: Record<string, string> = {};
+  let sum = 0;
+  for (const [key, value] of meta) {
+    if (!key.startsWith(METADATA_PREFIX)) continue;
+    metadata[key.slice(METADATA_PREFIX.length)] = value;
+    sum = addSum(sum, metaChecksum(key, value));
+  }
+  if (sum !== counters.metadataSum) throw new Damage("what the log keeps beside it is not what was written last");
+  return metadata;
 }
 
 function loadCounters(meta: ReadonlyMap<string, string>): Counters {

@@ -11,14 +11,15 @@ export interface Counters {
   baseEpoch: number;
   /** Sequence of the newest entry; equals `baseSequence` when no entry is kept. */
   last: number;
-  /** Number of rows, and the sums (mod 2^32) of the checksums of all rows and all entries. */
+  /** Number of rows, and the sums (mod 2^32) of the checksums of all rows, all entries and all metadata of the log. */
   rows: number;
   rowsSum: number;
   entriesSum: number;
+  metadataSum: number;
 }
 
 export function emptyCounters(): Counters {
-  return { promised: 0, accepted: 0, committed: 0, applied: 0, baseSequence: 0, baseEpoch: 0, last: 0, rows: 0, rowsSum: 0, entriesSum: 0 };
+  return { promised: 0, accepted: 0, committed: 0, applied: 0, baseSequence: 0, baseEpoch: 0, last: 0, rows: 0, rowsSum: 0, entriesSum: 0, metadataSum: 0 };
 }
 
 /**

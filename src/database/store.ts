@@ -134,7 +134,7 @@ export class Store {
       for (const { table, key, value } of write.apply.changes) this.#putRow(table, key, value);
       counters.applied = write.apply.upTo;
     }
-    for (const [key, value] of Object.entries(write.metadata ?? {})) this.#putMeta(METADATA_PREFIX + key, value);
+    for (const [key, value] of Object.entries(write.metadata ?? {})) this.#putMetadata(METADATA_PREFIX + key, value);
     if (write.compactTo !== undefined) this.#compact(Math.min(write.compactTo, counters.applied - this.#keepEntries, counters.last));
   }
 
@@ -184,6 +184,13 @@ export class Store {
     counters.rows++;
   }
 
+  #putMetadata(key: string, value: string): void {
+    const counters = this.#counters;
+    const old = this.#statements.metaChecksum.get(key) as { checksum: number } | undefined;
+    counters.metadataSum = addSum(subtractSum(counters.metadataSum, old?.checksum ?? 0), metaChecksum(key, value));
+    this.#putMeta(key, value);
+  }
+
   #putMeta(key: string, value: string): void {
     this.#statements.putMeta.run(key, value, metaChecksum(key, value));
   }
@@ -198,6 +205,7 @@ export class Store {
 
 interface Statements {
   readonly putMeta: StatementSync;
+  readonly metaChecksum: StatementSync;
   readonly insertEntry: StatementSync;
   readonly epochAt: StatementSync;
   readonly sumAfter: StatementSync;
@@ -212,6 +220,7 @@ interface Statements {
 function prepare(database: DatabaseSync): Statements {
   return {
     putMeta: database.prepare(PUT_META),
+    metaChecksum: database.prepare("SELECT checksum FROM meta WHERE key = ?"),
     insertEntry: database.prepare("INSERT INTO entries (sequence, epoch, payload, checksum) VALUES (?, ?, ?, ?)"),
     epochAt: database.prepare("SELECT epoch FROM entries WHERE sequence = ?"),
     sumAfter: database.prepare("SELECT coalesce(sum(checksum), 0) AS sum FROM entries WHERE sequence > ?"),

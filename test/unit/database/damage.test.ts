@@ -124,6 +124,26 @@ test("a page that fell back to an older version is found", async () => {
   });
 });
 
+test("a record that is missing as a whole is found", async () => {
+  await withDirectory(async (directory) => {
+    for (const deletion of [
+      "DELETE FROM meta WHERE key = 'log:weights'",
+      "DELETE FROM meta WHERE key = 'counters'",
+      "DELETE FROM rows WHERE key = 'r7'",
+      "DELETE FROM entries WHERE sequence = 55",
+      "DELETE FROM entries WHERE sequence = 60",
+      "DROP TABLE rows",
+    ]) {
+      const path = join(directory, deletion.replaceAll(/\W/g, ""));
+      await makeStore(path, 60);
+      const database = new DatabaseSync(path);
+      database.exec(deletion);
+      database.close();
+      assert.notEqual(open(path).damage, null, deletion);
+    }
+  });
+});
+
 test("several stores that are damaged at the same time do not disturb each other", async () => {
   await withDirectory(async (directory) => {
     const paths = ["a", "b", "c"].map((name) => join(directory, name));

@@ -174,6 +174,7 @@ test("a store of a newer release is left alone", async () => {
     const { metaChecksum } = await import("../../../src/database/schema.ts");
     const file = new DatabaseSync(path);
     file.prepare("UPDATE meta SET value = '2', checksum = ? WHERE key = 'format'").run(metaChecksum("format", "2"));
+    file.exec("CREATE TABLE more (than, we, know)");
     file.close();
     await assert.rejects(reopen(path), { code: "MUSTER_DATABASE_FORMAT" });
     assert.deepEqual(readdirSync(directory), ["s"]);
