@@ -1,11 +1,11 @@
-import type { EffectId, NodeId, ResourceId } from "../model/identifiers.ts";
+import type { NodeId, ResourceId } from "../model/identifiers.ts";
 import type { InventoryInput, InventoryItem } from "../model/inputs.ts";
 import type { ResourceRecord } from "../model/objects.ts";
 import { compareOrdinalIds } from "../model/identifiers.ts";
 import type { StepContext } from "./context.ts";
 import { endStray } from "./copies.ts";
 import { failResource } from "./failure.ts";
-import { copiesOn, copyEnded, endCopy, isCurrent, leftoverOf } from "./leftovers.ts";
+import { copiesOn, endCopyAgain, isCurrent } from "./leftovers.ts";
 import { initialResourceRow } from "./records.ts";
 import { compareText } from "./order.ts";
 import { openWhenAllReported, touchWaitingGroups } from "./view-step.ts";
@@ -18,18 +18,19 @@ export function reactToInventory(context: StepContext, input: InventoryInput): v
   for (const item of [...input.resources].sort((left, right) => compareText(left.resource, right.resource))) {
     if (item.state !== "offline") items.set(item.resource, item);
   }
-  for (const resource of copiesOn(context, node)) if (!items.has(resource)) copyEnded(context, resource, node);
-  const { inventoryKnown: wasKnown, inventoryEpoch } = context.node(node);
-  const first = inventoryEpoch !== context.stamp.epoch;
-  context.setNode(node, { inventoryKnown: true, inventoryEpoch: context.stamp.epoch });
+  // Absence ends no copy: an order to start it may have been on its way.
+  const ending = copiesOn(context, node);
+  for (const resource of ending) endCopyAgain(context, resource, node);
+  const wasKnown = context.node(node).inventoryKnown;
+  context.setNode(node, { inventoryKnown: true });
 
   for (const item of items.values()) {
-    if (belongs(context, item, node)) adopt(context, item, node, first);
+    if (ending.includes(item.resource)) continue;
+    if (belongs(context, item, node)) adopt(context, item, node);
     else if (item.state !== "failed") endStray(context, item.resource, item.generation, node);
-    else copyEnded(context, item.resource, node);
   }
   for (const group of context.groupsByName(context.state.groupIdsOwnedBy(node))) {
-    for (const resource of context.resourcesOf(group.id)) if (!items.has(resource.id)) missing(context, resource, node, first);
+    for (const resource of context.resourcesOf(group.id)) if (!items.has(resource.id)) missing(context, resource, node);
   }
   if (!wasKnown) touchWaitingGroups(context);
   openWhenAllReported(context);
@@ -67,28 +68,19 @@ function takeOver(context: StepContext, resource: ResourceRecord, item: Inventor
 }
 
 /** The state a node reports for a resource of a group it owns. */
-function adopt(context: StepContext, item: InventoryItem, node: NodeId, first: boolean): void {
+function adopt(context: StepContext, item: InventoryItem, node: NodeId): void {
   const resource = context.state.tables.resources.get(item.resource) as ResourceRecord;
-  const group = context.group(resource.group);
   const row = context.resource(item.resource);
   context.touched.add(resource.group);
-  const left = leftoverOf(context, item.resource)?.places.find((place) => place.node === node);
-  if (left !== undefined && item.state === "failed") copyEnded(context, item.resource, node);
-  if (left !== undefined && item.state !== "failed") {
-    // It is being ended already: said again, should the order have been lost.
-    const name = context.state.tables.groups.get(resource.group)?.name ?? "";
-    endCopy(context, { resource, group: resource.group, groupName: name, generation: group.generation }, node, "It must end before it may start again.");
-    return;
-  }
   const unheard = row.pendingEffect !== null && (item.effect === null || compareOrdinalIds(item.effect, row.pendingEffect) < 0);
   if (unheard && row.pendingEffect !== null) {
-    orderPendingAgain(context, resource, node, first);
+    orderPendingAgain(context, resource, node);
     return;
   }
   const settled = { pendingEffect: null, lastEffect: item.effect ?? row.lastEffect, processId: item.processId };
   switch (item.state) {
     case "online":
-      if (row.state === "OfflinePending") orderPendingAgain(context, resource, node, first);
+      if (row.state === "OfflinePending") orderPendingAgain(context, resource, node);
       else context.setResource(row.id, { ...settled, state: "Online", restartAtMs: null, waitsFor: null, reason: row.state === "Online" ? row.reason : context.reason("online", `It runs on ${context.nodeName(node)}.`) });
       return;
     case "onlinePending":
@@ -107,7 +99,7 @@ function adopt(context: StepContext, item: InventoryItem, node: NodeId, first: b
 }
 
 /** A resource of the node's groups that the node does not list. */
-function missing(context: StepContext, resource: ResourceRecord, node: NodeId, first: boolean): void {
+function missing(context: StepContext, resource: ResourceRecord, node: NodeId): void {
   const row = context.resource(resource.id);
   switch (row.state) {
     case "Online":
@@ -116,21 +108,20 @@ function missing(context: StepContext, resource: ResourceRecord, node: NodeId, f
     case "OnlinePending":
     case "OfflinePending":
       // Absence does not answer an order: an earlier one may still be on its way to the monitor.
-      orderPendingAgain(context, resource, node, first);
+      orderPendingAgain(context, resource, node);
       return;
     default:
   }
 }
 
 /**
- * The order never arrived, or its answer is on its way: the same order once more does no harm
- * (PROTOCOL rule 14). The first inventory of a view is taken when the view becomes active, before
- * the orders of that view are carried out, so it says nothing about those.
+ * The order never arrived, or its answer is on its way: the same order once more does no harm,
+ * because a monitor answers one that it has seen with how it stands now (PROTOCOL rule 14).
  */
-export function orderPendingAgain(context: StepContext, resource: ResourceRecord, node: NodeId, first: boolean): void {
+export function orderPendingAgain(context: StepContext, resource: ResourceRecord, node: NodeId): void {
   const row = context.resource(resource.id);
   const group = context.group(resource.group);
-  if (row.pendingEffect === null || (first && epochOf(row.pendingEffect) === context.stamp.epoch)) return;
+  if (row.pendingEffect === null) return;
   context.orderAgain({
     id: row.pendingEffect,
     node,
@@ -141,8 +132,4 @@ export function orderPendingAgain(context: StepContext, resource: ResourceRecord
     resource,
     reason: `${row.reason.text} (ordered again)`,
   });
-}
-
-function epochOf(effect: EffectId): number {
-  return Number(effect.split(".")[0]);
 }

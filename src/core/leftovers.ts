@@ -1,3 +1,4 @@
+import { compareOrdinalIds } from "../model/identifiers.ts";
 import type { EffectId, Generation, GroupId, Member, NodeId, ResourceId } from "../model/identifiers.ts";
 import type { ResourceRecord } from "../model/objects.ts";
 import type { StepContext } from "./context.ts";
@@ -21,7 +22,7 @@ export function endCopy(context: StepContext, copy: Copy, node: NodeId, reason: 
   const found = leftovers.get(copy.resource.id);
   const known = found?.places.find((place) => place.node === node && place.generation >= copy.generation);
   if (known !== undefined) {
-    context.orderAgain({ id: known.effect, node, action: "terminate", ...copy, generation: known.generation, reason });
+    endCopyAgain(context, copy.resource.id, node);
     return known.effect;
   }
   const effect = context.order({ node, action: "terminate", ...copy, reason });
@@ -35,8 +36,30 @@ export function endCopy(context: StepContext, copy: Copy, node: NodeId, reason: 
   return effect;
 }
 
-/** The node says that the copy is gone, or the node itself is. Returns whether there was one. */
-export function copyEnded(context: StepContext, resource: ResourceId, node: NodeId): boolean {
+/**
+ * A node says that nothing of the resource is left. That counts as the end of a copy only when it
+ * answers the order to end it, or a later one: anything else may be from before. Then the order is
+ * given again, and the node will say so again.
+ */
+export function copyReportedGone(context: StepContext, resource: ResourceId, node: NodeId, effect: EffectId | null): boolean {
+  const place = leftoverOf(context, resource)?.places.find((candidate) => candidate.node === node);
+  if (place === undefined) return false;
+  if (effect !== null && compareOrdinalIds(effect, place.effect) >= 0) copyEnded(context, resource, node);
+  else endCopyAgain(context, resource, node);
+  return true;
+}
+
+/** The order to end a copy once more: it may never have arrived. */
+export function endCopyAgain(context: StepContext, resource: ResourceId, node: NodeId): void {
+  const left = leftoverOf(context, resource);
+  const place = left?.places.find((candidate) => candidate.node === node);
+  if (left === undefined || place === undefined) return;
+  const { group, groupName } = left;
+  context.orderAgain({ id: place.effect, node, action: "terminate", group, groupName, generation: place.generation, resource: left.resource, reason: "It must end (ordered again)." });
+}
+
+/** The copy is gone, or its node is. Returns whether there was one. */
+function copyEnded(context: StepContext, resource: ResourceId, node: NodeId): boolean {
   const { leftovers, resources } = context.state.tables;
   const found = leftovers.get(resource);
   if (found === undefined || !found.places.some((place) => place.node === node)) return false;

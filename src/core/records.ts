@@ -47,10 +47,7 @@ export interface EventRingRow {
   readonly next: number;
 }
 
-export interface NodeRow extends NodeRuntime {
-  /** The view in which its last inventory came. */
-  readonly inventoryEpoch: number;
-}
+export type NodeRow = NodeRuntime;
 
 /** Why a group changes its node. */
 export type MoveKind = "move" | "failover" | "drain" | "failback";
@@ -100,7 +97,7 @@ export interface RefusalRow {
 const UNTOUCHED: Reason = { text: "It has not been brought online yet.", rule: "initial", sinceMs: 0 };
 
 export function initialNodeRow(id: NodeId): NodeRow {
-  return { id, state: "Down", incarnation: null, inventoryKnown: false, inventoryEpoch: 0, drainStatus: "NotInitiated", reason: { text: "It has not joined yet.", rule: "initial", sinceMs: 0 } };
+  return { id, state: "Down", incarnation: null, inventoryKnown: false, drainStatus: "NotInitiated", reason: { text: "It has not joined yet.", rule: "initial", sinceMs: 0 } };
 }
 
 export function initialGroupRow(id: GroupId): GroupRow {

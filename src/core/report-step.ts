@@ -4,7 +4,7 @@ import type { ResourceRecord } from "../model/objects.ts";
 import type { StepContext } from "./context.ts";
 import { endStray } from "./copies.ts";
 import { failResource } from "./failure.ts";
-import { copyEnded, endCopy, isCurrent } from "./leftovers.ts";
+import { copyReportedGone, endCopy, isCurrent } from "./leftovers.ts";
 import { orderPendingAgain } from "./inventory-step.ts";
 import type { ResourceRow } from "./records.ts";
 
@@ -19,12 +19,12 @@ export function reactToReport(context: StepContext, input: ReportInput): void {
   const resource = context.state.tables.resources.get(input.resource);
   const group = resource === undefined ? undefined : context.group(resource.group);
   if (resource === undefined || group === undefined || group.owner !== node || group.generation !== input.generation) {
-    if (gone) copyEnded(context, input.resource, node);
+    if (gone) copyReportedGone(context, input.resource, node, input.effect);
     else endStray(context, input.resource, input.generation, node);
     return;
   }
   const row = context.resource(resource.id);
-  if (gone && copyEnded(context, resource.id, node) && !isPendingOrOnline(row)) return;
+  if (gone && copyReportedGone(context, resource.id, node, input.effect) && !isPendingOrOnline(row)) return;
   if (input.effect !== null && row.lastEffect !== null && compareOrdinalIds(input.effect, row.lastEffect) < 0) return;
   context.touched.add(resource.group);
   apply(context, input, resource, row);
@@ -53,8 +53,8 @@ function reportedOnline(context: StepContext, input: ReportInput, resource: Reso
     if (row.processId !== input.processId) context.setResource(row.id, { processId: input.processId });
     return;
   }
-  // On its way out: what ends it will be reported.
-  if (row.state === "OfflinePending") return;
+  // On its way out: what ends it will be reported. And only the answer to an order to start counts as one.
+  if (row.state === "OfflinePending" || (row.pendingEffect !== null && input.effect !== row.pendingEffect)) return;
   const group = context.group(resource.group);
   const where = context.nodeName(input.from.node);
   context.setResource(row.id, {
@@ -77,7 +77,7 @@ function reportedFailed(context: StepContext, input: ReportInput, resource: Reso
   if (!isPendingOrOnline(row)) return;
   const unproven = row.pendingEffect !== null && input.effect !== row.pendingEffect;
   if (unproven && row.state === "OfflinePending") {
-    orderPendingAgain(context, resource, input.from.node, false);
+    orderPendingAgain(context, resource, input.from.node);
     return;
   }
   if (unproven) {
@@ -95,7 +95,7 @@ function reportedOffline(context: StepContext, input: ReportInput, resource: Res
   }
   if (row.state !== "OfflinePending") return;
   if (row.pendingEffect !== null && input.effect !== row.pendingEffect) {
-    orderPendingAgain(context, resource, input.from.node, false);
+    orderPendingAgain(context, resource, input.from.node);
     return;
   }
   const where = context.nodeName(input.from.node);

@@ -367,7 +367,8 @@ class Story {
     const again = this.#given.has(effect.id);
     this.#given.add(effect.id);
     this.#say("order", `${this.#nodeName(effect.node)}: ${effect.action} ${effect.resource.name}${again ? " (the same order again)" : ""}${lost ? " (lost on the way)" : ""}`);
-    if (lost) return;
+    // A monitor carries out an order once; one that is still waiting there is not doubled.
+    if (lost || this.#answers.some((answer) => answer.effect.id === effect.id) || this.#open.some((open) => open.id === effect.id)) return;
     if (this.#answersManual) this.#open.push(effect);
     else this.#answers.push({ at: this.#now + (effect.action === "online" ? ONLINE_MS : OFFLINE_MS), effect });
   }

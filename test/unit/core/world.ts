@@ -162,7 +162,8 @@ export class World {
     if (report === undefined) return;
     if (machine.inventoryDue) return this.#sendInventory(machine);
     this.feed(report);
-    if (!this.calm && this.dice.chance(10)) this.feed(report);
+    // Sent again before it was seen; whatever else happens may come in between.
+    if (!this.calm && this.dice.chance(15)) machine.reports.unshift(report);
   }
 
   #somethingFails(machine: Machine): void {
