@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { existsSync, readFileSync } from "node:fs";
 import { after, before, describe, test } from "node:test";
 import { sleepMs } from "../../../src/monitor/clock.ts";
-import { Workbench, runs, until } from "./helpers.ts";
+import { CLEAR_ENVIRONMENT, Workbench, runs, until } from "./helpers.ts";
 import { ServiceProcess } from "./service.ts";
 
 /** `MUSTER_TEST_SEED=n` repeats a run's choices, `MUSTER_TEST_ROUNDS=n` makes it longer. */
@@ -22,7 +22,7 @@ look() {
 }
 look
 echo $$ >>all.txt
-setsid env -i sh -c "exec 0<&- 1>&- 2>&- 3>&-; echo \\$\\$ >>all.txt; exec sleep 1000" &
+setsid ${CLEAR_ENVIRONMENT} sh -c "exec 0<&- 1>&- 2>&- 3>&-; echo \\$\\$ >>all.txt; exec sleep 1000" &
 while :; do sleep 0.05; done
 '`;
 

@@ -6,11 +6,11 @@ import type { MonitorHostOptions } from "../../../src/monitor/host.ts";
 import { endLeftovers } from "../../../src/monitor/leftovers.ts";
 import { hasEnded, readProcesses } from "../../../src/monitor/process-table.ts";
 import { lockPath, takeRoleLock } from "../../../src/monitor/role-lock.ts";
-import { Workbench, runs, until, untilGone } from "./helpers.ts";
+import { CLEAR_ENVIRONMENT, Workbench, runs, until, untilGone } from "./helpers.ts";
 import { ServiceProcess } from "./service.ts";
 
 /** A tree that makes it hard: children in other sessions, without files, without environment. */
-const WIDE_TREE = `sh -c 'echo $$ >>tree.txt; sleep 1000 & echo $! >>tree.txt; setsid sh -c "exec 3>&-; echo \\$\\$ >>tree.txt; exec sleep 1000" & setsid env -i sh -c "exec 0<&- 1>&- 2>&- 3>&-; echo \\$\\$ >>tree.txt; sleep 1000" & wait'`;
+const WIDE_TREE = `sh -c 'echo $$ >>tree.txt; sleep 1000 & echo $! >>tree.txt; setsid sh -c "exec 3>&-; echo \\$\\$ >>tree.txt; exec sleep 1000" & setsid ${CLEAR_ENVIRONMENT} sh -c "exec 0<&- 1>&- 2>&- 3>&-; echo \\$\\$ >>tree.txt; sleep 1000" & wait'`;
 const WIDE_TREE_SIZE = 4;
 
 describe("nothing outlives its monitor", () => {
@@ -94,6 +94,8 @@ describe("nothing outlives its monitor", () => {
     const first = guardOf() ?? 0;
     process.kill(first, "SIGKILL");
     await until("another guard", () => (guardOf() ?? first) !== first);
+    // It is there before it has been told what to guard.
+    await sleepMs(300);
     process.kill(made.monitorProcessId, "SIGKILL");
     made.child.kill("SIGKILL");
     await allGone(tree, "kill -9 of both, with a replaced guard");

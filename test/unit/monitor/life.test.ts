@@ -3,7 +3,7 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { after, before, describe, test } from "node:test";
 import { monotonicMs, sleepMs } from "../../../src/monitor/clock.ts";
 import type { TestHost } from "./helpers.ts";
-import { Workbench, runs, until, untilGone } from "./helpers.ts";
+import { CLEAR_ENVIRONMENT, Workbench, runs, until, untilGone } from "./helpers.ts";
 
 describe("the life of a resource", () => {
   let bench: Workbench;
@@ -169,7 +169,7 @@ describe("the life of a resource", () => {
   });
 
   test("daemons of a role end with it: another session, no files, no environment, another parent", async () => {
-    const daemon = `setsid env -i sh -c "exec 0<&- 1>&- 2>&- 3>&-; sleep 1000 & echo \\$\\$ \\$! >daemon.txt; wait" &`;
+    const daemon = `setsid ${CLEAR_ENVIRONMENT} sh -c "exec 0<&- 1>&- 2>&- 3>&-; sleep 1000 & echo \\$\\$ \\$! >daemon.txt; wait" &`;
     const online = await node.bringOnline(bench.online(bench.application("a12", `sh -c '${daemon} exec sleep 1000'`)));
     const text = await until("the daemon", () => existsSync(bench.path("daemon.txt")) && /^\d+ \d+\n/.exec(readFileSync(bench.path("daemon.txt"), "utf8"))?.[0]);
     const daemons = text.trim().split(" ").map(Number);

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { mkdtempSync, openSync, closeSync, rmSync } from "node:fs";
+import { mkdtempSync, openSync, closeSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
@@ -34,7 +34,11 @@ describe("tokens and marks", () => {
 
 describe("the process table", () => {
   test("a process with an odd name, and its environment", async () => {
-    const child = spawn("sh", ["-c", "exec -a '(odd) R 1' sleep 1000 2>/dev/null || exec sleep 1000"], { env: { PATH: process.env["PATH"] ?? "", MUSTER_X: "1=2", X: "" } });
+    const directory = mkdtempSync(join(tmpdir(), "muster-monitor-test-"));
+    // The name of the program's file is what the kernel shows, and may look like the fields after it.
+    const program = join(directory, "a) S 1 2 (b");
+    symlinkSync("/bin/sleep", program);
+    const child = spawn(program, ["1000"], { env: { PATH: process.env["PATH"] ?? "", MUSTER_X: "1=2", X: "" } });
     const processId = child.pid ?? 0;
     const entry = readProcess(processId);
     assert.equal(entry?.parent, process.pid);
@@ -48,6 +52,7 @@ describe("the process table", () => {
     const after_ = readProcess(processId);
     assert.ok(after_ === null || hasEnded(after_));
     assert.equal(readVariable(processId, "MUSTER_X"), null);
+    rmSync(directory, { recursive: true });
   });
 
   test("a resource that nobody started has no processes", () => {
