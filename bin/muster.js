@@ -11,6 +11,7 @@ const source = join(root, "src", "cli", "main.ts");
 const entry = existsSync(source) ? source : join(root, "dist", "src", "cli", "main.js");
 
 if (Number(process.versions.node.split(".")[0]) >= 24) {
+  await import("./compile-cache.js");
   await import(entry);
 } else {
   const node = installedNode();

@@ -38,7 +38,7 @@ const SUITES: readonly Suite[] = [
 ];
 
 /** Debian packages of the programs that suites need. */
-const PACKAGES: Readonly<Record<string, string>> = { strace: "strace", python3: "python3-minimal", nginx: "nginx-light" };
+const PACKAGES: Readonly<Record<string, string>> = { strace: "strace", python3: "python3", nginx: "nginx-light" };
 
 const wanted = process.argv.slice(2);
 const suites = wanted.length === 0 ? SUITES : SUITES.filter((suite) => wanted.some((name) => suite.name.startsWith(name)));

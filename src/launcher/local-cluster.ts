@@ -97,9 +97,10 @@ export class LocalCluster {
       endWithParent: true,
     };
     const main = fileURLToPath(new URL(import.meta.url.endsWith(".ts") ? "../api/node-process.ts" : "../api/node-process.js", import.meta.url));
+    const compileCache = new URL(import.meta.url.endsWith(".ts") ? "../../bin/compile-cache.js" : "../../../bin/compile-cache.js", import.meta.url).href;
     const log = openSync(clusterPaths.serviceLog(this.directory, node.name), "a", 0o600);
     // A session of its own: Ctrl-C reaches this process, which ends the nodes in order.
-    const child = fork(main, [JSON.stringify(options)], { detached: true, execArgv: ["--disable-warning=ExperimentalWarning"], stdio: ["ignore", log, log, "ipc"] });
+    const child = fork(main, [JSON.stringify(options)], { detached: true, execArgv: ["--disable-warning=ExperimentalWarning", "--import", compileCache], stdio: ["ignore", log, log, "ipc"] });
     closeSync(log);
     node.child = child;
     return new Promise((resolve, reject) => {

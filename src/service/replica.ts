@@ -47,6 +47,7 @@ export class Replica<Result> {
   readonly #log: ReplicatedLog;
   /** Sequence up to which the machine has the durable entries. */
   #applied: number;
+  readonly #keepEntries: number;
   /** The same for the rows in the database. */
   #rowsApplied: number;
   /** Rows of the copy that is being accepted. */
@@ -60,6 +61,7 @@ export class Replica<Result> {
     this.#environment = environment;
     this.#machine = machine;
     this.#applied = durable.applied;
+    this.#keepEntries = options.keepEntries;
     this.#rowsApplied = durable.applied;
     machine.load(durable.rows);
     this.#log = new ReplicatedLog(options, recover(durable, initialWeights));
@@ -149,6 +151,7 @@ export class Replica<Result> {
       case "committed":
         return environment.writeLazily({
           committed: effect.sequence,
+          compactTo: Math.max(0, this.#rowsApplied - this.#keepEntries),
           metadata: { [WEIGHTS_KEY]: JSON.stringify(effect.weights), [LAST_ACTIVE_KEY]: String(effect.lastActive) },
         });
       case "fetchLog":

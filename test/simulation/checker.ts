@@ -1,4 +1,4 @@
-import type { LeaveCause, LogEntry, LogStatus } from "../../src/log/types.ts";
+import type { LeaveCause, LogEntry, LogStatus, Origin } from "../../src/log/types.ts";
 
 /** A rule that does not hold. The message names it and where. */
 export class BrokenInvariant extends Error {
@@ -12,6 +12,7 @@ export class Checker {
   /** The durable history. */
   readonly #sequences = new Map<number, { readonly entry: string; readonly node: number }>();
   readonly #views = new Map<number, string>();
+  readonly #carriedOut = new Map<string, number>();
   #acknowledged = 0;
   #acknowledgedInEpoch = 0;
   acknowledgedCount = 0;
@@ -46,6 +47,14 @@ export class Checker {
   sequenceAt(epoch: number, index: number): number | null {
     const known = this.#steps.get(`${epoch}.${index}`);
     return known === undefined ? null : (JSON.parse(known.entry) as LogEntry).sequence;
+  }
+
+  /** A command was carried out: nowhere may it be carried out a second time, at another place of the history. */
+  onCarriedOut(request: Origin, entry: LogEntry): void {
+    const id = `${request.node}.${request.incarnation}.${request.number}`;
+    const known = this.#carriedOut.get(id);
+    if (known === undefined) this.#carriedOut.set(id, entry.sequence!);
+    else if (known !== entry.sequence) throw new BrokenInvariant(`request ${id} was carried out at sequence ${known} and again at ${entry.sequence}`);
   }
 
   onAcknowledged(epoch: number, sequence: number): void {

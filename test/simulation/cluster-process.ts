@@ -46,6 +46,7 @@ export class SimulatedCluster {
         },
         onStatus: (status) => environment.onStatus(status, node?.replica.committed ?? 0),
         onEntry: (entry, result, replayed) => {
+          if (result.outcome !== null && !result.outcome.duplicate) world.checker.onCarriedOut(result.outcome.requestId, entry);
           if (result.fault !== null) throw new BrokenInvariant(`the core failed at ${entry.epoch}.${entry.index}: ${result.fault.message}`);
           environment.onStepped(entry, node.machine.hash(), replayed);
           shadow.onEntry(node.machine.state, entry, replayed);
