@@ -86,7 +86,7 @@ export class ProcessMonitorHost implements MonitorHost {
   send(order: MonitorOrder): void {
     // A permit is only worth something when it is new: the newest is given to the next monitor.
     if (order.kind === "permit") this.#lastPermitMs = Math.max(this.#lastPermitMs ?? 0, order.untilMs);
-    if (this.#stopping && order.kind !== "endAll") return;
+    if (this.#stopping && order.kind !== "permit") return;
     if (this.#ready) this.#deliver(order);
     else if (order.kind !== "permit" && order.kind !== "ping") this.#wait(order);
   }

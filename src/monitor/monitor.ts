@@ -67,8 +67,9 @@ export class Monitor {
    */
   async endAll(graceful: boolean, reason: string): Promise<void> {
     this.#ended = true;
-    if (this.#permitTimer !== null) clearTimeout(this.#permitTimer);
+    // The permit goes on counting: an end with grace may take longer than the node may run its roles.
     await this.#endRunners(graceful, reason);
+    if (this.#permitTimer !== null) clearTimeout(this.#permitTimer);
   }
 
   #endRunners(graceful: boolean, reason: string): Promise<unknown> {
@@ -83,10 +84,14 @@ export class Monitor {
     this.#runner(order.resource).offline(order.kind === "offline", order.generation, order.reason, order.effect);
   }
 
-  /** Makes orders idempotent: one that was seen before is answered with the level (PROTOCOL rule 14). */
+  /**
+   * Makes orders idempotent (PROTOCOL rule 14): one that was seen before, or was overtaken by a later one for
+   * the same resource, is answered with the level.
+   */
   #isNew(effect: EffectId, resource: ResourceId): boolean {
-    if (this.#seen.has(effect)) {
-      this.#runner(resource).reportLevel();
+    const runner = this.#runner(resource);
+    if (this.#seen.has(effect) || runner.isOvertaken(effect)) {
+      runner.reportLevel();
       return false;
     }
     this.#seen.add(effect);
@@ -138,7 +143,6 @@ export class Monitor {
   }
 
   #permit(untilMs: number): void {
-    if (this.#ended) return;
     this.#permitUntilMs = Math.max(this.#permitUntilMs ?? 0, untilMs);
     if (this.#permitTimer !== null) clearTimeout(this.#permitTimer);
     this.#permitTimer = setTimeout(() => this.#checkPermit(), clampTimerMs(Math.ceil(this.#permitUntilMs - monotonicMs())));

@@ -1,4 +1,5 @@
 import type { EffectId, Generation, ResourceId } from "../model/identifiers.ts";
+import { compareOrdinalIds } from "../model/identifiers.ts";
 import type { ReportedState } from "../model/inputs.ts";
 import type { ResourceRecord } from "../model/objects.ts";
 import type { MonitorOrder, MonitorReport } from "./contract.ts";
@@ -28,6 +29,7 @@ export class ResourceRunner {
   #state: ReportedState = "offline";
   #reason = "not started";
   #effect: EffectId | null = null;
+  #newestOrder: EffectId | null = null;
   #life: ResourceLife | null = null;
   #outcome: Outcome | null = null;
   /** Resolves when the newest life has ended. */
@@ -44,6 +46,13 @@ export class ResourceRunner {
   /** True when nothing of the resource is left and nothing needs to be remembered. */
   get isIdle(): boolean {
     return this.#life === null && this.#state === "offline";
+  }
+
+  /** True when a later order for this resource has been carried out; remembers the order otherwise. */
+  isOvertaken(effect: EffectId): boolean {
+    if (this.#newestOrder !== null && compareOrdinalIds(effect, this.#newestOrder) < 0) return true;
+    this.#newestOrder = effect;
+    return false;
   }
 
   /** Says again what the resource is now. */

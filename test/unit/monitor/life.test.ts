@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, readdirSync, readlinkSync, writeFileSync } from "node:fs";
 import { after, before, describe, test } from "node:test";
 import { monotonicMs, sleepMs } from "../../../src/monitor/clock.ts";
+import { readVariable } from "../../../src/monitor/process-table.ts";
 import type { TestHost } from "./helpers.ts";
 import { CLEAR_ENVIRONMENT, Workbench, runs, until, untilGone } from "./helpers.ts";
 
@@ -44,6 +45,16 @@ describe("the life of a resource", () => {
     assert.ok(!runs(first.processId ?? 0));
     node.host.send({ kind: "offline", effect: bench.effect(), generation: 1, resource: "never heard of", reason: "test" });
     await node.reaches("never heard of", "offline");
+  });
+
+  test("an order that was overtaken by a later one changes nothing", async () => {
+    const late = bench.effect();
+    const online = await node.bringOnline(bench.online(bench.application("a2b", "sleep 1000")));
+    const before = node.reports.length;
+    node.host.send({ kind: "terminate", effect: late, generation: 1, resource: "a2b", reason: "late" });
+    const answer = await until("an answer", () => node.reports.slice(before).find((report) => report.resource === "a2b"));
+    assert.equal(answer.state, "online");
+    assert.ok(runs(online.processId ?? 0));
   });
 
   test("a program that ends is failed at once, with its exit and its last line", async () => {
@@ -118,6 +129,22 @@ describe("the life of a resource", () => {
     ]);
     const header = lines.find((line) => line.includes("started process"));
     assert.match(header ?? "", new RegExp(`^\\[muster \\d{4}-\\d\\d-\\d\\dT[0-9:.]+Z node1\\] started process ${online.processId}, generation 7: sh -c`));
+  });
+
+  test("a role gets four descriptors and nothing of the monitor's; the guard gets no lock and no output", async () => {
+    const online = await node.bringOnline(bench.online(bench.application("a7a", "sleep 1000")));
+    const links = (processId: number): string[] => readdirSync(`/proc/${processId}/fd`).sort().map((name) => `${name} ${readlinkSync(`/proc/${processId}/fd/${name}`)}`);
+    // What whoever started the tests left open goes to every process.
+    const inherited = links(process.pid).filter((link) => Number(link.split(" ")[0]) > 20);
+    const own = (processId: number): string[] => links(processId).filter((link) => !inherited.includes(link));
+    const output = `${bench.directory}/output/a7a.log`;
+    assert.deepEqual(own(online.processId ?? 0), ["0 /dev/null", `1 ${output}`, `2 ${output}`, `3 ${bench.directory}/locks/a7a.lock`]);
+    assert.equal(readVariable(online.processId ?? 0, "MUSTER_MONITOR"), null);
+    assert.equal(readVariable(online.processId ?? 0, "NODE_CHANNEL_FD"), null);
+    const guard = bench.processes().find((processId) => readVariable(processId, "MUSTER_GUARD") !== null) ?? 0;
+    assert.deepEqual(own(guard).map((link) => link.replace(/\[\d+\]/, "")), ["0 socket:", "1 /dev/null", "2 /dev/null"]);
+    const signals = /^SigIgn:\s+(\S+)$/m.exec(readFileSync(`/proc/${online.processId}/status`, "utf8"))?.[1];
+    assert.equal(BigInt(`0x${signals}`), 0n, "no signal is ignored");
   });
 
   test("a search path of its own decides which program is found", async () => {
@@ -238,6 +265,19 @@ describe("permits", () => {
     assert.match((await node.reaches("p1", "failed", order.effect)).reason, /no valid permit/);
     node.host.send({ kind: "permit", untilMs: monotonicMs() + 60_000 });
     await node.bringOnline(bench.online(bench.application("p1", "sleep 1000")));
+  });
+
+  test("the permit counts while things are being ended with grace, and can be renewed", async () => {
+    const node = await bench.host(3).start();
+    const online = await node.bringOnline(bench.online(bench.application("p3", `sh -c 'trap "" TERM; while :; do sleep 0.05; done'`, { StopTimeout: 600_000 })));
+    node.host.send({ kind: "permit", untilMs: monotonicMs() + 500 });
+    const stopping = node.host.stop({ graceful: true, reason: "test" });
+    node.host.send({ kind: "permit", untilMs: monotonicMs() + 1000 });
+    await sleepMs(700);
+    assert.ok(runs(online.processId ?? 0));
+    await stopping;
+    assert.ok(!runs(online.processId ?? 0));
+    assert.match((await node.reaches("p3", "offline")).reason, /permit of the node ran out/);
   });
 
   test("stop with grace lets programs clean up; everything is gone afterwards", async () => {
