@@ -133,7 +133,17 @@ describe("the life of a resource", () => {
 
   test("a role gets four descriptors and nothing of the monitor's; the guard gets no lock and no output", async () => {
     const online = await node.bringOnline(bench.online(bench.application("a7a", "sleep 1000")));
-    const links = (processId: number): string[] => readdirSync(`/proc/${processId}/fd`).sort().map((name) => `${name} ${readlinkSync(`/proc/${processId}/fd/${name}`)}`);
+    const links = (processId: number): string[] =>
+      readdirSync(`/proc/${processId}/fd`)
+        .sort()
+        .flatMap((name) => {
+          try {
+            return [`${name} ${readlinkSync(`/proc/${processId}/fd/${name}`)}`];
+          } catch {
+            // Closed meanwhile: the descriptor the directory was read with.
+            return [];
+          }
+        });
     // What whoever started the tests left open goes to every process.
     const inherited = links(process.pid).filter((link) => Number(link.split(" ")[0]) > 20);
     const own = (processId: number): string[] => links(processId).filter((link) => !inherited.includes(link));
