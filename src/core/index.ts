@@ -7,6 +7,7 @@ export { createState, durableHash, durableRows, fork, loadState, recomputedHashe
 export type { DurableRow, Genesis } from "./storage.ts";
 export { step } from "./step.ts";
 export type { DurableRowChange, StepOutcome, StepResult } from "./step.ts";
+export type { OwnerChange } from "./context.ts";
 export {
   databaseKeys,
   databaseValue,
@@ -22,6 +23,7 @@ export {
 } from "./describe.ts";
 export { explainGroup } from "./explain.ts";
 export { dryRun, whatIf } from "./plan.ts";
+export { recordedFailure } from "./recorded.ts";
 export { findGroup, findNode, findResource, findType } from "./resolve.ts";
 export { parseDependency, printDependency } from "./dependency.ts";
 

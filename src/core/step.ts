@@ -12,6 +12,7 @@ import { attemptDue } from "./failure.ts";
 import { reactToInventory } from "./inventory-step.ts";
 import { REQUEST_FAILURES_KEPT } from "./limits.ts";
 import { settleDrain } from "./node-commands.ts";
+import { recordedFailure } from "./recorded.ts";
 import { reactToReport } from "./report-step.ts";
 import { ONLY, VIEW_DEADLINE } from "./state.ts";
 import type { ClusterState } from "./state.ts";
@@ -130,14 +131,10 @@ function inOrderOfNames(state: ClusterState, ids: ReadonlySet<string>): string[]
 // ---- requests that come twice (PROTOCOL rule 8) -------------------------------
 
 function repetition(state: ClusterState, requestId: RequestId): StepOutcome | null {
-  const key = String(requestId.node);
-  const row = state.tables.requests.get(key);
+  const row = state.tables.requests.get(String(requestId.node));
   if (row === undefined || requestId.incarnation > row.incarnation) return null;
   if (requestId.incarnation === row.incarnation && requestId.number > row.highest) return null;
-  const refusals = state.tables.refusals.get(key);
-  const remembered = [...row.failures, ...(refusals?.incarnation === row.incarnation ? refusals.failures : [])];
-  const failure = requestId.incarnation === row.incarnation ? remembered.find(([number]) => number === requestId.number) : undefined;
-  return { requestId, error: failure?.[1] ?? null, duplicate: true, note: null };
+  return { requestId, error: recordedFailure(state, requestId), duplicate: true, note: null };
 }
 
 function recordRequest(state: ClusterState, requestId: RequestId, failure: ErrorBody | null): void {

@@ -240,3 +240,45 @@ test("wishes of single resources: set, followed by the role's, cleared by it", (
   assert.equal(driver.groupState("web"), "Offline node1");
   assert.ok(core.durableRows(driver.state).filter((row) => row.table === "resources").every((row) => !row.value.includes("PersistentState")));
 });
+
+test("a failure that may be older than the order to go offline ends nothing: the order is given again", () => {
+  const driver = Driver.started(2);
+  driver.role("web", { preferred: ["node1"] });
+  driver.command({ verb: "group.move", group: "web", node: "node2" });
+  const offline = driver.orders.shift();
+  assert.ok(offline);
+  const { effects } = driver.fails("web-program", "an old failure");
+  assert.deepEqual(effects.map((effect) => [effect.id, effect.action]), [[offline.id, "offline"]]);
+  assert.equal(core.describeGroup(driver.state, "web").ownerNode, "node1");
+  assert.deepEqual(ordersOf(driver.answer(offline)), ["2 online web-program"]);
+});
+
+test("a copy that waits to be ended does not hold a role back when its node is lost", () => {
+  const driver = Driver.started(2);
+  driver.role("web", { preferred: ["node1"], online: false });
+  const resource = core.describeResource(driver.state, "web-program").id;
+  driver.inventory(2, [{ resource, generation: 1, state: "online", effect: null, processId: null }]);
+  assert.deepEqual(ordersOf(driver.command({ verb: "group.online", group: "web" })), []);
+  assert.deepEqual(ordersOf(driver.down(2)), ["1 online web-program"]);
+});
+
+test("a deleted resource leaves no deadline behind", () => {
+  const driver = Driver.started(1);
+  driver.role("web");
+  driver.fails("web-program");
+  assert.notEqual(core.nextDeadline(driver.state), null);
+  driver.do({ verb: "group.delete", group: "web", force: true });
+  assert.equal(core.nextDeadline(driver.state), null);
+});
+
+test("a node that resumes takes what waited for it", () => {
+  const driver = Driver.started(1);
+  driver.role("web", { online: false });
+  driver.do({ verb: "node.pause", node: "node1" });
+  driver.do({ verb: "group.online", group: "web" });
+  assert.equal(driver.groupState("web"), "Offline node1");
+  assert.equal(core.describeGroup(driver.state, "web").reason.command, "muster node resume node1");
+  driver.do({ verb: "node.resume", node: "node1" });
+  assert.equal(driver.groupState("web"), "Online node1");
+  assert.equal(core.describeNode(driver.state, "node1").state, "Up");
+});
