@@ -1,8 +1,9 @@
 #!/usr/bin/env node
 // Runs the command on Node 24: this one, or the one that was installed beside it.
-import { spawnSync } from "node:child_process";
+import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
+import { constants } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -19,10 +20,10 @@ if (Number(process.versions.node.split(".")[0]) >= 24) {
     console.error("muster needs Node 24 or newer. Install it, or run 'npm ci' in the directory of muster, which brings one.");
     process.exit(78);
   }
-  // Signals of the terminal reach both; the child decides.
-  process.on("SIGINT", () => {});
-  const { status, signal } = spawnSync(node, [entry, ...process.argv.slice(2)], { stdio: "inherit" });
-  process.exit(status ?? (signal === "SIGINT" ? 130 : 1));
+  // The channel tells the child when this process is killed: nothing may run on without its terminal.
+  const child = spawn(node, [entry, ...process.argv.slice(2)], { stdio: ["inherit", "inherit", "inherit", "ipc"] });
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => child.kill(signal));
+  child.on("exit", (code, signal) => process.exit(code ?? 128 + constants.signals[signal]));
 }
 
 function installedNode() {

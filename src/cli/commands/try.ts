@@ -177,12 +177,16 @@ async function describeFailure(cluster: LocalCluster, role: Role): Promise<void>
 function untilInterrupted(): Promise<void> & { happened(): boolean } {
   let happened = false;
   const promise = new Promise<void>((resolve) => {
+    const interrupt = (): void => {
+      happened = true;
+      resolve();
+    };
     for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
-      process.on(signal, () => {
-        happened = true;
-        resolve();
-      });
+      process.on(signal, interrupt);
     }
+    // Started by the same command on an older Node: it goes when that one goes.
+    process.on("disconnect", interrupt);
+    process.channel?.unref();
   });
   return Object.assign(promise, { happened: () => happened });
 }
