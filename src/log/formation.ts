@@ -2,7 +2,7 @@ import type { Member, NodeId } from "../model/identifiers.ts";
 import { sameMember } from "../model/identifiers.ts";
 import { tryActivate, sendActiveIfAccepted } from "./activation.ts";
 import type { Installing, LogState } from "./state.ts";
-import { assertRule, candidates, endEpoch, includes, persist, rank, send, setStatus } from "./state.ts";
+import { assertRule, candidates, endEpoch, includes, leaveIfLeftOut, persist, rank, send, setStatus } from "./state.ts";
 import type { FetchedLog, Install, LogMessage, MemberState, RuntimePosition } from "./types.ts";
 import { isQuorum, missingVoters, votesOf } from "./weights.ts";
 import type { Voter } from "./weights.ts";
@@ -34,25 +34,20 @@ function propose(state: LogState, members: readonly Member[]): void {
   if (!includes(members, self)) return;
   const epoch = Math.max(state.promised, state.highestSeen) + 1;
   state.highestSeen = epoch;
-  state.ballot = { epoch, members, states: new Map(), deadlineMs: state.clock.nowMs + silenceMs };
-  state.proposeAtMs = null;
   const leftOut = state.engineMembers.filter((member) => !includes(members, member));
-  send(state, { kind: "propose", epoch, members, leftOut });
+  state.ballot = { epoch, members, leftOut, states: new Map(), deadlineMs: state.clock.nowMs + silenceMs };
+  state.proposeAtMs = null;
+  send(state, { kind: "propose", epoch, members });
 }
 
 export function onPropose(state: LogState, from: Member, message: Extract<LogMessage, { kind: "propose" }>): void {
   const { self, silenceMs } = state.options;
-  if (includes(message.leftOut, self)) {
-    state.effects.push({ kind: "leave", cause: "leftOut", reason: `node ${from.node} formed a view without this node because it had been silent` });
-    return;
-  }
   if (!includes(message.members, self)) return;
   state.highestSeen = Math.max(state.highestSeen, message.epoch);
   if (message.epoch <= state.promised) {
     send(state, { kind: "refuse", epoch: message.epoch, to: from, promised: state.promised });
     return;
   }
-  for (const member of message.leftOut) if (!includes(state.leftOut, member)) state.leftOut.push(member);
   state.promised = message.epoch;
   state.early = [];
   if (state.ballot !== null && state.ballot.epoch < message.epoch) state.ballot = null;
@@ -144,6 +139,7 @@ function decide(state: LogState, unsorted: readonly MemberState[]): void {
       source: best.member,
       members: states.map((one) => one.member),
       stores: states.map((one) => one.store),
+      leftOut: ballot.leftOut,
       learners: states.filter((one) => !voters.includes(one)).map((one) => one.member.node),
       orderer,
       runtime: runtime?.runtime ?? null,
@@ -170,10 +166,13 @@ export function onWaiting(state: LogState, message: Extract<LogMessage, { kind: 
 }
 
 /** Rule 6: align the log with the base, make it durable under the new epoch, accept. */
-export function onInstall(state: LogState, install: Install): void {
+export function onInstall(state: LogState, from: Member, install: Install): void {
   const { self, silenceMs } = state.options;
+  // An INSTALL has a majority behind it, a PROPOSE has not: one node that hears nobody must not send the others away.
+  leaveIfLeftOut(state, from, install.epoch, install.leftOut);
   if (install.epoch !== state.promised || !includes(install.members, self)) return;
   if (state.installing?.install.epoch === install.epoch || state.accepted >= install.epoch) return;
+  for (const member of install.leftOut) if (!includes(state.leftOut, member)) state.leftOut.push(member);
   const base = install.base;
   const own = state.entries.tag(state.accepted);
   const installing: Installing = {

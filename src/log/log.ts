@@ -130,7 +130,7 @@ function onMessage(state: LogState, from: Member, message: LogMessage): void {
     case "waiting":
       return onWaiting(state, message);
     case "install":
-      onInstall(state, message.install);
+      onInstall(state, from, message.install);
       return replayEarly(state);
     case "accept":
       if (isEarly(state, message.epoch)) return keepEarly(state, from, message);

@@ -3,7 +3,7 @@ import { sameMember } from "../model/identifiers.ts";
 import { startForming } from "./formation.ts";
 import { noteAcknowledged } from "./replication.ts";
 import type { LogState, View } from "./state.ts";
-import { includes, isOrderer, send } from "./state.ts";
+import { includes, isOrderer, leaveIfLeftOut, send } from "./state.ts";
 import type { LogMessage } from "./types.ts";
 import { isQuorum } from "./weights.ts";
 
@@ -42,7 +42,9 @@ export function sendTick(state: LogState, view: View, urgent: boolean): void {
   view.armedAtMs.set(view.tickNumber, state.clock.nowMs);
   if (view.armedAtMs.size > ARMED_TICKS_KEPT) view.armedAtMs.delete(view.armedAtMs.keys().next().value!);
   const heard = [...view.heard.entries()].sort((a, b) => a[0] - b[0]);
-  send(state, { kind: "tick", epoch: view.epoch, weights: weightsVersion(state), number: view.tickNumber, heard, urgent, acknowledged: view.durableIndex, sent: isOrderer(state) ? view.nextIndex - 1 - view.outbox.length : 0 });
+  const leftOut = state.engineMembers.filter((member) => includes(state.leftOut, member) || includes(state.gone, member));
+  const sent = isOrderer(state) ? view.nextIndex - 1 - view.outbox.length : 0;
+  send(state, { kind: "tick", epoch: view.epoch, weights: weightsVersion(state), number: view.tickNumber, heard, urgent, acknowledged: view.durableIndex, sent, leftOut });
   gatherEvidence(state, view);
 }
 
@@ -52,6 +54,7 @@ function weightsVersion(state: LogState): number {
 
 export function onTick(state: LogState, from: Member, message: Extract<LogMessage, { kind: "tick" }>): void {
   const { view } = state;
+  leaveIfLeftOut(state, from, message.epoch, message.leftOut);
   if (view === null || message.epoch !== view.epoch || sameMember(from, state.options.self) || !includes(view.install.members, from)) return;
   view.heardAtMs.set(from.node, state.clock.nowMs);
   noteAcknowledged(state, view, from.node, message.acknowledged);

@@ -56,6 +56,7 @@ export interface LogState {
 export interface Ballot {
   readonly epoch: number;
   readonly members: readonly Member[];
+  readonly leftOut: readonly Member[];
   readonly states: Map<NodeId, MemberState>;
   readonly deadlineMs: number;
 }
@@ -177,6 +178,12 @@ export function includes(members: readonly Member[], member: Member): boolean {
 
 export function isOrderer(state: LogState): boolean {
   return state.view !== null && sameMember(state.view.install.orderer, state.options.self);
+}
+
+/** A view was formed without this life of the node: only another may return (rule 3). */
+export function leaveIfLeftOut(state: LogState, from: Member, epoch: number, leftOut: readonly Member[]): void {
+  if (epoch <= state.lastActive || !includes(leftOut, state.options.self)) return;
+  state.effects.push({ kind: "leave", cause: "leftOut", reason: `node ${from.node} is in a view that was formed without this node, because it had been silent` });
 }
 
 /** Engine members this node would form a view with. */

@@ -52,7 +52,7 @@ export interface MemberState {
 }
 
 export type LogMessage =
-  | { readonly kind: "propose"; readonly epoch: number; readonly members: readonly Member[]; readonly leftOut: readonly Member[] }
+  | { readonly kind: "propose"; readonly epoch: number; readonly members: readonly Member[] }
   | { readonly kind: "state"; readonly epoch: number; readonly to: Member; readonly state: MemberState }
   | { readonly kind: "refuse"; readonly epoch: number; readonly to: Member; readonly promised: number }
   | { readonly kind: "waiting"; readonly epoch: number; readonly waitingFor: readonly NodeId[] }
@@ -62,7 +62,7 @@ export type LogMessage =
   | { readonly kind: "acknowledge"; readonly epoch: number; readonly index: number }
   /** `lowest` is the lowest number still waiting at the origin: what is above it and not next has a hole before it. */
   | { readonly kind: "request"; readonly epoch: number; readonly durable: boolean; readonly origin: Origin; readonly lowest: number; readonly payload: string }
-  /** Carries what must not stay lost: the sender's acknowledged index and, from the orderer, the last index it sent. */
+  /** Carries what must not stay lost: the sender's acknowledged index, whom the view left out and, from the orderer, the last index it sent. */
   | {
       readonly kind: "tick";
       readonly epoch: number;
@@ -72,6 +72,7 @@ export type LogMessage =
       readonly urgent: boolean;
       readonly acknowledged: number;
       readonly sent: number;
+      readonly leftOut: readonly Member[];
     }
   | { readonly kind: "read"; readonly epoch: number; readonly id: number }
   | { readonly kind: "readAt"; readonly epoch: number; readonly to: Member; readonly id: number; readonly index: number };
@@ -85,6 +86,8 @@ export interface Install {
   readonly members: readonly Member[];
   /** The copy each member holds, in the order of `members`. */
   readonly stores: readonly string[];
+  /** Reachable, but not to return with this incarnation (rule 3). */
+  readonly leftOut: readonly Member[];
   /** Members without a vote: their copy is not, or not yet, admitted. */
   readonly learners: readonly NodeId[];
   readonly orderer: Member;
