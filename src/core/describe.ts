@@ -221,7 +221,7 @@ export function resourcesOf(state: ClusterState, group: GroupId): ResourceWithRo
 }
 
 export function nowOf(state: ClusterState): number {
-  return state.tables.position.get(ONLY)?.clusterTimeMs ?? 0;
+  return Math.max(state.lookedAtMs, state.tables.position.get(ONLY)?.clusterTimeMs ?? 0);
 }
 
 export function viewOfReason(state: ClusterState, reason: Reason): ReasonView {

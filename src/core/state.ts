@@ -79,6 +79,11 @@ export class ClusterState {
   readonly #guard: PhaseGuard;
   readonly #indices: Indices;
   #nodeIds: readonly NodeId[] | null = null;
+  /**
+   * Cluster time at which somebody looks at the state, for "how long": between entries the clock goes on.
+   * Not part of the state and not used by any decision.
+   */
+  lookedAtMs = 0;
 
   constructor(guard: PhaseGuard, tables: Tables, indices: Indices) {
     this.#guard = guard;

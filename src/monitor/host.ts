@@ -137,7 +137,8 @@ export class ProcessMonitorHost implements MonitorHost {
     const monitor = fork(main, [JSON.stringify(options)], {
       // Its own session: what a terminal sends to the service's group does not reach it.
       detached: true,
-      execArgv: [],
+      // Debugging and test options of the service are its own; what it preloads is for its monitor too.
+      execArgv: process.execArgv.filter((option, position, all) => option.startsWith("--import") || all[position - 1] === "--import" || option.startsWith("--disable-warning")),
       stdio: ["ignore", "ignore", "inherit", "ipc"],
       env: { ...process.env, [MONITOR_VARIABLE]: formatMonitorToken(options.clusterId, options.nodeId, options.incarnation) },
     });

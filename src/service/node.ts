@@ -56,6 +56,9 @@ export class ClusterNode {
   #queued: { readonly ticket: number; readonly command: Command; readonly done: (outcome: CommandOutcome) => void }[] = [];
   #heldStarts: Extract<MonitorOrder, { kind: "online" }>[] = [];
   #inventoryWanted = false;
+  /** Inventories of this epoch: sent, seen in an entry, and sent when the last one became out of date. */
+  #inventories = { sent: 0, seen: 0, outdated: 0 };
+  #lastEntry = { clusterTimeMs: 0, atMs: 0 };
   #permitUntilMs = 0;
   #lastResendMs = 0;
   #nextTicket = 1;
@@ -82,6 +85,12 @@ export class ClusterNode {
 
   get replica(): Replica<StepResult> {
     return this.#replica;
+  }
+
+  /** Cluster time now, as far as this node can tell: the newest entry's, and what has passed since. */
+  clusterNowMs(): number {
+    const { clusterTimeMs, atMs } = this.#lastEntry;
+    return clusterTimeMs + Math.max(0, Math.floor(this.#environment.clock().nowMs - atMs));
   }
 
   get permitUntilMs(): number {
@@ -175,6 +184,7 @@ export class ClusterNode {
   onMonitorDied(): void {
     this.#levels.clear();
     this.#inventoryWanted = true;
+    this.#inventories.outdated = this.#inventories.sent;
     this.#resendLevels();
   }
 
@@ -183,6 +193,7 @@ export class ClusterNode {
     if (this.#replica.status.phase !== "active") return;
     if (this.#inventoryWanted) {
       const inventory: InventoryInput = { kind: "inventory", from: this.#self, resources: this.#environment.inventory() };
+      this.#inventories.sent++;
       this.#submitVolatile(inventory);
     }
     for (const level of this.#levels.values()) this.#submitVolatile(level);
@@ -219,6 +230,7 @@ export class ClusterNode {
   #onStatus(status: LogStatus): void {
     this.#environment.onStatus(status);
     if (status.phase === "active") {
+      this.#inventories = { sent: 0, seen: 0, outdated: 0 };
       this.#inventoryWanted = true;
       this.#resendLevels();
       this.#submitQueued();
@@ -228,6 +240,7 @@ export class ClusterNode {
   }
 
   #onStepped(entry: LogEntry, result: StepResult, replayed: boolean): void {
+    this.#lastEntry = { clusterTimeMs: entry.clusterTimeMs, atMs: this.#environment.clock().nowMs };
     this.#noteSeen(entry);
     this.#environment.onEntry?.(entry, result, replayed);
     // Effects of replayed entries are history: what is still wanted is ordered again when the inventory is handled.
@@ -252,7 +265,11 @@ export class ClusterNode {
   #noteSeen(entry: LogEntry): void {
     if (entry.origin === null || entry.origin.node !== this.#self.node || entry.sequence !== null || entry.body.type !== "input") return;
     const input = JSON.parse(entry.body.payload) as CoreInput;
-    if (input.kind === "inventory" && input.from.incarnation === this.#self.incarnation) this.#inventoryWanted = false;
+    if (input.kind === "inventory" && input.from.incarnation === this.#self.incarnation) {
+      this.#inventories.seen++;
+      // One that was sent before the monitor died does not tell what is there now.
+      if (this.#inventories.seen > this.#inventories.outdated) this.#inventoryWanted = false;
+    }
     if (input.kind !== "report") return;
     const level = this.#levels.get(input.resource);
     if (level !== undefined && JSON.stringify(level) === JSON.stringify(input)) this.#levels.delete(input.resource);

@@ -19,6 +19,7 @@ import type { NodeInformation, ServiceFacade, ServiceStatus } from "./facade.ts"
 import { ClusterNode } from "./node.ts";
 import type { CommandOutcome } from "./node.ts";
 import { openStore } from "./store.ts";
+import { registerUserTypes } from "./user-types.ts";
 import { PROTOCOL_VERSION, version } from "../model/version.ts";
 
 export interface ServiceOptions {
@@ -34,6 +35,7 @@ const TICK_MS = 100;
 /** The embedded engine shares a machine with its roles: a process may stand still for a while without being dead. */
 const TIMES = { silenceMs: 500, tickMs: TICK_MS, detectionMs: 1_500, permitMs: 5_000, diskLimitMs: 10_000, keepEntries: 10_000 };
 const INFORMATION_TIMEOUT_MS = 1_000;
+const TYPES_TIMEOUT_MS = 60_000;
 const REJOIN_DELAY_MS = 200;
 /** After a failure of this node's own disk or monitor. */
 const RETRY_DELAY_MS = 5_000;
@@ -49,6 +51,7 @@ interface Life {
   readonly database: Database;
   readonly timer: NodeJS.Timeout;
   over: boolean;
+  typesRegistered: boolean;
 }
 
 /** The Cluster Service of one node on the real world: processes, files, sockets, clocks. */
@@ -102,7 +105,7 @@ export class ClusterService implements ServiceFacade {
       protocolVersion: PROTOCOL_VERSION,
       onNotice: log,
     });
-    const life: { -readonly [Key in keyof Life]: Life[Key] } = { member, engine, monitor, database, over: false } as Life;
+    const life: { -readonly [Key in keyof Life]: Life[Key] } = { member, engine, monitor, database, over: false, typesRegistered: false } as Life;
     const leave = (cause: LeaveCause | "engine", reason: string): void => void this.#leave(life, cause, reason);
     life.node = new ClusterNode({ ...TIMES, self: member, store }, durable, initialWeights(configuration), {
       clock: () => ({ nowMs: monotonicMs(), wallTimeMs: Date.now() }),
@@ -230,9 +233,18 @@ export class ClusterService implements ServiceFacade {
   #onStatus(life: Life, status: LogStatus): void {
     if (life.over || this.#stopping) return;
     const nameOf = (id: number): string => this.#options.configuration.nodes.find((node) => node.id === id)?.name ?? String(id);
+    if (status.phase === "active" && life.node.replica.isOrderer) this.#registerTypesOnce(life);
     if (status.phase === "active") this.#setStatus({ phase: "active", epoch: status.epoch, members: status.members.map((member) => nameOf(member.node)), orderer: nameOf(status.orderer) });
     else if (status.phase === "waiting") this.#setStatus({ phase: "waiting", reason: `not enough nodes for a majority; waiting for ${status.waitingFor.map(nameOf).join(", ")}` });
     else this.#setStatus({ phase: "forming", reason: status.reason });
+  }
+
+  /** One node is enough to tell the cluster what the directory of users' types holds. */
+  #registerTypesOnce(life: Life): void {
+    if (life.typesRegistered) return;
+    life.typesRegistered = true;
+    const { directory, log } = this.#options;
+    registerUserTypes(clusterPaths.resourceTypes(directory), () => life.node.machine.state, (command) => this.command(command, TYPES_TIMEOUT_MS), log).catch((error: unknown) => log(`resource types: ${String(error)}`));
   }
 
   #setStatus(status: ServiceStatus): void {
@@ -274,7 +286,10 @@ export class ClusterService implements ServiceFacade {
   }
 
   state(): ClusterState {
-    return this.#current().node.machine.state;
+    const { node } = this.#current();
+    const { state } = node.machine;
+    state.lookedAtMs = node.clusterNowMs();
+    return state;
   }
 
   events(): readonly ClusterEvent[] {
