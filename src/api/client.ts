@@ -71,7 +71,8 @@ export class ApiClient {
     const target = `${path}${query === "" ? "" : `?${query}`}`;
     const body = options.body === undefined ? undefined : JSON.stringify(options.body);
     const response = await new Promise<IncomingMessage>((resolve, reject) => {
-      const common = { method, signal, headers: { ...headers, ...this.#authorization(), ...(body === undefined ? {} : { "content-type": "application/json" }) } };
+      // A connection of its own: a kept one may belong to a process that has died.
+      const common = { method, signal, agent: false as const, headers: { ...headers, ...this.#authorization(), ...(body === undefined ? {} : { "content-type": "application/json" }) } };
       const call = "socket" in this.endpoint ? httpRequest({ ...common, socketPath: this.endpoint.socket, path: target }, resolve) : httpRequest(new URL(target, this.endpoint.url), common, resolve);
       call.on("error", (error) => reject(this.#unreachable(error, options.timeoutMs ?? TIMEOUT_DEFAULT_MS)));
       call.end(body);
