@@ -1,0 +1,38 @@
+import { Command as Program } from "commander";
+import { version } from "../model/version.ts";
+import { databaseCommands } from "./commands/database.ts";
+import { eventCommands } from "./commands/events.ts";
+import { groupCommands } from "./commands/groups.ts";
+import { nodeCommands } from "./commands/nodes.ts";
+import { resourceCommands } from "./commands/resources.ts";
+import { statusCommands } from "./commands/status.ts";
+import { tryCommands } from "./commands/try.ts";
+import { exitCodesText } from "./exit-codes.ts";
+import { data } from "./output.ts";
+
+/** The muster command with all its verbs; nothing runs until it is given a command line. */
+export function createProgram(): Program {
+  const program = new Program("muster")
+    .description("Keeps roles running on a cluster of Linux machines, and says why.")
+    .version(version)
+    .showHelpAfterError("(see: muster --help)")
+    .exitOverride()
+    .enablePositionalOptions();
+  tryCommands(program);
+  statusCommands(program);
+  nodeCommands(program);
+  groupCommands(program);
+  resourceCommands(program);
+  eventCommands(program);
+  databaseCommands(program);
+  program.command("exit-codes").description("what the exit codes mean").action(() => data(exitCodesText()));
+  inheritSettings(program);
+  return program;
+}
+
+function inheritSettings(program: Program): void {
+  for (const command of program.commands) {
+    command.copyInheritedSettings(program);
+    inheritSettings(command);
+  }
+}
