@@ -29,6 +29,8 @@ interface NodeProcess {
   restart: NodeJS.Timeout | null;
 }
 
+/** A node's garbage is small and frequent: a small young generation keeps its memory small. */
+const NODE_OPTIONS = ["--disable-warning=ExperimentalWarning", "--max-semi-space-size=4"];
 const START_LIMIT_MS = 60_000;
 const STOP_LIMIT_MS = 20_000;
 
@@ -100,7 +102,7 @@ export class LocalCluster {
     const compileCache = new URL(import.meta.url.endsWith(".ts") ? "../../bin/compile-cache.js" : "../../../bin/compile-cache.js", import.meta.url).href;
     const log = openSync(clusterPaths.serviceLog(this.directory, node.name), "a", 0o600);
     // A session of its own: Ctrl-C reaches this process, which ends the nodes in order.
-    const child = fork(main, [JSON.stringify(options)], { detached: true, execArgv: ["--disable-warning=ExperimentalWarning", "--import", compileCache], stdio: ["ignore", log, log, "ipc"] });
+    const child = fork(main, [JSON.stringify(options)], { detached: true, execArgv: [...NODE_OPTIONS, "--import", compileCache], stdio: ["ignore", log, log, "ipc"] });
     closeSync(log);
     node.child = child;
     return new Promise((resolve, reject) => {
