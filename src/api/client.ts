@@ -40,8 +40,13 @@ export class ApiClient {
   }
 
   /** Events after an id as they happen; ends when the node does. Resume by giving the last id seen. */
-  async *events(query: Readonly<Record<string, string | undefined>>, signal?: AbortSignal): AsyncGenerator<ClusterEvent> {
-    const response = await this.#open("GET", "/v1/events/stream", { query }, signal, { accept: "text/event-stream" });
+  events(query: Readonly<Record<string, string | undefined>>, signal?: AbortSignal): AsyncGenerator<ClusterEvent> {
+    return this.stream("/v1/events/stream", query, signal);
+  }
+
+  /** What a stream of server-sent events carries, parsed. */
+  async *stream<Data>(path: string, query: Readonly<Record<string, string | undefined>>, signal?: AbortSignal): AsyncGenerator<Data> {
+    const response = await this.#open("GET", path, { query }, signal, { accept: "text/event-stream" });
     let rest = "";
     response.setEncoding("utf8");
     for await (const chunk of response as AsyncIterable<string>) {
@@ -49,7 +54,7 @@ export class ApiClient {
       rest = blocks.pop()!;
       for (const block of blocks) {
         const data = block.split("\n").find((line) => line.startsWith("data: "));
-        if (data !== undefined) yield JSON.parse(data.slice(6)) as ClusterEvent;
+        if (data !== undefined) yield JSON.parse(data.slice(6)) as Data;
       }
     }
   }

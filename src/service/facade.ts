@@ -3,6 +3,7 @@ import type { ClusterEvent } from "../model/events.ts";
 import type { Command } from "../model/inputs.ts";
 import type { DryRun, Hypothesis, Plan } from "../model/views.ts";
 import type { ClusterConfiguration } from "./cluster-files.ts";
+import type { DatabaseListener } from "./database-watch.ts";
 import type { CommandOutcome } from "./node.ts";
 
 export type ServiceStatus =
@@ -36,6 +37,8 @@ export interface ServiceFacade {
   events(): readonly ClusterEvent[];
   /** Called after every change of state, events or status. @returns how to end it */
   onChange(listener: () => void): () => void;
+  /** Called for every change of the free part of the database. @returns how to end it */
+  onDatabaseChange(listener: DatabaseListener): () => void;
   /**
    * Carries out a command through the log; resolves when it is committed.
    * @throws MusterError the refusal; MUSTER_NO_QUORUM when nothing was sent, MUSTER_TIMEOUT when it may still take effect

@@ -15,6 +15,8 @@ import type { MonitorHost } from "../monitor/contract.ts";
 import { createMonitorHost } from "../monitor/host.ts";
 import { clusterPaths, initialWeights, readKey } from "./cluster-files.ts";
 import type { ClusterConfiguration } from "./cluster-files.ts";
+import { DatabaseWatch } from "./database-watch.ts";
+import type { DatabaseListener } from "./database-watch.ts";
 import type { NodeInformation, ServiceFacade, ServiceStatus } from "./facade.ts";
 import { ClusterNode } from "./node.ts";
 import type { CommandOutcome } from "./node.ts";
@@ -58,6 +60,7 @@ interface Life {
 export class ClusterService implements ServiceFacade {
   readonly #options: ServiceOptions;
   readonly #listeners = new Set<() => void>();
+  readonly #watch = new DatabaseWatch();
   #life: Life | null = null;
   #status: ServiceStatus = { phase: "starting", reason: "the service starts" };
   #lastIncarnation = 0;
@@ -123,6 +126,7 @@ export class ClusterService implements ServiceFacade {
       onEvents: (happened) => this.#onEvents(happened),
       onStatus: (status) => this.#onStatus(life, status),
       onLeave: leave,
+      onEntry: (entry, result) => this.#watch.onEntry(entry, result),
     });
     try {
       await monitor.start({
@@ -233,6 +237,7 @@ export class ClusterService implements ServiceFacade {
   #onStatus(life: Life, status: LogStatus): void {
     if (life.over || this.#stopping) return;
     const nameOf = (id: number): string => this.#options.configuration.nodes.find((node) => node.id === id)?.name ?? String(id);
+    if (status.phase === "active") this.#watch.onView(status.epoch, life.node.replica.committed);
     if (status.phase === "active" && life.node.replica.isOrderer) this.#registerTypesOnce(life);
     if (status.phase === "active") this.#setStatus({ phase: "active", epoch: status.epoch, members: status.members.map((member) => nameOf(member.node)), orderer: nameOf(status.orderer) });
     else if (status.phase === "waiting") this.#setStatus({ phase: "waiting", reason: `not enough nodes for a majority; waiting for ${status.waitingFor.map(nameOf).join(", ")}` });
@@ -294,6 +299,10 @@ export class ClusterService implements ServiceFacade {
 
   events(): readonly ClusterEvent[] {
     return this.#life === null ? [] : events(this.#life.node.machine.state);
+  }
+
+  onDatabaseChange(listener: DatabaseListener): () => void {
+    return this.#watch.listen(listener);
   }
 
   onChange(listener: () => void): () => void {

@@ -2,6 +2,7 @@ import { Type } from "@fastify/type-provider-typebox";
 import { databaseKeys, databaseValue } from "../../core/index.ts";
 import { MusterError } from "../../model/errors.ts";
 import type { ServiceFacade } from "../../service/facade.ts";
+import { openEventStream } from "../event-stream.ts";
 import { BatchSchema, ChangeQuerySchema, DatabaseValueSchema, DoneSchema, ReadQuerySchema } from "../schemas.ts";
 import type { ApiServer } from "../server.ts";
 import { beforeReading, change, failures, mutable } from "./answers.ts";
@@ -21,6 +22,18 @@ export function databaseRoutes(server: ApiServer, facade: ServiceFacade): void {
     const value = databaseValue(facade.state(), key);
     if (value === undefined) throw new MusterError("MUSTER_KEY_NOT_FOUND", { key });
     return mutable(value);
+  });
+
+  server.get("/database/changes", { schema: { summary: "Changes of keys as they happen (server-sent events); 'readAgain' = some may have been missed", querystring: Type.Object({ prefix: Type.Optional(Type.String({ maxLength: 256 })) }) } }, async (request, reply) => {
+    const prefix = request.query.prefix ?? "";
+    reply.hijack();
+    openEventStream(reply.raw, ({ send }) =>
+      facade.onDatabaseChange((change) => {
+        const keys = change.keys.filter(({ key }) => key.startsWith(prefix));
+        const id = `${change.at.epoch}.${change.at.index}`;
+        if (keys.length > 0 || change.readAgain) send(id, change.readAgain ? "readAgain" : "changed", { at: id, keys, readAgain: change.readAgain });
+      }),
+    );
   });
 
   server.post("/database/batch", { schema: { summary: "Operations and conditions that take effect together or not at all", querystring: ChangeQuerySchema, body: BatchSchema, response: { 200: DoneSchema, ...failures } } }, (request) =>

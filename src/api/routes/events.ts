@@ -3,6 +3,7 @@ import type { ServerResponse } from "node:http";
 import type { ClusterEvent } from "../../model/events.ts";
 import { compareOrdinalIds } from "../../model/identifiers.ts";
 import type { ServiceFacade } from "../../service/facade.ts";
+import { openEventStream } from "../event-stream.ts";
 import { EventSchema } from "../schemas.ts";
 import type { ApiServer } from "../server.ts";
 import { failures, mutable } from "./answers.ts";
@@ -17,9 +18,6 @@ const Query = Type.Object({
 type Filter = { readonly level?: string; readonly group?: string; readonly node?: string; readonly resource?: string };
 
 const LEVELS = ["critical", "error", "warning", "information"];
-const KEEP_ALIVE_MS = 15_000;
-/** Bytes that may wait for a slow reader; beyond, it is cut off and resumes by id. */
-const WAITING_BYTES_MAX = 1024 * 1024;
 
 export function eventRoutes(server: ApiServer, facade: ServiceFacade): void {
   server.get("/events", { schema: { summary: "The newest events, oldest first", querystring: Query, response: { 200: Type.Array(EventSchema), ...failures } } }, async (request) =>
@@ -47,23 +45,14 @@ function select(events: readonly ClusterEvent[], after: string | null, filter: F
 }
 
 function stream(facade: ServiceFacade, after: string | null, filter: Filter, response: ServerResponse): void {
-  response.writeHead(200, { "content-type": "text/event-stream", "cache-control": "no-store", "x-accel-buffering": "no" });
-  response.write(": muster events\n\n");
-  let last = after;
-  const push = (): void => {
-    if (response.writableLength > WAITING_BYTES_MAX) {
-      response.destroy();
-      return;
-    }
-    const events = facade.events();
-    for (const event of select(events, last, filter)) response.write(`id: ${event.id}\nevent: ${event.level}\ndata: ${JSON.stringify(event)}\n\n`);
-    last = events.at(-1)?.id ?? last;
-  };
-  push();
-  const stop = facade.onChange(push);
-  const keepAlive = setInterval(() => response.write(": \n\n"), KEEP_ALIVE_MS);
-  response.on("close", () => {
-    stop();
-    clearInterval(keepAlive);
+  openEventStream(response, ({ send }) => {
+    let last = after;
+    const push = (): void => {
+      const events = facade.events();
+      for (const event of select(events, last, filter)) send(event.id, event.level, event);
+      last = events.at(-1)?.id ?? last;
+    };
+    push();
+    return facade.onChange(push);
   });
 }

@@ -5,6 +5,17 @@ import type { ChangeOptions, CommonOptions } from "../common.ts";
 import { connect } from "../connect.ts";
 import { data, json } from "../output.ts";
 
+interface Change {
+  readonly at: string;
+  readonly keys: readonly { readonly key: string; readonly value: DatabaseValue | null }[];
+  readonly readAgain: boolean;
+}
+
+function changeText(change: Change): string {
+  const lines = change.keys.map(({ key, value }) => `${change.at}  ${key} ${value === null ? "was deleted" : `= ${JSON.stringify(value.value)}`}`);
+  return [...(change.readAgain ? [`${change.at}  changes may have been missed: read again what matters`] : []), ...lines].join("\n");
+}
+
 export function databaseCommands(program: Program): void {
   const database = program.command("database").description("the free part of the Cluster Database");
 
@@ -18,6 +29,14 @@ export function databaseCommands(program: Program): void {
     const value = await (await connect(options)).get<DatabaseValue>(`/v1/database/value/${encodeURIComponent(key)}`, { query: { consistent: "true" } });
     if (options.json) json(value);
     else data(Array.isArray(value.value) ? value.value.join("\n") : String(value.value));
+  });
+
+  asking(database.command("watch").argument("[prefix]", "keys that begin so", "").description("changes as they happen")).action(async (prefix: string, options: CommonOptions) => {
+    const client = await connect(options);
+    for await (const change of client.stream<Change>("/v1/database/changes", { prefix })) {
+      if (options.json) data(JSON.stringify(change));
+      else data(changeText(change));
+    }
   });
 
   changing(database.command("set").argument("<key>").argument("<value>").description("set a value"))

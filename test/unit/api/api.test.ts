@@ -217,6 +217,21 @@ describe("doors", () => {
     assert.equal(facade.listeners, 0, "a reader that has gone is forgotten");
   });
 
+  test("changes of the database are told to who watches a prefix", async () => {
+    const doors = await open();
+    try {
+      const watching = (async () => {
+        for await (const change of doors.socket.stream<{ keys: { key: string; value: unknown }[] }>("/v1/database/changes", { prefix: "app/" })) return change.keys;
+        return null;
+      })();
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      for (const key of ["other", "app/colour"]) await ask("POST", "/v1/database/batch", { operations: [{ operation: "set", key, value: { type: "string", value: "blue" } }] });
+      assert.deepEqual(await watching, [{ key: "app/colour", value: { type: "string", value: "blue" } }]);
+    } finally {
+      doors.close();
+    }
+  });
+
   test("nobody there is MUSTER_NOT_REACHABLE", async () => {
     await assert.rejects(new ApiClient({ socket: join(directory, "none.sock") }).get("/v1/groups"), (error: unknown) => error instanceof MusterError && error.code === "MUSTER_NOT_REACHABLE");
   });

@@ -17,6 +17,7 @@ export class FacadeOfCore implements ServiceFacade {
   reads = 0;
   readonly #state: ClusterState = createState({ clusterId: "c", clusterName: "test", nodes: this.configuration.nodes });
   readonly #listeners = new Set<() => void>();
+  readonly #databaseListeners = new Set<Parameters<ServiceFacade["onDatabaseChange"]>[0]>();
   #index = -1;
   #number = 0;
 
@@ -31,6 +32,8 @@ export class FacadeOfCore implements ServiceFacade {
     const result = step(this.#state, { epoch: 1, index: this.#index, clusterTimeMs: 10 * this.#index, wallTimeMs: 1_000 + this.#index }, input);
     for (const effect of result.effects) this.#obey(effect);
     for (const listener of this.#listeners) listener();
+    const keys = result.changes.filter((change) => change.table === "keys").map(({ key, value }) => ({ key, value: value === null ? null : JSON.parse(value) }));
+    if (keys.length > 0) for (const listener of this.#databaseListeners) listener({ at: { epoch: 1, index: this.#index }, keys, readAgain: false });
     return result;
   }
 
@@ -51,6 +54,11 @@ export class FacadeOfCore implements ServiceFacade {
   onChange(listener: () => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
+  }
+
+  onDatabaseChange(listener: Parameters<ServiceFacade["onDatabaseChange"]>[0]): () => void {
+    this.#databaseListeners.add(listener);
+    return () => this.#databaseListeners.delete(listener);
   }
 
   get listeners(): number {
