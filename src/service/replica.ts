@@ -2,6 +2,7 @@ import type { DurableState, DurableWrite } from "../database/contract.ts";
 import type { Member } from "../model/identifiers.ts";
 import type { DueInput, Stamp } from "../model/inputs.ts";
 import { decodeEntry, decodeMessage, encodeEntry, encodeMessage } from "../log/codec.ts";
+import { Assembler, Fragmenter } from "../log/fragments.ts";
 import { ReplicatedLog } from "../log/log.ts";
 import type { Clock, FetchedLog, LeaveCause, LogEffect, LogEntry, LogInput, LogOptions, LogRecovery, LogStatus, LogWrite, RuntimePosition } from "../log/types.ts";
 import type { Weights } from "../log/weights.ts";
@@ -48,6 +49,8 @@ export class Replica<Result> {
   /** Sequence up to which the machine has the durable entries. */
   #applied: number;
   readonly #keepEntries: number;
+  readonly #fragmenter = new Fragmenter();
+  readonly #assembler = new Assembler();
   /** The same for the rows in the database. */
   #rowsApplied: number;
   /** Rows of the copy that is being accepted. */
@@ -97,12 +100,14 @@ export class Replica<Result> {
   }
 
   onMembers(members: readonly Member[]): void {
+    this.#assembler.keepOnly(members.map(senderOf));
     this.#step({ kind: "members", members });
   }
 
   /** A message of the engine; what cannot be read is dropped (a peer of another version is kept out by the engine). */
   onMessage(from: Member, payload: Uint8Array): void {
-    this.#step({ kind: "message", from, message: decodeMessage(payload) });
+    const whole = this.#assembler.add(senderOf(from), payload);
+    if (whole !== null) this.#step({ kind: "message", from, message: decodeMessage(whole) });
   }
 
   tick(): void {
@@ -142,7 +147,8 @@ export class Replica<Result> {
     const environment = this.#environment;
     switch (effect.kind) {
       case "send":
-        return environment.multicast(encodeMessage(effect.message));
+        for (const piece of this.#fragmenter.cut(encodeMessage(effect.message))) environment.multicast(piece);
+        return;
       case "persist":
         return environment.write(this.#durableWrite(effect.write), (error) => {
           if (error === null) this.#step({ kind: "persisted", ticket: effect.ticket });
@@ -330,4 +336,8 @@ function recoverEntries(durable: DurableState): Pick<LogRecovery, "entries" | "b
   const first = entries[0];
   if (first === undefined || first.sequence === copy.sequence + 1) return { entries, before: copy };
   return { entries: entries.slice(1), before: { sequence: first.sequence!, epoch: first.epoch } };
+}
+
+function senderOf(member: Member): string {
+  return `${member.node}.${member.incarnation}`;
 }

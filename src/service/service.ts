@@ -37,6 +37,8 @@ const TICK_MS = 100;
 /** The embedded engine shares a machine with its roles: a process may stand still for a while without being dead. */
 const TIMES = { silenceMs: 500, tickMs: TICK_MS, detectionMs: 1_500, permitMs: 5_000, diskLimitMs: 10_000, keepEntries: 10_000 };
 const INFORMATION_TIMEOUT_MS = 1_000;
+/** An entry of the log; larger things are several commands. */
+const COMMAND_BYTES_MAX = 64 * 1024;
 const TYPES_TIMEOUT_MS = 60_000;
 const REJOIN_DELAY_MS = 200;
 /** After a failure of this node's own disk or monitor. */
@@ -312,6 +314,7 @@ export class ClusterService implements ServiceFacade {
 
   command(command: Command, timeoutMs: number): Promise<CommandOutcome> {
     const life = this.#current();
+    if (Buffer.byteLength(JSON.stringify(command)) > COMMAND_BYTES_MAX) return Promise.reject(new MusterError("MUSTER_LIMIT", { what: "One command", limit: `${COMMAND_BYTES_MAX} bytes` }));
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
         const withdrawn = life.node.forget(ticket);
