@@ -2,15 +2,14 @@ import { fork } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { existsSync, mkdirSync, openSync, closeSync, rmSync, writeFileSync, realpathSync } from "node:fs";
 import type { Server } from "node:net";
-import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { ApiClient } from "../api/client.ts";
 import type { NodeProcessMessage, NodeProcessOptions } from "../api/node-process.ts";
 import { MusterError } from "../model/errors.ts";
 import type { ClusterView } from "../model/views.ts";
-import { clusterPaths, createCluster, readCluster } from "../service/cluster-files.ts";
+import { checkClusterName, clusterPaths, createCluster, readCluster } from "../service/cluster-files.ts";
 import type { ClusterConfiguration } from "../service/cluster-files.ts";
-import { claimDirectory, linkCluster, runningFile, runtimeRoot } from "./runtime-directory.ts";
+import { claimDirectory, linkCluster, runningFile, temporaryDirectory } from "./runtime-directory.ts";
 
 export interface LocalClusterOptions {
   readonly name: string;
@@ -55,7 +54,8 @@ export class LocalCluster {
 
   /** Creates or continues the cluster of a directory. @throws MusterError when it cannot be; nothing is left running then */
   static async start(options: LocalClusterOptions): Promise<LocalCluster> {
-    const wanted = options.directory ?? join(runtimeRoot(), options.name);
+    checkClusterName(options.name);
+    const wanted = options.directory ?? temporaryDirectory(options.name);
     try {
       mkdirSync(wanted, { recursive: true, mode: 0o700 });
     } catch (error) {
@@ -74,7 +74,10 @@ export class LocalCluster {
       return cluster;
     } catch (error) {
       if (cluster !== null) await cluster.stop();
-      else claim.close();
+      else {
+        if (options.directory === null) rmSync(directory, { recursive: true, force: true });
+        await new Promise((resolve) => claim.close(resolve));
+      }
       throw error;
     }
   }
@@ -173,11 +176,6 @@ async function endProcess(node: NodeProcess): Promise<void> {
 }
 
 function prepare(directory: string, options: LocalClusterOptions): ClusterConfiguration {
-  if (options.directory === null && existsSync(clusterPaths.configuration(directory))) {
-    // What a temporary cluster left that was not ended properly.
-    rmSync(directory, { recursive: true, force: true });
-    mkdirSync(directory, { recursive: true, mode: 0o700 });
-  }
   const found = readCluster(directory);
   if (found === null) return createCluster(directory, options.name, Array.from({ length: options.nodes }, (_, position) => `n${position + 1}`));
   if (found.clusterName !== options.name) throw new MusterError("MUSTER_DIRECTORY_OTHER_CLUSTER", { path: directory, found: found.clusterName, wanted: options.name });

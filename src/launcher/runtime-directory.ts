@@ -37,13 +37,36 @@ export function runningClusters(): readonly { readonly name: string; readonly di
   return readdirSync(root)
     .sort()
     .map((name) => ({ name, directory: join(root, name) }))
-    .filter(({ directory }) => existsSync(runningFile(directory)));
+    .filter(({ directory }) => existsSync(runningFile(directory)) && isClaimed(directory));
+}
+
+/** True while a cluster runs in the directory; what a killed one has left does not count. */
+function isClaimed(directory: string): boolean {
+  try {
+    return readFileSync("/proc/net/unix", "latin1").includes(`@${claimName(directory)}\n`);
+  } catch {
+    // There is no such directory.
+    return false;
+  }
+}
+
+/**
+ * The place of a temporary cluster, empty. A name under which a cluster in another directory was found before it
+ * was killed is only a link: that cluster is not touched.
+ * @throws MusterError MUSTER_DIRECTORY_IN_USE
+ */
+export function temporaryDirectory(name: string): string {
+  const directory = join(runtimeRoot(), name);
+  if (isClaimed(directory)) throw new MusterError("MUSTER_DIRECTORY_IN_USE", { path: realpathSync(directory), processId: readProcessId(directory) });
+  // Removes a link, not where it leads.
+  rmSync(directory, { recursive: true, force: true });
+  return directory;
 }
 
 /** Makes a cluster in another directory findable by its name. @returns how to undo it */
 export function linkCluster(name: string, directory: string): () => void {
   const link = join(runtimeRoot(), name);
-  if (existsSync(link) && existsSync(runningFile(link)) && realpathSync(link) !== realpathSync(directory)) return () => {};
+  if (isClaimed(link) && realpathSync(link) !== realpathSync(directory)) return () => {};
   rmSync(link, { force: true, recursive: true });
   symlinkSync(directory, link);
   return () => rmSync(link, { force: true });
@@ -54,13 +77,16 @@ export function linkCluster(name: string, directory: string): () => void {
  * @throws MusterError MUSTER_DIRECTORY_IN_USE
  */
 export async function claimDirectory(directory: string): Promise<Server> {
-  const name = `\0muster-directory-${createHash("sha256").update(realpathSync(directory)).digest("hex").slice(0, 32)}`;
   const claim = createServer((socket) => socket.destroy());
   await new Promise<void>((resolve, reject) => {
     claim.once("error", () => reject(new MusterError("MUSTER_DIRECTORY_IN_USE", { path: directory, processId: readProcessId(directory) })));
-    claim.listen({ path: name }, resolve);
+    claim.listen({ path: `\0${claimName(directory)}` }, resolve);
   });
   return claim;
+}
+
+function claimName(directory: string): string {
+  return `muster-directory-${createHash("sha256").update(realpathSync(directory)).digest("hex").slice(0, 32)}`;
 }
 
 function readProcessId(directory: string): string {

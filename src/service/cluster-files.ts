@@ -31,11 +31,14 @@ export const clusterPaths = {
   resourceTypes: (directory: string) => join(directory, "resource-types"),
 } as const;
 
+/** It is also a file name, and later a host name. @throws MusterError */
+export function checkClusterName(name: string): void {
+  if (!/^[A-Za-z0-9][A-Za-z0-9-]{0,14}$/.test(name)) throw new MusterError("MUSTER_INVALID_ARGUMENT", { field: "name", problem: "1 to 15 letters, digits and -, not starting with -" });
+}
+
 /** Makes the files of a new cluster. @throws MusterError naming what is wrong; nothing is left then that was not there */
 export function createCluster(directory: string, clusterName: string, nodeNames: readonly string[]): ClusterConfiguration {
-  if (!/^[A-Za-z0-9][A-Za-z0-9-]{0,14}$/.test(clusterName)) {
-    throw new MusterError("MUSTER_INVALID_ARGUMENT", { field: "name", problem: "1 to 15 letters, digits and -, not starting with -" });
-  }
+  checkClusterName(clusterName);
   if (nodeNames.length < 1 || nodeNames.length > NODES_MAX) throw new MusterError("MUSTER_INVALID_ARGUMENT", { field: "nodes", problem: `from 1 to ${NODES_MAX}` });
   if (Buffer.byteLength(clusterPaths.socket(directory, nodeNames.at(-1)!)) > SOCKET_PATH_BYTES_MAX) {
     throw new MusterError("MUSTER_INVALID_ARGUMENT", { field: "directory", problem: `${directory} is too long for a socket's path` });

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { existsSync, readlinkSync } from "node:fs";
-import { after, test } from "node:test";
+import { after, afterEach, test } from "node:test";
 import type { ClusterView } from "../../src/model/views.ts";
 import { Launcher } from "./support/launcher.ts";
 import type { NodeAnswer } from "./support/launcher.ts";
@@ -13,6 +13,7 @@ import { until } from "./support/until.ts";
 const ADDRESS = "127.0.10.1";
 const PORT = 18_101;
 const sandbox = new Sandbox(ADDRESS, "127.0.10.2");
+afterEach(() => sandbox.killAll());
 after(() => sandbox.dispose());
 
 interface Served {

@@ -1,4 +1,5 @@
-import { basename, resolve } from "node:path";
+import { accessSync, constants, statSync } from "node:fs";
+import { basename, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Command as Program } from "commander";
 import type { ApiClient } from "../../api/client.ts";
@@ -51,6 +52,7 @@ export function tryCommands(program: Program): void {
 
 async function run(words: readonly string[], options: TryOptions): Promise<void> {
   const role = words.length === 0 ? demonstration(options) : own(words, options);
+  if (!isProgram(role.words[0]!)) throw new MusterError("MUSTER_COMMAND_NOT_FOUND", { command: role.words[0]! });
   const nodes = wholeNumber("--nodes", options.nodes, 1, 64);
   const interrupted = untilInterrupted();
   say(`Starting ${nodes} node${nodes === 1 ? "" : "s"} on this machine…`);
@@ -91,6 +93,19 @@ function own(words: readonly string[], options: TryOptions): Role {
   const port = options.port === undefined ? null : wholeNumber("--port", options.port, 1, 65535);
   const name = basename(words[0]!).replace(/[^A-Za-z0-9._-]/g, "-").slice(0, 50);
   return { group: name === "" ? "role" : name, words, address: options.address, port, health: port === null ? {} : { HealthCheckUrl: `tcp://${options.address}:${port}` } };
+}
+
+/** True when the nodes will find the program: they have this directory and this environment. */
+function isProgram(command: string): boolean {
+  const candidates = command.includes("/") ? [resolve(command)] : (process.env["PATH"] ?? "/bin:/usr/bin").split(":").map((directory) => join(resolve(directory), command));
+  return candidates.some((path) => {
+    try {
+      accessSync(path, constants.X_OK);
+      return statSync(path).isFile();
+    } catch {
+      return false;
+    }
+  });
 }
 
 function wholeNumber(field: string, text: string, minimum: number, maximum: number): number {

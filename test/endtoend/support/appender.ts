@@ -28,9 +28,16 @@ export class Appender {
 
   /** Copies that are alive at this moment. */
   copies(): number[] {
-    const found = listProcesses().filter(({ processId }) => commandLine(processId).includes(this.#script));
+    const found = listProcesses().filter(({ processId }) => this.#isCopy(processId));
     // One look at /proc takes a while: the first may have ended before the last began. Alive at the end = all at once.
-    return found.filter(({ processId, startTicks }) => readProcess(processId)?.startTicks === startTicks && commandLine(processId).includes(this.#script)).map(({ processId }) => processId);
+    const stillThere = found.filter(({ processId, startTicks }) => readProcess(processId)?.startTicks === startTicks && this.#isCopy(processId));
+    // A shell that has forked and not yet become `sleep` is no copy of its own.
+    return stillThere.filter(({ parent }) => !stillThere.some(({ processId }) => processId === parent)).map(({ processId }) => processId);
+  }
+
+  #isCopy(processId: number): boolean {
+    const words = commandLine(processId);
+    return words.length === 2 && words[0] === "sh" && words[1] === this.#script;
   }
 
   /** Looks for a double run all the time from now on. */
@@ -40,6 +47,7 @@ export class Appender {
       const copies = this.copies();
       if (copies.length > 1) this.#doubles.push(`processes ${copies.join(" and ")} at the same time`);
     }, LOOK_MS);
+    this.#timer.unref();
   }
 
   unwatch(): void {

@@ -33,6 +33,14 @@ export function environment(processId: number): string[] {
   return (readText(`/proc/${processId}/environ`) ?? "").split("\0");
 }
 
+export function currentDirectory(processId: number): string {
+  try {
+    return readlinkSync(`/proc/${processId}/cwd`);
+  } catch {
+    return "";
+  }
+}
+
 export function isAlive(processId: number): boolean {
   return readProcess(processId) !== null;
 }
@@ -73,7 +81,7 @@ export function holdsSocket(processId: number, inode: string): boolean {
 
 function readText(path: string): string | null {
   try {
-    return readFileSync(path, "latin1");
+    return readFileSync(path, "utf8");
   } catch {
     return null;
   }

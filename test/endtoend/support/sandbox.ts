@@ -5,8 +5,8 @@ import { mkdirSync, mkdtempSync, readdirSync, realpathSync, rmSync } from "node:
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { abstractSockets, commandLine, environment, kill, listProcesses } from "./processes.ts";
-import { until } from "./until.ts";
+import { abstractSockets, commandLine, currentDirectory, environment, kill, listProcesses } from "./processes.ts";
+import { sleep, until } from "./until.ts";
 
 export const ROOT = fileURLToPath(new URL("../../../", import.meta.url));
 export const MUSTER = join(ROOT, "bin", "muster.js");
@@ -99,6 +99,8 @@ export class Sandbox {
         if (processId === process.pid) return false;
         const variables = environment(processId);
         if (variables.includes(`${MARK_VARIABLE}=${this.#mark}`)) return true;
+        // Some programs (nginx) write over their environment; their command line or directory is ours all the same.
+        if (commandLine(processId).join(" ").includes(this.directory) || currentDirectory(processId).startsWith(this.directory)) return true;
         return [...this.#clusterIds].some((id) => variables.some((variable) => variable.startsWith("MUSTER_") && variable.includes(id)));
       });
   }
@@ -122,12 +124,17 @@ export class Sandbox {
     assert.deepEqual(runtime.flatMap((name) => readdirSync(this.path("run", name))), [], "the runtime directory is not empty");
   }
 
-  /** For the end of a file, whatever happened: ends what is left and removes the directory. */
-  async dispose(): Promise<void> {
+  /** Ends what a test that failed has left, so that it does not disturb the next one. */
+  async killAll(): Promise<void> {
     for (let round = 0; round < 100 && this.processes().length > 0; round++) {
       for (const processId of this.processes()) kill(processId, "SIGKILL");
-      await new Promise((resolve) => setTimeout(resolve, 50));
+      await sleep(50);
     }
+  }
+
+  /** For the end of a file, whatever happened. */
+  async dispose(): Promise<void> {
+    await this.killAll();
     rmSync(this.directory, { recursive: true, force: true, maxRetries: 5 });
   }
 }
