@@ -15,6 +15,7 @@ import type { MonitorHost } from "../monitor/contract.ts";
 import { createMonitorHost } from "../monitor/host.ts";
 import { clusterPaths, initialWeights, readKey } from "./cluster-files.ts";
 import type { ClusterConfiguration } from "./cluster-files.ts";
+import { checkCommand } from "./command-check.ts";
 import { DatabaseWatch } from "./database-watch.ts";
 import type { DatabaseListener } from "./database-watch.ts";
 import type { NodeInformation, ServiceFacade, ServiceStatus } from "./facade.ts";
@@ -314,6 +315,7 @@ export class ClusterService implements ServiceFacade {
 
   command(command: Command, timeoutMs: number): Promise<CommandOutcome> {
     const life = this.#current();
+    checkCommand(this.state(), command);
     if (Buffer.byteLength(JSON.stringify(command)) > COMMAND_BYTES_MAX) return Promise.reject(new MusterError("MUSTER_LIMIT", { what: "One command", limit: `${COMMAND_BYTES_MAX} bytes` }));
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
@@ -341,6 +343,7 @@ export class ClusterService implements ServiceFacade {
   }
 
   dryRun(command: Command): DryRun {
+    checkCommand(this.state(), command);
     return dryRun(this.state(), command);
   }
 

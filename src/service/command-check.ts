@@ -1,0 +1,35 @@
+import { describeResources, describeResourceTypes } from "../core/index.ts";
+import type { ClusterState } from "../core/index.ts";
+import type { Command } from "../model/inputs.ts";
+import type { PropertyBag } from "../model/objects.ts";
+import { requireProperties, validateProperties } from "../model/properties.ts";
+import { builtInTypes } from "../resources/index.ts";
+
+/**
+ * What a table of properties cannot say, a built-in type's own `validate` can: whether an address is a loopback
+ * address, whether a command line has its quotes. Asked before a command is sent, so that nobody has to bring a
+ * resource online to learn it. Users' types are asked by their monitor: a service runs no code it did not come with.
+ * @throws MusterError of the type
+ */
+export function checkCommand(state: ClusterState, command: Command): void {
+  if (command.verb === "resource.create") checkValues(state, command.type, command.privateProperties ?? {});
+  if (command.verb !== "resource.set" || command.privateProperties === undefined) return;
+  const wanted = String(command.resource).toLowerCase();
+  const resource = describeResources(state).find((known) => known.id === command.resource || known.name.toLowerCase() === wanted);
+  if (resource !== undefined) checkValues(state, resource.type, { ...resource.privateProperties, ...command.privateProperties });
+}
+
+function checkValues(state: ClusterState, typeName: string, bag: PropertyBag): void {
+  const wanted = String(typeName).toLowerCase();
+  const name = describeResourceTypes(state).find((known) => known.builtIn && known.name.toLowerCase() === wanted)?.name;
+  const type = builtInTypes.find((known) => known.name === name);
+  if (type?.validate === undefined) return;
+  try {
+    validateProperties(type.privateProperties, bag, type.name);
+    requireProperties(type.privateProperties, bag, type.name);
+  } catch {
+    // The core says the same, after it has looked at the rest of the command.
+    return;
+  }
+  type.validate({ ...Object.fromEntries(type.privateProperties.map((property) => [property.name, property.default])), ...bag });
+}
