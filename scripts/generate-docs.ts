@@ -194,7 +194,7 @@ function checkPage(page: string): void {
   const prose = content.replace(/^```[\s\S]*?^```/gm, "").replace(/`[^`\n]*`/g, (span) => (span.includes("](") ? "" : span));
   const links = [...prose.matchAll(/\]\(([^)\s]+)\)/g), ...prose.matchAll(/\b(?:src|href|srcset)="([^"]+)"/g)].map((match) => match[1]!);
   for (const link of links) if (!/^[a-z]+:/.test(link)) checkLink(page, link);
-  for (const [path] of content.matchAll(/\b(?:src|test|scripts|bin|bench|docs)\/[A-Za-z0-9_./*{}-]*[A-Za-z0-9_*}/-]/g)) checkPath(page, path);
+  for (const [path] of content.matchAll(/(?<![\w./-])(?:src|test|scripts|bin|bench|docs)\/[A-Za-z0-9_./*{}-]*[A-Za-z0-9_*}/-]/g)) checkPath(page, path);
 }
 
 function checkLink(page: string, link: string): void {
