@@ -252,7 +252,7 @@ export const SetResourceSchema = Type.Object(
   closed,
 );
 export const DependSchema = Type.Object({ dependency: Type.String({ maxLength: 4096, description: "[a] and ([b] or [c]); empty = none." }) }, closed);
-export const BatchSchema = Type.Object({ operations: Type.Array(DatabaseOperationSchema, { minItems: 1, maxItems: 256 }) }, closed);
+export const BatchSchema = Type.Object({ operations: Type.Array(DatabaseOperationSchema, { minItems: 1, maxItems: 1_000 }) }, closed);
 export const WhatIfSchema = Type.Object(
   {
     steps: Type.Array(

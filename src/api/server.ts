@@ -15,6 +15,8 @@ import { resourceRoutes } from "./routes/resources.ts";
 
 export type ApiServer = FastifyInstance<RawServerDefault, RawRequestDefaultExpression, RawReplyDefaultExpression, FastifyBaseLogger, TypeBoxTypeProvider>;
 
+/** Where the answering node stands: what any other phase than "active" shows is the last it knew. */
+export const PHASE_HEADER = "muster-phase";
 const BODY_BYTES_MAX = 64 * 1024;
 
 export interface ApiOptions {
@@ -42,6 +44,10 @@ export async function createApi(facade: ServiceFacade, options: ApiOptions): Pro
     else parse(request, body as string, done);
   });
   server.addHook("onRequest", async (request) => authorize(request, options.token));
+  // Every answer says whether the node that gives it is in an active view.
+  server.addHook("onSend", async (_request, reply) => {
+    void reply.header(PHASE_HEADER, facade.status.phase);
+  });
   server.setErrorHandler(async (error, _request, reply) => {
     const known = toMusterError(error);
     return reply.status(known.httpStatus).send({ error: known.toBody() });

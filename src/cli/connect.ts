@@ -5,6 +5,7 @@ import type { Endpoint } from "../api/client.ts";
 import { runningClusters } from "../launcher/runtime-directory.ts";
 import { MusterError } from "../model/errors.ts";
 import type { ClusterView } from "../model/views.ts";
+import { talk } from "./output.ts";
 
 /** How a command finds the cluster it speaks to. */
 export interface ConnectOptions {
@@ -15,7 +16,7 @@ export interface ConnectOptions {
 
 const PROBE_TIMEOUT_MS = 3_000;
 
-type Answered = ClusterView & { readonly answeredBy: { readonly phase: string } };
+type Answered = ClusterView & { readonly answeredBy: { readonly node: string; readonly phase: string; readonly reason: string | null } };
 
 /**
  * A client of a node that answers. Any node will do: they are all asked, and the first that
@@ -25,7 +26,6 @@ export async function connect(options: ConnectOptions): Promise<ApiClient> {
   const endpoints = findEndpoints(options);
   const [first] = endpoints;
   if (first === undefined) throw new MusterError("MUSTER_NOT_REACHABLE", { address: options.directory ?? "this machine", problem: "no cluster runs" });
-  if (endpoints.length === 1) return new ApiClient(first);
   const clients = endpoints.map((endpoint) => new ApiClient(endpoint));
   const probes = clients.map(async (client) => ({ client, view: await client.get<Answered>("/v1/cluster", { timeoutMs: PROBE_TIMEOUT_MS }) }));
   const active = probes.map(async (probe) => {
@@ -36,9 +36,11 @@ export async function connect(options: ConnectOptions): Promise<ApiClient> {
   return Promise.any(active).catch(async () => {
     const answered = await Promise.allSettled(probes);
     const some = answered.find((result) => result.status === "fulfilled");
-    if (some !== undefined) return some.value.client;
     // Nobody can say how the cluster is: let the first say why.
-    return clients[0]!;
+    if (some === undefined) return clients[0]!;
+    const { node, phase, reason } = some.value.view.answeredBy;
+    talk(`No view is active (${node} is ${phase}: ${reason ?? "no reason given"}). What it shows is the last it knew.`);
+    return some.value.client;
   });
 }
 

@@ -5,6 +5,19 @@ const MEANINGS: Readonly<Record<number, string>> = {
   0: "it is done",
   1: "it was tried and failed, or something is not healthy (status --check)",
   2: "the command line or a value in it is wrong; nothing was changed",
+  65: "what was asked contradicts what is there; nothing was changed",
+  70: "a bug of ours",
+  73: "somebody else has it: a directory or a node runs already",
+  74: "a disk or a database cannot be used",
+  75: "too busy now; try again",
+  77: "not allowed",
+  78: "the set-up does not fit: another version or another cluster",
+  102: "no node answers",
+  105: "there is no such thing",
+  106: "no majority of the nodes; nothing was changed",
+  113: "the cluster is not in the state for it; nothing was changed",
+  124: "no answer in time; it may still take effect",
+  127: "the program was not found",
 };
 
 /** Every exit code with the errors that end in it; the table in docs/reference.md is made from it. */

@@ -3,7 +3,7 @@ import { UNSET } from "../model/states.ts";
 import type { ExplainedNode, ExplainedResource, Explanation } from "../model/views.ts";
 import { StepContext } from "./context.ts";
 import { describeGroup, groupRow, nodeName, nowOf, resourcesOf } from "./describe.ts";
-import { countedFailures, duration } from "./failure.ts";
+import { countedFailures, duration, roughly } from "./failure.ts";
 import { effectiveOrder, whyNot } from "./placement.ts";
 import { findGroup } from "./resolve.ts";
 import { ONLY } from "./state.ts";
@@ -75,7 +75,7 @@ function changes(state: ClusterState, group: GroupRecord, nodes: readonly Explai
   const view = describeGroup(state, group.id);
   const sentences: string[] = [];
   for (const resource of resources) {
-    if (resource.nextAttemptMs !== null) sentences.push(`'${resource.resource}' is tried again in ${duration(Math.max(0, resource.nextAttemptMs - nowOf(state)))}.`);
+    if (resource.nextAttemptMs !== null) sentences.push(`'${resource.resource}' is tried again in ${roughly(Math.max(0, resource.nextAttemptMs - nowOf(state)))}.`);
   }
   if (view.state === "Online") {
     const others = nodes.filter((node) => node.canHost && !node.isOwner).map((node) => node.node);

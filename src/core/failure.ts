@@ -135,6 +135,14 @@ function times(count: number): string {
 }
 
 /** A length of time in words, whole numbers only. */
+/** A remaining time, rounded to what people care about. */
+export function roughly(ms: number): string {
+  if (ms >= 2 * HOUR_MS) return `about ${Math.round(ms / HOUR_MS)} hours`;
+  if (ms >= 120_000) return `about ${Math.round(ms / 60_000)} minutes`;
+  if (ms >= 2_000) return `about ${Math.round(ms / 1_000)} seconds`;
+  return `${ms} ms`;
+}
+
 export function duration(ms: number): string {
   for (const [unit, length] of [["hour", HOUR_MS], ["minute", 60_000], ["second", 1_000]] as const) {
     if (ms >= length && ms % length === 0) return `${ms / length} ${unit}${ms === length ? "" : "s"}`;

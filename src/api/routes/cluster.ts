@@ -10,8 +10,14 @@ export function clusterRoutes(server: ApiServer, facade: ServiceFacade): void {
   server.get("/cluster", { schema: { summary: "The cluster, and what is not healthy", querystring: ReadQuerySchema, response: { 200: ClusterAnswerSchema, ...failures } } }, async (request) => {
     await beforeReading(facade, request.query);
     const { status } = facade;
+    const view = mutable(describeCluster(facade.state()));
+    if (status.phase !== "active") {
+      // What this node knows may be out of date: who looks must not take it for the truth.
+      view.state = "Waiting";
+      view.problems = [`${facade.nodeName} is in no active view (${status.phase}): ${status.reason}. What it shows is the last it knew.`, ...view.problems];
+    }
     return {
-      ...mutable(describeCluster(facade.state())),
+      ...view,
       answeredBy: { node: facade.nodeName, phase: status.phase, reason: status.phase === "active" ? null : status.reason, version },
     };
   });

@@ -46,9 +46,10 @@ function hypothesis(kind: string, name: string, event: string): Hypothesis {
 
 function statusText(cluster: Answered, nodes: readonly NodeView[], groups: readonly GroupView[]): string {
   const { answeredBy } = cluster;
-  const view = answeredBy.phase === "active" ? `view ${cluster.epoch} of ${list(cluster.members)}` : `${answeredBy.node} is ${answeredBy.phase}: ${answeredBy.reason ?? ""}`;
+  const counts = `${cluster.nodesUp} of ${cluster.nodes} nodes up, ${cluster.groupsOnline} of ${cluster.groups} roles online`;
+  const isActive = answeredBy.phase === "active";
   const parts = [
-    `Cluster ${cluster.name}: ${cluster.nodesUp} of ${cluster.nodes} nodes up, ${cluster.groupsOnline} of ${cluster.groups} roles online (${view})`,
+    isActive ? `Cluster ${cluster.name}: ${counts} (view ${cluster.epoch} of ${list(cluster.members)})` : `Cluster ${cluster.name}: no view is active at ${answeredBy.node}, so no role is served by it. Last known: ${counts}.`,
     table(["NODE", "STATE", "ROLES", "WHY"], nodes.map((node) => [node.name, node.state, list(node.groups), node.reason.text])),
   ];
   if (groups.length > 0) parts.push(table(["ROLE", "STATE", "OWNER", "FOR", "WHY"], groups.map((group) => [group.name, group.state, group.ownerNode ?? "-", duration(group.reason.forMs), group.reason.text])));
