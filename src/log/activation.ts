@@ -1,11 +1,10 @@
 import { sameMember } from "../model/identifiers.ts";
 import type { ViewInput } from "../model/inputs.ts";
-import { advanceCommit, drain, receive, resubmitRequests, sendAcknowledge } from "./replication.ts";
+import { advanceCommit, drain, noteCommitted, receive, resubmitRequests, sendAcknowledge } from "./replication.ts";
 import type { Installing, LogState, View } from "./state.ts";
 import { sendTick } from "./presence.ts";
-import { assertRule, includes, send, setStatus } from "./state.ts";
+import { assertRule, exclude, includes, send, setStatus } from "./state.ts";
 import type { Install, LogEntry } from "./types.ts";
-import { GONE_MEMBERS_MAX } from "./types.ts";
 import { isQuorum } from "./weights.ts";
 import type { Voter } from "./weights.ts";
 
@@ -53,6 +52,7 @@ export function tryActivate(state: LogState): void {
   state.proposeAtMs = null;
   state.suspects = [];
   noteGone(state, install);
+  const committedBefore = state.committed;
   state.committed = Math.max(state.committed, install.base.sequence);
   state.lastActive = install.epoch;
   state.applied = insideEpoch ? installing.applied : install.base.sequence;
@@ -62,6 +62,7 @@ export function tryActivate(state: LogState): void {
   // First, so that the entries are on their way to the disk before rows that already hold them.
   receive(state, view, installing.buffer);
   state.effects.push({ kind: "activate", install, replay, state: installing.state, position });
+  if (state.committed > committedBefore) noteCommitted(state);
   setStatus(state, { phase: "active", epoch: install.epoch, members: install.members, learners: install.learners, orderer: install.orderer.node });
   advanceCommit(state, view);
   drain(state, view);
@@ -72,10 +73,8 @@ export function tryActivate(state: LogState): void {
 
 /** Who was in the last view known here and is not in this one may not return with the same incarnation. */
 function noteGone(state: LogState, install: Install): void {
-  for (const member of state.lastMembers) {
-    if (!includes(install.members, member) && !includes(state.gone, member)) state.gone.push(member);
-  }
-  state.gone.splice(0, state.gone.length - GONE_MEMBERS_MAX);
+  for (const member of state.lastMembers) if (!includes(install.members, member)) exclude(state, member, install.epoch);
+  state.excluded = state.excluded.filter((one) => !includes(install.members, one.member));
   state.lastMembers = install.members;
 }
 

@@ -2,20 +2,22 @@ import type { Member, NodeId } from "../model/identifiers.ts";
 import { sameMember } from "../model/identifiers.ts";
 import { tryActivate, sendActiveIfAccepted } from "./activation.ts";
 import type { Installing, LogState } from "./state.ts";
-import { assertRule, candidates, endEpoch, includes, leaveIfLeftOut, persist, rank, send, setStatus } from "./state.ts";
-import type { FetchedLog, Install, LogMessage, MemberState, RuntimePosition } from "./types.ts";
+import { assertRule, candidates, endEpoch, exclude, includes, leaveIfLeftOut, persist, rank, reachableExclusions, send, setStatus } from "./state.ts";
+import type { FetchedLog, Install, LogCopy, LogMessage, MemberState, RuntimePosition } from "./types.ts";
 import { isQuorum, missingVoters, votesOf } from "./weights.ts";
-import type { Voter } from "./weights.ts";
+import type { Voter, WeightsInForce } from "./weights.ts";
 
 /**
  * Forming a view (PROTOCOL part 1, rules 1 to 6): PROPOSE, STATE, the choice of the best
  * log, INSTALL, ACCEPT.
  */
 
+/** Lengths of silence between two messages of who waits. */
+const PRESENT_EVERY = 4;
+
 /** The engine's membership changed or was made anew. */
 export function onMembers(state: LogState, members: readonly Member[]): void {
   state.engineMembers = members;
-  state.leftOut = state.leftOut.filter((member) => includes(members, member));
   state.suspects = state.suspects.filter((member) => includes(members, member));
   startForming(state, "the membership changed");
 }
@@ -105,7 +107,16 @@ export function leaveOutSilent(state: LogState): void {
 
 function mayGoOn(states: readonly MemberState[]): boolean {
   const best = bestLog(states);
-  return best !== undefined && isQuorum(best.weights, states.map(voterOf));
+  return best !== undefined && isQuorum(weightsOf(states, best), states.map(voterOf));
+}
+
+/**
+ * The weights in force in the best log. What any of the members knows to be committed need not be
+ * doubted because the holder of the best log does not know it yet.
+ */
+function weightsOf(states: readonly MemberState[], best: MemberState): WeightsInForce {
+  const known = Math.max(...states.map((one) => one.weights.at(-1)?.version ?? 0));
+  return best.weights.filter((one) => one.version >= known);
 }
 
 /** Rule 4: the highest (accepted epoch, sequence); among equals the lowest node. */
@@ -123,10 +134,12 @@ function decide(state: LogState, unsorted: readonly MemberState[]): void {
   const states = [...unsorted].sort((a, b) => a.member.node - b.member.node);
   const best = bestLog(states);
   assertRule(best !== undefined, "a ballot has at least one state");
-  const voters = states.filter((one) => votesOf(best.weights, voterOf(one)) > 0);
+  const weights = weightsOf(states, best);
+  assertRule(weights.length > 0, "the best log holds every committed entry");
+  const voters = states.filter((one) => votesOf(weights, voterOf(one)) > 0);
   state.ballot = null;
-  if (!isQuorum(best.weights, states.map(voterOf))) {
-    send(state, { kind: "waiting", epoch: ballot.epoch, waitingFor: missingVoters(best.weights, states.map(voterOf)) });
+  if (!isQuorum(weights, states.map(voterOf))) {
+    send(state, { kind: "waiting", epoch: ballot.epoch, members: ballot.members, waitingFor: missingVoters(weights, states.map(voterOf)) });
     return;
   }
   const runtime = newestRuntime(states, voters, best);
@@ -136,6 +149,7 @@ function decide(state: LogState, unsorted: readonly MemberState[]): void {
     install: {
       epoch: ballot.epoch,
       base: best.tag,
+      committed: Math.max(...states.map((one) => one.committed)),
       source: best.member,
       members: states.map((one) => one.member),
       stores: states.map((one) => one.store),
@@ -160,19 +174,20 @@ function newestRuntime(states: readonly MemberState[], voters: readonly MemberSt
 }
 
 export function onWaiting(state: LogState, message: Extract<LogMessage, { kind: "waiting" }>): void {
-  if (message.epoch !== state.promised) return;
+  // Another set may have counted up to the same number.
+  if (message.epoch !== state.promised || !includes(message.members, state.options.self)) return;
   state.proposeAtMs = null;
   setStatus(state, { phase: "waiting", waitingFor: message.waitingFor });
 }
 
 /** Rule 6: align the log with the base, make it durable under the new epoch, accept. */
 export function onInstall(state: LogState, from: Member, install: Install): void {
-  const { self, silenceMs } = state.options;
+  const { self } = state.options;
   // An INSTALL has a majority behind it, a PROPOSE has not: one node that hears nobody must not send the others away.
   leaveIfLeftOut(state, from, install.epoch, install.leftOut);
   if (install.epoch !== state.promised || !includes(install.members, self)) return;
   if (state.installing?.install.epoch === install.epoch || state.accepted >= install.epoch) return;
-  for (const member of install.leftOut) if (!includes(state.leftOut, member)) state.leftOut.push(member);
+  for (const member of install.leftOut) exclude(state, member, install.epoch);
   const base = install.base;
   const own = state.entries.tag(state.accepted);
   const installing: Installing = {
@@ -189,7 +204,7 @@ export function onInstall(state: LogState, from: Member, install: Install): void
     retryState: false,
   };
   state.installing = installing;
-  state.proposeAtMs = state.clock.nowMs + (rank(state) + 10) * silenceMs;
+  postponeProposal(state);
   prepareRuntime(state, installing);
 
   const sameEnd = own.sequence === base.sequence && own.lastEntryEpoch === base.lastEntryEpoch;
@@ -203,6 +218,11 @@ export function onInstall(state: LogState, from: Member, install: Install): void
   const after = own.accepted === base.accepted ? own.sequence : state.committed;
   assertRule(after <= base.sequence, "a base holds every committed entry");
   state.effects.push({ kind: "fetchLog", epoch: install.epoch, from: install.source, after, upTo: base.sequence });
+}
+
+/** Who is still fetching gives the view more time; called whenever its orderer shows that it runs. */
+export function postponeProposal(state: LogState): void {
+  state.proposeAtMs = state.clock.nowMs + (rank(state) + 10) * state.options.silenceMs;
 }
 
 /** What run-time state this node starts the view with: its own, an empty one, or the orderer's. */
@@ -232,11 +252,15 @@ export function onLogFetched(state: LogState, epoch: number, log: FetchedLog): v
     state.applied = log.copy.upTo;
     state.runtime = null;
     state.committed = Math.max(state.committed, log.copy.upTo);
+    state.clusterTimeMs = Math.max(state.clusterTimeMs, log.copy.clusterTimeMs);
     alignRuntimeWithCopy(state, installing, log.copy.upTo);
   } else {
     state.entries.truncateAfter((first ?? installing.install.base.sequence + 1) - 1);
   }
-  for (const entry of log.entries) state.entries.append(entry);
+  for (const entry of log.entries) {
+    state.entries.append(entry);
+    state.clusterTimeMs = Math.max(state.clusterTimeMs, entry.clusterTimeMs);
+  }
   const { last } = state.entries;
   assertRule(log.copy === null ? last === installing.install.base.sequence : last >= installing.install.base.sequence, "a fetched log ends at the base");
   const truncateAfter = log.copy === null && first != null ? first - 1 : undefined;
@@ -257,12 +281,14 @@ function alignRuntimeWithCopy(state: LogState, installing: Installing, upTo: num
   state.effects.push({ kind: "fetchState", epoch: installing.install.epoch, from: installing.install.orderer });
 }
 
-function accept(state: LogState, installing: Installing, write: { truncateAfter?: number; append?: FetchedLog["entries"]; replaceByCopy?: NonNullable<FetchedLog["copy"]> }): void {
+function accept(state: LogState, installing: Installing, write: { truncateAfter?: number; append?: FetchedLog["entries"]; replaceByCopy?: LogCopy }): void {
   const epoch = installing.install.epoch;
   persist(state, { ...write, accepted: epoch }, () => {
     state.accepted = Math.max(state.accepted, epoch);
     if (state.installing !== installing) return;
     installing.accepted = true;
+    // The base holds what is committed, and now this log does. (New weights are in force alone once they are known committed.)
+    state.committed = Math.max(state.committed, installing.install.committed);
     send(state, { kind: "accept", epoch });
     sendActiveIfAccepted(state);
     tryActivate(state);
@@ -293,9 +319,20 @@ function fetchAfter(state: LogState, install: Install): number {
   return state.accepted === install.base.accepted ? state.entries.last : state.committed;
 }
 
+/** Repeated by who has no view: nobody may be thought dead, or keep another one out, for ever. */
+function sayPresent(state: LogState): void {
+  const isWaiting = state.status.phase === "waiting" && state.clock.nowMs >= state.presentAtMs;
+  // Who is new and catches up runs nothing: nobody waits for it, and nobody needs to lose patience with it.
+  const isCatchingUp = state.installing !== null && state.lastMembers.length === 0;
+  if (!isWaiting && !isCatchingUp) return;
+  state.presentAtMs = state.clock.nowMs + PRESENT_EVERY * state.options.silenceMs;
+  send(state, { kind: "present", epoch: state.promised, leftOut: reachableExclusions(state) });
+}
+
 /** Deadlines of the formation; called on every tick. */
 export function formationTick(state: LogState): void {
   leaveOutSilent(state);
+  sayPresent(state);
   const installing = state.installing;
   if (installing !== null) {
     const epoch = installing.install.epoch;

@@ -2,8 +2,8 @@ import type { Member } from "../model/identifiers.ts";
 import { sameMember } from "../model/identifiers.ts";
 import { sendActiveIfAccepted, tryActivate } from "./activation.ts";
 import { formationTick, onFetchFailed, onInstall, onLogFetched, onMembers, onPropose, onRefuse, onState, onStateFetched, onWaiting } from "./formation.ts";
-import { onOwnRead, onRead, onReadAt, onTick, presenceTick } from "./presence.ts";
-import { clusterNowMs, drain, flush, onAcknowledge, onOrdererHash, onOwnRequest, onRequest, onStepped, receive, replicationTick } from "./replication.ts";
+import { onHeard, onOwnRead, onPresent, onRead, onReadAt, onTick, presenceTick } from "./presence.ts";
+import { advanceCommit, clusterNowMs, drain, flush, onAcknowledge, onOrdererHash, onOwnRequest, onRequest, onStepped, receive, replicationTick } from "./replication.ts";
 import type { LogState } from "./state.ts";
 import { createLogState, isOrderer } from "./state.ts";
 import type { Clock, FetchedLog, LogEffect, LogInput, LogMessage, LogOptions, LogRecovery, LogStatus, RuntimePosition } from "./types.ts";
@@ -66,8 +66,8 @@ export class ReplicatedLog {
     return clusterNowMs(this.#state, view);
   }
 
-  /** Whether this node may serve its run-time state to a member that forms or runs `epoch`. */
-  mayServeState(epoch: number): boolean {
+  /** Whether this node may serve its log and its run-time state to a member that forms or runs `epoch`: they are of that epoch still. */
+  mayServe(epoch: number): boolean {
     return this.#state.promised === epoch;
   }
 
@@ -77,8 +77,8 @@ export class ReplicatedLog {
   }
 
   /** Epoch of the durable entry at a sequence, and the weights in force there: what a copy up to it must carry. */
-  describeCopy(upTo: number): { readonly epoch: number; readonly weights: Weights } {
-    return { epoch: this.#state.entries.epochAt(upTo) ?? 0, weights: this.#state.entries.committedWeights(upTo).weights };
+  describeCopy(upTo: number): { readonly epoch: number; readonly weights: Weights; readonly clusterTimeMs: number } {
+    return { epoch: this.#state.entries.epochAt(upTo) ?? 0, weights: this.#state.entries.committedWeights(upTo).weights, clusterTimeMs: this.#state.clusterTimeMs };
   }
 }
 
@@ -120,6 +120,7 @@ function onPersisted(state: LogState, ticket: number): void {
 }
 
 function onMessage(state: LogState, from: Member, message: LogMessage): void {
+  onHeard(state, from);
   switch (message.kind) {
     case "propose":
       return onPropose(state, from, message);
@@ -129,6 +130,8 @@ function onMessage(state: LogState, from: Member, message: LogMessage): void {
       return onRefuse(state, message);
     case "waiting":
       return onWaiting(state, message);
+    case "present":
+      return onPresent(state, from, message);
     case "install":
       onInstall(state, from, message.install);
       return replayEarly(state);
@@ -178,6 +181,7 @@ function onEntries(state: LogState, from: Member, message: Extract<LogMessage, {
   if (view !== null && view.epoch === message.epoch && sameMember(from, view.install.orderer)) {
     receive(state, view, message.entries);
     if (state.view !== view) return;
+    advanceCommit(state, view);
     drain(state, view);
     if (state.view === view) onOrdererHash(state, view, message.hash);
   } else if (installing !== null && installing.install.epoch === message.epoch && sameMember(from, installing.install.orderer)) {

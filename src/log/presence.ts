@@ -1,9 +1,9 @@
 import type { Member } from "../model/identifiers.ts";
 import { sameMember } from "../model/identifiers.ts";
-import { startForming } from "./formation.ts";
+import { postponeProposal, startForming } from "./formation.ts";
 import { noteAcknowledged } from "./replication.ts";
 import type { LogState, View } from "./state.ts";
-import { includes, isOrderer, leaveIfLeftOut, send } from "./state.ts";
+import { includes, isExcluded, isOrderer, leaveIfLeftOut, send } from "./state.ts";
 import type { LogMessage } from "./types.ts";
 import { isQuorum } from "./weights.ts";
 
@@ -42,7 +42,7 @@ export function sendTick(state: LogState, view: View, urgent: boolean): void {
   view.armedAtMs.set(view.tickNumber, state.clock.nowMs);
   if (view.armedAtMs.size > ARMED_TICKS_KEPT) view.armedAtMs.delete(view.armedAtMs.keys().next().value!);
   const heard = [...view.heard.entries()].sort((a, b) => a[0] - b[0]);
-  const leftOut = state.engineMembers.filter((member) => includes(state.leftOut, member) || includes(state.gone, member));
+  const leftOut = state.engineMembers.filter((member) => isExcluded(state, member));
   const sent = isOrderer(state) ? view.nextIndex - 1 - view.outbox.length : 0;
   send(state, { kind: "tick", epoch: view.epoch, weights: weightsVersion(state), number: view.tickNumber, heard, urgent, acknowledged: view.durableIndex, sent, leftOut });
   gatherEvidence(state, view);
@@ -52,8 +52,23 @@ function weightsVersion(state: LogState): number {
   return state.entries.weightsInForce(state.committed)[0]?.version ?? 0;
 }
 
-export function onTick(state: LogState, from: Member, message: Extract<LogMessage, { kind: "tick" }>): void {
+/** A member that was thought lost is not: outside a view it is asked again. */
+export function onHeard(state: LogState, from: Member): void {
+  if (state.view !== null || !includes(state.suspects, from)) return;
+  state.suspects = state.suspects.filter((member) => !sameMember(member, from));
+  if (state.status.phase === "waiting" || state.ballot !== null) startForming(state, `node ${from.node} is heard again`);
+}
+
+export function onPresent(state: LogState, from: Member, message: Extract<LogMessage, { kind: "present" }>): void {
+  for (const { member, epoch } of message.leftOut) leaveIfLeftOut(state, from, epoch, [member]);
   const { view } = state;
+  if (view !== null && view.epoch === message.epoch && includes(view.install.members, from)) view.heardAtMs.set(from.node, state.clock.nowMs);
+}
+
+export function onTick(state: LogState, from: Member, message: Extract<LogMessage, { kind: "tick" }>): void {
+  const { view, installing } = state;
+  // As long as the view runs and this node still fetches what it needs, there is nothing to hurry.
+  if (installing !== null && installing.install.epoch === message.epoch && sameMember(from, installing.install.orderer) && (!installing.accepted || installing.position === null)) postponeProposal(state);
   leaveIfLeftOut(state, from, message.epoch, message.leftOut);
   if (view === null || message.epoch !== view.epoch || sameMember(from, state.options.self) || !includes(view.install.members, from)) return;
   view.heardAtMs.set(from.node, state.clock.nowMs);
@@ -102,6 +117,12 @@ export function onOwnRead(state: LogState, id: number): void {
   else send(state, { kind: "read", epoch: view.epoch, id });
 }
 
+/** The question or its answer was lost. */
+export function askAgain(state: LogState, view: View): void {
+  if (isOrderer(state)) return;
+  for (const [id, index] of state.reads) if (index === null) send(state, { kind: "read", epoch: view.epoch, id });
+}
+
 export function onRead(state: LogState, from: Member, message: Extract<LogMessage, { kind: "read" }>): void {
   const { view } = state;
   if (view === null || message.epoch !== view.epoch || !isOrderer(state) || sameMember(from, state.options.self)) return;
@@ -109,7 +130,9 @@ export function onRead(state: LogState, from: Member, message: Extract<LogMessag
 }
 
 function waitForEvidence(state: LogState, view: View, from: Member, id: number): void {
-  view.readsWaiting.push({ from, id, index: view.stepped, tickNumber: view.tickNumber + 1 });
+  // Everybody sees the acknowledgements: another node may have answered for an entry that this one does not know committed.
+  // What was answered before the question has been numbered before it.
+  view.readsWaiting.push({ from, id, index: view.nextIndex - 1, tickNumber: view.tickNumber + 1 });
   sendTick(state, view, true);
 }
 

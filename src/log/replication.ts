@@ -6,7 +6,7 @@ import { isOrderer, persist, send } from "./state.ts";
 import type { EntryBody, LogEntry, LogMessage, Origin } from "./types.ts";
 import { ENTRIES_BYTES_MAX, ENTRIES_PER_MESSAGE_MAX, PENDING_ENTRIES_MAX } from "./types.ts";
 import { admitStore, isQuorum, votesOf } from "./weights.ts";
-import { finishReads } from "./presence.ts";
+import { askAgain, finishReads } from "./presence.ts";
 
 /** The active view: ordering, appending, acknowledging, committing (PROTOCOL part 1, rules 8 to 10, 12). */
 
@@ -18,7 +18,10 @@ const RESUBMIT_MS = 1_000;
 export function replicationTick(state: LogState): void {
   const { view } = state;
   if (view === null) return;
-  if (state.clock.nowMs >= state.resubmitAtMs) resubmitRequests(state);
+  if (state.clock.nowMs >= state.resubmitAtMs) {
+    resubmitRequests(state);
+    askAgain(state, view);
+  }
   for (const node of view.install.learners) admitLearner(state, view, node);
   endLearning(state, view);
 }
@@ -171,7 +174,8 @@ export function noteAcknowledged(state: LogState, view: View, node: NodeId, inde
 /** Rule 9: committed is what a quorum has on its disks. Everybody sees the acknowledgements, so everybody can tell. */
 export function advanceCommit(state: LogState, view: View): void {
   const weights = state.entries.weightsInForce(state.committed);
-  const indices = [...new Set(view.acknowledged.values())].sort((a, b) => b - a);
+  // What lies beyond the entries that are here may hold new weights, which would count as well.
+  const indices = [...new Set([...view.acknowledged.values()].map((index) => Math.min(index, view.appended)))].sort((a, b) => b - a);
   for (const index of indices) {
     if (index <= view.committedIndex) break;
     const voters = view.voters.filter((voter) => (view.acknowledged.get(voter.node) ?? 0) >= index);
@@ -205,10 +209,14 @@ export function drain(state: LogState, view: View): void {
   view.pending.splice(0, taken);
   if (state.committed > committedBefore) {
     state.entries.compactTo(state.applied - state.options.keepEntries);
-    state.effects.push({ kind: "committed", sequence: state.committed, lastActive: state.lastActive, weights: state.entries.committedWeights(state.committed) });
+    noteCommitted(state);
   }
   finishReads(state, view);
   endLearning(state, view);
+}
+
+export function noteCommitted(state: LogState): void {
+  state.effects.push({ kind: "committed", sequence: state.committed, lastActive: state.lastActive, weights: state.entries.committedWeights(state.committed) });
 }
 
 /** Rule 10: a copy without a vote that has caught up is given one, by a quorum that does not need it. */

@@ -1,7 +1,8 @@
 import type { Member, NodeId } from "../model/identifiers.ts";
 import { sameMember } from "../model/identifiers.ts";
 import { EntryStore } from "./entries.ts";
-import type { Clock, Install, LogEffect, LogEntry, LogMessage, LogOptions, LogRecovery, LogStatus, LogWrite, MemberState, RuntimePosition } from "./types.ts";
+import { EXCLUSIONS_MAX } from "./types.ts";
+import type { Clock, Exclusion, Install, LogEffect, LogEntry, LogMessage, LogOptions, LogRecovery, LogStatus, LogWrite, MemberState, RuntimePosition } from "./types.ts";
 import type { Voter } from "./weights.ts";
 
 /** All that the log knows. Only `log.ts` and the modules it calls change it, inside one step. */
@@ -18,10 +19,8 @@ export interface LogState {
   clusterTimeMs: number;
 
   engineMembers: readonly Member[];
-  /** Incarnations that a formation left out: they may not return (rule 3). */
-  leftOut: Member[];
-  /** Incarnations that were in a view and not in a later one: they may not return either. */
-  gone: Member[];
+  /** Lives that a formation left out, or that were in a view and not in a later one: they may not return (rule 3). */
+  excluded: Exclusion[];
   /** Members of the last view known. */
   lastMembers: readonly Member[];
   /** Messages of the promised epoch that came before its INSTALL. */
@@ -34,6 +33,8 @@ export interface LogState {
   highestSeen: number;
   /** When this node proposes, if nobody else got further. */
   proposeAtMs: number | null;
+  /** When this node says again that it is here although it has no view. */
+  presentAtMs: number;
   ballot: Ballot | null;
   /** This node's proposal was refused since the membership last changed. */
   refused: boolean;
@@ -131,16 +132,16 @@ export function createLogState(options: LogOptions, recovery: LogRecovery): LogS
     applied: recovery.applied,
     lastActive: recovery.lastActive,
     runtime: null,
-    clusterTimeMs: last === undefined ? 0 : last.clusterTimeMs,
+    clusterTimeMs: Math.max(recovery.clusterTimeMs, last === undefined ? 0 : last.clusterTimeMs),
     engineMembers: [],
-    leftOut: [],
+    excluded: [],
     suspects: [],
-    gone: [],
     lastMembers: [],
     early: [],
     status: { phase: "forming", reason: "the node starts" },
     highestSeen: recovery.promised,
     proposeAtMs: null,
+    presentAtMs: 0,
     ballot: null,
     refused: false,
     installing: null,
@@ -186,9 +187,25 @@ export function leaveIfLeftOut(state: LogState, from: Member, epoch: number, lef
   state.effects.push({ kind: "leave", cause: "leftOut", reason: `node ${from.node} is in a view that was formed without this node, because it had been silent` });
 }
 
+export function exclude(state: LogState, member: Member, epoch: number): void {
+  const known = state.excluded.find((one) => sameMember(one.member, member));
+  state.excluded = [...state.excluded.filter((one) => one !== known), { member, epoch: Math.max(epoch, known?.epoch ?? 0) }].slice(-EXCLUSIONS_MAX);
+}
+
+export function isExcluded(state: LogState, member: Member): boolean {
+  return state.excluded.some((one) => sameMember(one.member, member));
+}
+
+/** The excluded that are reachable, each with the newest epoch it is known to have missed. */
+export function reachableExclusions(state: LogState): Exclusion[] {
+  return state.excluded
+    .filter(({ member }) => includes(state.engineMembers, member))
+    .map(({ member, epoch }) => ({ member, epoch: includes(state.lastMembers, member) ? epoch : Math.max(epoch, state.lastActive) }));
+}
+
 /** Engine members this node would form a view with. */
 export function candidates(state: LogState): Member[] {
-  return state.engineMembers.filter((member) => !includes(state.leftOut, member) && !includes(state.suspects, member) && !includes(state.gone, member));
+  return state.engineMembers.filter((member) => !isExcluded(state, member) && !includes(state.suspects, member));
 }
 
 /** 0 for the lowest candidate, 1 for the next… */

@@ -55,7 +55,9 @@ export type LogMessage =
   | { readonly kind: "propose"; readonly epoch: number; readonly members: readonly Member[] }
   | { readonly kind: "state"; readonly epoch: number; readonly to: Member; readonly state: MemberState }
   | { readonly kind: "refuse"; readonly epoch: number; readonly to: Member; readonly promised: number }
-  | { readonly kind: "waiting"; readonly epoch: number; readonly waitingFor: readonly NodeId[] }
+  | { readonly kind: "waiting"; readonly epoch: number; readonly members: readonly Member[]; readonly waitingFor: readonly NodeId[] }
+  /** Said again and again by who has no view: that it is here, the epoch it promised, and who may not return. */
+  | { readonly kind: "present"; readonly epoch: number; readonly leftOut: readonly Exclusion[] }
   | { readonly kind: "install"; readonly install: Install }
   | { readonly kind: "accept"; readonly epoch: number }
   | { readonly kind: "entries"; readonly epoch: number; readonly entries: readonly LogEntry[]; readonly hash: { readonly index: number; readonly value: string } | null }
@@ -77,10 +79,18 @@ export type LogMessage =
   | { readonly kind: "read"; readonly epoch: number; readonly id: number }
   | { readonly kind: "readAt"; readonly epoch: number; readonly to: Member; readonly id: number; readonly index: number };
 
+/** A life of a node that was left out of the formation of this epoch, or missed the view of it: it may not return (rule 3). */
+export interface Exclusion {
+  readonly member: Member;
+  readonly epoch: number;
+}
+
 /** What the proposer decided (rule 6). */
 export interface Install {
   readonly epoch: number;
   readonly base: LogTag;
+  /** Highest sequence that any of the members knows to be committed. */
+  readonly committed: number;
   /** Holds the best log. */
   readonly source: Member;
   readonly members: readonly Member[];
@@ -120,7 +130,16 @@ export type LogInput =
 /** A piece of somebody's log; with rows when the entries wanted are no longer kept. */
 export interface FetchedLog {
   readonly entries: readonly LogEntry[];
-  readonly copy: { readonly upTo: number; readonly epoch: number; readonly weights: Weights } | null;
+  readonly copy: LogCopy | null;
+}
+
+/** What the log knows of a copy: everything up to `upTo` is in its rows. */
+export interface LogCopy {
+  readonly upTo: number;
+  /** Epoch of the entry at `upTo`. */
+  readonly epoch: number;
+  readonly weights: Weights;
+  readonly clusterTimeMs: number;
 }
 
 /** Everything in one write is durable together. */
@@ -130,7 +149,7 @@ export interface LogWrite {
   readonly truncateAfter?: number;
   readonly append?: readonly LogEntry[];
   /** The rows of the copy fetched for this epoch replace the rows and the log. */
-  readonly replaceByCopy?: { readonly upTo: number; readonly epoch: number; readonly weights: Weights };
+  readonly replaceByCopy?: LogCopy;
 }
 
 export type LogEffect =
@@ -188,6 +207,8 @@ export interface LogRecovery {
   readonly lastActive: number;
   readonly weights: { readonly sequence: number; readonly weights: Weights };
   readonly entries: readonly LogEntry[];
+  /** Cluster time that a copy brought along. */
+  readonly clusterTimeMs: number;
   /** Sequence and epoch of the entry just before the first of `entries`. */
   readonly before: { readonly sequence: number; readonly epoch: number };
 }
@@ -198,4 +219,4 @@ export const ENTRIES_BYTES_MAX = 24 * 1024;
 export const REQUESTS_IN_FLIGHT_MAX = 128;
 export const PENDING_ENTRIES_MAX = 20_000;
 export const EARLY_MESSAGES_MAX = 1_000;
-export const GONE_MEMBERS_MAX = 256;
+export const EXCLUSIONS_MAX = 256;

@@ -4,7 +4,7 @@ import type { DueInput, Stamp } from "../model/inputs.ts";
 import { decodeEntry, decodeMessage, encodeEntry, encodeMessage } from "../log/codec.ts";
 import { Assembler, Fragmenter } from "../log/fragments.ts";
 import { ReplicatedLog } from "../log/log.ts";
-import type { Clock, FetchedLog, LeaveCause, LogEffect, LogEntry, LogInput, LogOptions, LogRecovery, LogStatus, LogWrite, RuntimePosition } from "../log/types.ts";
+import type { Clock, LeaveCause, LogCopy, LogEffect, LogEntry, LogInput, LogOptions, LogRecovery, LogStatus, LogWrite, RuntimePosition } from "../log/types.ts";
 import type { Weights } from "../log/weights.ts";
 import type { Row, StateMachine } from "./state-machine.ts";
 
@@ -13,6 +13,7 @@ export const WEIGHTS_KEY = "log.weights";
 export const LAST_ACTIVE_KEY = "log.lastActive";
 /** Sequence and epoch of the entry a fetched copy ends with. */
 export const COPY_KEY = "log.copy";
+const NO_COPY = JSON.stringify({ sequence: 0, epoch: 0, clusterTimeMs: 0 });
 const FETCHED_STATES_MAX = 3;
 
 /** What a replica needs from the world. The service gives it the real one, the simulator a model. */
@@ -35,7 +36,7 @@ export interface ReplicaEnvironment<Result> {
 }
 
 type FetchRequest = { readonly what: "log"; readonly epoch: number; readonly after: number; readonly upTo: number } | { readonly what: "state"; readonly epoch: number };
-type LogReply = { readonly entries: readonly LogEntry[]; readonly copy: (NonNullable<FetchedLog["copy"]> & { readonly rows: readonly Row[] }) | null };
+type LogReply = { readonly entries: readonly LogEntry[]; readonly copy: (LogCopy & { readonly rows: readonly Row[] }) | null };
 type StateReply = { readonly position: RuntimePosition; readonly applied: number; readonly state: string };
 
 /**
@@ -197,12 +198,12 @@ export class Replica<Result> {
     const durable: { -readonly [Key in keyof DurableWrite]: DurableWrite[Key] } = { ...rest };
     if (append !== undefined) durable.append = append.map(encodeEntry);
     if (replaceByCopy !== undefined) {
-      const { upTo, epoch, weights } = replaceByCopy;
+      const { upTo, epoch, weights, clusterTimeMs } = replaceByCopy;
       durable.replace = { upTo, epoch, rows: this.#copyRows };
       this.#machine.load(this.#copyRows);
       this.#applied = upTo;
       durable.committed = upTo;
-      durable.metadata = { [WEIGHTS_KEY]: JSON.stringify({ sequence: upTo, weights }), [COPY_KEY]: JSON.stringify({ sequence: upTo, epoch }) };
+      durable.metadata = { [WEIGHTS_KEY]: JSON.stringify({ sequence: upTo, weights }), [COPY_KEY]: JSON.stringify({ sequence: upTo, epoch, clusterTimeMs }) };
       this.#rowsApplied = upTo;
     }
     return durable;
@@ -223,10 +224,10 @@ export class Replica<Result> {
   #restoreFetched(position: RuntimePosition): void {
     const fetched = this.#fetchedStates.find((reply) => reply.position.epoch === position.epoch && reply.position.index === position.index);
     if (fetched === undefined) throw new Error("no fetched state at hand");
-    const before = this.#rowsApplied === fetched.applied ? null : new Map(this.#machine.rows().map((row) => [`${row.table} ${row.key}`, row]));
+    const before = new Map(this.#machine.rows().map((row) => [`${row.table} ${row.key}`, row]));
     this.#machine.restore(fetched.state);
     this.#applied = fetched.applied;
-    if (before === null || fetched.applied < this.#rowsApplied) return;
+    if (fetched.applied < this.#rowsApplied) return;
     const changes: { table: string; key: string; value: string | null }[] = [];
     for (const row of this.#machine.rows()) {
       const known = before.get(`${row.table} ${row.key}`);
@@ -234,6 +235,8 @@ export class Replica<Result> {
       if (known?.value !== row.value) changes.push(row);
     }
     for (const row of before.values()) changes.push({ table: row.table, key: row.key, value: null });
+    // Rows that differ at the same place are what a diverged copy left behind (rule 12).
+    if (changes.length === 0 && fetched.applied === this.#rowsApplied) return;
     this.#rowsApplied = fetched.applied;
     this.#environment.writeLazily({ apply: { upTo: fetched.applied, changes }, committed: fetched.applied });
   }
@@ -300,7 +303,9 @@ export class Replica<Result> {
     return Buffer.from(JSON.stringify(reply));
   }
 
-  #serveLog(request: Extract<FetchRequest, { what: "log" }>): LogReply {
+  #serveLog(request: Extract<FetchRequest, { what: "log" }>): LogReply | null {
+    // A later epoch may have cut what was asked for.
+    if (!this.#log.mayServe(request.epoch)) return null;
     const entries = this.#log.readLog(request.after, request.upTo);
     if (entries !== null) return { entries, copy: null };
     const upTo = this.#applied;
@@ -309,14 +314,14 @@ export class Replica<Result> {
 
   #serveState(epoch: number): StateReply | null {
     const position = this.#log.runtime;
-    if (position === null || !this.#log.mayServeState(epoch)) return null;
+    if (position === null || !this.#log.mayServe(epoch)) return null;
     return { position, applied: this.#applied, state: this.#machine.snapshot() };
   }
 }
 
 function recover(durable: DurableState, initialWeights: Weights): LogRecovery {
   const stored = durable.metadata[WEIGHTS_KEY];
-  const { entries, before } = recoverEntries(durable);
+  const { entries, before, clusterTimeMs } = recoverEntries(durable);
   return {
     promised: durable.promised,
     accepted: durable.accepted,
@@ -326,16 +331,17 @@ function recover(durable: DurableState, initialWeights: Weights): LogRecovery {
     weights: stored === undefined ? { sequence: 0, weights: initialWeights } : (JSON.parse(stored) as LogRecovery["weights"]),
     entries,
     before,
+    clusterTimeMs,
   };
 }
 
 /** The kept entries and the place before them: the end of a copy, the beginning of the log, or the first kept entry itself. */
-function recoverEntries(durable: DurableState): Pick<LogRecovery, "entries" | "before"> {
+function recoverEntries(durable: DurableState): Pick<LogRecovery, "entries" | "before" | "clusterTimeMs"> {
   const entries = durable.entries.map(decodeEntry);
-  const copy = JSON.parse(durable.metadata[COPY_KEY] ?? '{"sequence":0,"epoch":0}') as LogRecovery["before"];
+  const { clusterTimeMs, ...copy } = JSON.parse(durable.metadata[COPY_KEY] ?? NO_COPY) as LogRecovery["before"] & { readonly clusterTimeMs: number };
   const first = entries[0];
-  if (first === undefined || first.sequence === copy.sequence + 1) return { entries, before: copy };
-  return { entries: entries.slice(1), before: { sequence: first.sequence!, epoch: first.epoch } };
+  if (first === undefined || first.sequence === copy.sequence + 1) return { entries, before: copy, clusterTimeMs };
+  return { entries: entries.slice(1), before: { sequence: first.sequence!, epoch: first.epoch }, clusterTimeMs };
 }
 
 function senderOf(member: Member): string {
