@@ -3,6 +3,7 @@ import { spawn } from "node:child_process";
 import { accessSync, constants, statSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { MusterError } from "../model/errors.ts";
+import { withinMs } from "./clock.ts";
 import type { Guard } from "./guard.ts";
 import { readFileLocksLimit, readProcess } from "./process-table.ts";
 import type { ProcessExit, RoleProcess } from "./resource-type.ts";
@@ -26,6 +27,7 @@ export class RoleTree {
   readonly #token: RoleToken;
   readonly #guard: Guard;
   readonly #processes = new Map<number, ChildProcess>();
+  readonly #exits: Promise<ProcessExit>[] = [];
   #used = false;
   #closed = false;
 
@@ -82,6 +84,9 @@ export class RoleTree {
     // The program was found; what is missing is memory, or room for another process.
     if (processId === undefined) throw new Error("the system did not allow another process");
     this.#processes.set(processId, child);
+    this.#exits.push(exited);
+    // A program that starts many short ones (health checks): those that ended long ago need not be kept.
+    if (this.#exits.length > EXITS_KEPT) this.#exits.splice(1, 1);
     this.#guard.add(token, { processGroup: processId, startTicks: readProcess(processId)?.startTicks ?? 0 });
     return { processId, exited, signalGroup: (signal) => this.#signalGroup(processId, signal) };
   }
@@ -105,11 +110,17 @@ export class RoleTree {
   /** Ends everything that belongs to the role and proves it. The guard forgets it only then. */
   async end(limitMs: number): Promise<EndResult> {
     this.killNow();
+    // What was killed needs a moment; looking for it before costs more, and holds up what else is being ended.
+    await withinMs(Promise.all(this.#exits), EXIT_WAIT_MS, undefined);
     const result = await endRoleProcesses({ ...this.#token, generationMax: this.#token.generation }, limitMs);
     if (result.remaining.length === 0) this.#guard.remove(formatRoleToken(this.#token));
     return result;
   }
 }
+
+/** Longest wait for killed processes to be gone before they are looked for. */
+const EXIT_WAIT_MS = 30;
+const EXITS_KEPT = 16;
 
 let marker: string | null | undefined;
 
