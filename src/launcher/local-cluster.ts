@@ -1,6 +1,6 @@
 import { fork } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
-import { existsSync, mkdirSync, openSync, closeSync, rmSync, writeFileSync, realpathSync } from "node:fs";
+import { existsSync, openSync, closeSync, rmSync, writeFileSync, realpathSync } from "node:fs";
 import type { Server } from "node:net";
 import { fileURLToPath } from "node:url";
 import { ApiClient } from "../api/client.ts";
@@ -9,7 +9,7 @@ import { MusterError } from "../model/errors.ts";
 import type { ClusterView } from "../model/views.ts";
 import { checkClusterName, clusterPaths, createCluster, readCluster } from "../service/cluster-files.ts";
 import type { ClusterConfiguration } from "../service/cluster-files.ts";
-import { claimDirectory, linkCluster, runningFile, temporaryDirectory } from "./runtime-directory.ts";
+import { claimDirectory, linkCluster, makeDirectory, runningFile, temporaryDirectory } from "./runtime-directory.ts";
 
 export interface LocalClusterOptions {
   readonly name: string;
@@ -57,7 +57,7 @@ export class LocalCluster {
     checkClusterName(options.name);
     const wanted = options.directory ?? temporaryDirectory(options.name);
     try {
-      mkdirSync(wanted, { recursive: true, mode: 0o700 });
+      makeDirectory(wanted);
     } catch (error) {
       throw new MusterError("MUSTER_DATABASE_UNWRITABLE", { path: wanted, problem: (error as Error).message }, { cause: error });
     }

@@ -3,7 +3,7 @@ import { createServer } from "node:net";
 import type { Server } from "node:net";
 import { createHash } from "node:crypto";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { MusterError } from "../model/errors.ts";
 
 /** Where embedded clusters of this user are found: one entry per cluster that runs. */
@@ -16,7 +16,7 @@ export function runtimeRoot(): string {
   const base = process.env["XDG_RUNTIME_DIR"];
   const root = base === undefined || base === "" ? join(tmpdir(), `muster-${uid}`) : join(base, "muster");
   try {
-    mkdirSync(root, { recursive: true, mode: 0o700 });
+    makeDirectory(root);
   } catch (error) {
     throw new MusterError("MUSTER_DATABASE_UNWRITABLE", { path: root, problem: (error as Error).message }, { cause: error });
   }
@@ -25,6 +25,18 @@ export function runtimeRoot(): string {
     throw new MusterError("MUSTER_DATABASE_UNWRITABLE", { path: root, problem: "it must be a directory of this user that nobody else may enter" });
   }
   return root;
+}
+
+/** With its parents. Node's own way never returns for a path below /proc. @throws the error of the system */
+export function makeDirectory(path: string): void {
+  if (existsSync(path) && lstatSync(realpathSync(path)).isDirectory()) return;
+  if (!existsSync(dirname(path))) makeDirectory(dirname(path));
+  try {
+    mkdirSync(path, { mode: 0o700 });
+  } catch (error) {
+    // Somebody else may have made it meanwhile.
+    if ((error as NodeJS.ErrnoException).code !== "EEXIST" || !lstatSync(path).isDirectory()) throw error;
+  }
 }
 
 export function runningFile(directory: string): string {

@@ -38,13 +38,26 @@ export async function loadResourceTypes(builtIn: readonly ResourceType[], direct
   const modules = names.filter((name) => /\.(ts|js|mjs)$/.test(name) && !name.endsWith(".d.ts"));
   for (const name of modules.slice(MODULES_MAX)) problems.push({ file: name, problem: `there are more than ${MODULES_MAX} modules` });
   // All at once, so that modules that hang wait together; taken over in the order of their names.
-  const loaded = await Promise.all(modules.slice(0, MODULES_MAX).map(async (name) => ({ name, type: await loadModule(join(resolve(directory), name)).catch((error: unknown) => messageOf(error)) })));
+  const loaded = await withoutExit(() => Promise.all(modules.slice(0, MODULES_MAX).map(async (name) => ({ name, type: await loadModule(join(resolve(directory), name)).catch((error: unknown) => messageOf(error)) }))));
   for (const { name, type } of loaded) {
     if (typeof type === "string") problems.push({ file: name, problem: type });
     else if (types.has(type.name)) problems.push({ file: name, problem: `there is a type named '${type.name}' already` });
     else types.set(type.name, type);
   }
   return { types, problems };
+}
+
+/** A script that was put among the modules must not end the process that looks at it. */
+async function withoutExit<Result>(action: () => Promise<Result>): Promise<Result> {
+  const { exit } = process;
+  process.exit = () => {
+    throw new Error("it ends the process (process.exit) when it is loaded");
+  };
+  try {
+    return await action();
+  } finally {
+    process.exit = exit;
+  }
 }
 
 async function loadModule(path: string): Promise<ResourceType> {

@@ -1,7 +1,7 @@
 import type { Command as Program } from "commander";
 import type { ApiClient } from "../../api/client.ts";
 import { MusterError } from "../../model/errors.ts";
-import type { ResourceTypeView, ResourceView } from "../../model/views.ts";
+import type { GroupView, ResourceTypeView, ResourceView } from "../../model/views.ts";
 import { asking, change, changing, path, splitNames, timeoutMs, until, waiting } from "../common.ts";
 import type { ChangeOptions, CommonOptions } from "../common.ts";
 import { connect } from "../connect.ts";
@@ -75,8 +75,13 @@ export function resourceCommands(program: Program): void {
   );
 }
 
+/** Waits until the resource is as wanted, or nothing more is tried before its retry period. @throws MusterError when it failed, with its reason */
 async function settled(client: ApiClient, name: string, wanted: "Online" | "Offline", options: ChangeOptions): Promise<ResourceView> {
-  const one = await until(() => client.get<ResourceView>(path("resources", name)), (answer) => answer.state === wanted || (answer.state === "Failed" && answer.nextAttemptMs === null), timeoutMs(options));
+  const ask = async (): Promise<{ readonly one: ResourceView; readonly moves: boolean }> => {
+    const one = await client.get<ResourceView>(path("resources", name));
+    return { one, moves: one.state === "Failed" && (await client.get<GroupView>(path("groups", one.group))).movingTo !== null };
+  };
+  const { one } = await until(ask, (answer) => answer.one.state === wanted || (answer.one.state === "Failed" && answer.one.reason.rule !== "restart" && !answer.moves), timeoutMs(options));
   if (one.state === "Failed" && wanted === "Online") throw new MusterError("MUSTER_RESOURCE_FAILED", { name: one.name, reason: one.reason.text });
   return one;
 }
