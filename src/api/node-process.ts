@@ -1,4 +1,4 @@
-import { chmodSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, readFileSync, rmSync, writeFileSync, writeSync } from "node:fs";
 import { createServer } from "node:http";
 import type { Server } from "node:http";
 import type { AddressInfo, ListenOptions } from "node:net";
@@ -25,7 +25,13 @@ export interface NodeProcessOptions {
 export type NodeProcessMessage = { readonly kind: "started"; readonly url: string | null; readonly socket: string } | { readonly kind: "failed"; readonly error: ReturnType<MusterError["toBody"]> };
 
 const options = JSON.parse(process.argv[2] ?? "null") as NodeProcessOptions;
-const log = (line: string): void => void process.stdout.write(`${new Date().toISOString()} ${options.node} ${line}\n`);
+const log = (line: string): void => {
+  try {
+    writeSync(process.stdout.fd, `${new Date().toISOString()} ${options.node} ${line}\n`);
+  } catch {
+    // A full disk must not end the node: it has more to say than its log.
+  }
+};
 
 let service: ClusterService | null = null;
 const servers: Server[] = [];

@@ -15,6 +15,7 @@ export interface ConnectOptions {
 }
 
 const PROBE_TIMEOUT_MS = 3_000;
+const OWN_WORDS_TIMEOUT_MS = 500;
 
 type Answered = ClusterView & { readonly answeredBy: { readonly node: string; readonly phase: string; readonly reason: string | null } };
 
@@ -42,6 +43,18 @@ export async function connect(options: ConnectOptions): Promise<ApiClient> {
     talk(`No view is active (${node} is ${phase}: ${reason ?? "no reason given"}). What it shows is the last it knew.`);
     return some.value.client;
   });
+}
+
+/** Why a node is not in the active view, in its own words: the others only know that it is gone. null when it does not say. */
+export async function askNodeItself(options: ConnectOptions, node: string): Promise<string | null> {
+  const endpoint = findEndpoints(options).find((candidate) => "socket" in candidate && candidate.socket.endsWith(join("/", "nodes", node, "api.sock")));
+  if (endpoint === undefined) return null;
+  try {
+    const { answeredBy } = await new ApiClient(endpoint).get<Answered>("/v1/cluster", { timeoutMs: OWN_WORDS_TIMEOUT_MS });
+    return answeredBy.phase === "active" ? null : answeredBy.reason;
+  } catch (error) {
+    return error instanceof MusterError && error.code === "MUSTER_NO_QUORUM" ? String(error.details["reason"]) : null;
+  }
 }
 
 function findEndpoints(options: ConnectOptions): Endpoint[] {

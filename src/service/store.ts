@@ -1,4 +1,4 @@
-import { renameSync, rmSync } from "node:fs";
+import { renameSync, rmSync, statSync } from "node:fs";
 import { createState, durableRows } from "../core/index.ts";
 import type { Database, DurableState } from "../database/contract.ts";
 import { createSqliteDatabase } from "../database/sqlite.ts";
@@ -51,7 +51,9 @@ function putBack(path: string, aside: string): void {
   for (const suffix of ["", "-wal", "-shm"]) rmSync(`${path}${suffix}`, { force: true });
   for (const suffix of ["", "-wal", "-shm"]) {
     try {
-      renameSync(`${aside}${suffix}`, `${path}${suffix}`);
+      // An empty log was made by the look at the file, not found with it.
+      if (suffix !== "" && statSync(`${aside}${suffix}`).size === 0) rmSync(`${aside}${suffix}`);
+      else renameSync(`${aside}${suffix}`, `${path}${suffix}`);
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
     }

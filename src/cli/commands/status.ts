@@ -3,10 +3,13 @@ import type { ClusterView, Explanation, GroupView, Hypothesis, NodeView, Plan } 
 import { MusterError } from "../../model/errors.ts";
 import { asking, path, planText } from "../common.ts";
 import type { CommonOptions } from "../common.ts";
-import { connect } from "../connect.ts";
+import { askNodeItself, connect } from "../connect.ts";
 import { data, duration, json, list, table } from "../output.ts";
 
 type Answered = ClusterView & { readonly answeredBy: { readonly node: string; readonly phase: string; readonly reason: string | null } };
+
+/** A node that is down may still have something to say. */
+type AskedNode = NodeView & { readonly says: string | null };
 
 /** The exit code of `status --check` when something is not healthy. */
 const UNHEALTHY_EXIT_CODE = 1;
@@ -16,7 +19,8 @@ export function statusCommands(program: Program): void {
     .option("--check", "exit with 1 when something is not healthy")
     .action(async (options: CommonOptions & { readonly check?: boolean }) => {
       const client = await connect(options);
-      const [cluster, nodes, groups] = await Promise.all([client.get<Answered>("/v1/cluster"), client.get<NodeView[]>("/v1/nodes"), client.get<GroupView[]>("/v1/groups")]);
+      const [cluster, known, groups] = await Promise.all([client.get<Answered>("/v1/cluster"), client.get<NodeView[]>("/v1/nodes"), client.get<GroupView[]>("/v1/groups")]);
+      const nodes = await Promise.all(known.map(async (node): Promise<AskedNode> => ({ ...node, says: node.state === "Down" ? await askNodeItself(options, node.name) : null })));
       if (options.json) json({ cluster, nodes, groups });
       else data(statusText(cluster, nodes, groups));
       if (options.check && (cluster.problems.length > 0 || cluster.answeredBy.phase !== "active")) process.exitCode = UNHEALTHY_EXIT_CODE;
@@ -44,13 +48,13 @@ function hypothesis(kind: string, name: string, event: string): Hypothesis {
   throw new MusterError("MUSTER_INVALID_ARGUMENT", { field: "what-if", problem: `'${kind} ${name} ${event}' is not known; write: node NODE down, node NODE up, resource NAME fails` });
 }
 
-function statusText(cluster: Answered, nodes: readonly NodeView[], groups: readonly GroupView[]): string {
+function statusText(cluster: Answered, nodes: readonly AskedNode[], groups: readonly GroupView[]): string {
   const { answeredBy } = cluster;
   const counts = `${cluster.nodesUp} of ${cluster.nodes} nodes up, ${cluster.groupsOnline} of ${cluster.groups} roles online`;
   const isActive = answeredBy.phase === "active";
   const parts = [
     isActive ? `Cluster ${cluster.name}: ${counts} (view ${cluster.epoch} of ${list(cluster.members)})` : `Cluster ${cluster.name}: no view is active at ${answeredBy.node}, so no role is served by it. Last known: ${counts}.`,
-    table(["NODE", "STATE", "ROLES", "WHY"], nodes.map((node) => [node.name, node.state, list(node.groups), node.reason.text])),
+    table(["NODE", "STATE", "ROLES", "WHY"], nodes.map((node) => [node.name, node.state, list(node.groups), node.says === null ? node.reason.text : `${node.reason.text} It says: ${node.says}`])),
   ];
   if (groups.length > 0) parts.push(table(["ROLE", "STATE", "OWNER", "FOR", "WHY"], groups.map((group) => [group.name, group.state, group.ownerNode ?? "-", duration(group.reason.forMs), group.reason.text])));
   parts.push(cluster.problems.length === 0 ? "All is well." : ["Not healthy:", ...cluster.problems.map((problem) => `  ${problem}`)].join("\n"));
