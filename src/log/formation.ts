@@ -24,11 +24,14 @@ export function onMembers(state: LogState, members: readonly Member[]): void {
 
 /** Ends the epoch; the lowest candidate proposes at once, the others when nobody did. */
 export function startForming(state: LogState, reason: string): void {
+  const tookPart = state.view !== null || state.installing !== null;
   endEpoch(state, reason);
   state.ballot = null;
   state.refused = false;
   if (rank(state) === 0) propose(state, candidates(state));
   else state.proposeAtMs = state.clock.nowMs + rank(state) * state.options.silenceMs;
+  // The others may go on without noticing: before they take this node for silent, they shall form a view with it.
+  if (tookPart && rank(state) > 0) send(state, { kind: "present", epoch: state.promised, isOver: true, leftOut: reachableExclusions(state) });
 }
 
 function propose(state: LogState, members: readonly Member[]): void {
@@ -192,6 +195,7 @@ export function onInstall(state: LogState, from: Member, install: Install): void
   const own = state.entries.tag(state.accepted);
   const installing: Installing = {
     install,
+    sinceMs: state.clock.nowMs,
     accepted: false,
     position: null,
     applied: state.applied,
@@ -322,11 +326,20 @@ function fetchAfter(state: LogState, install: Install): number {
 /** Repeated by who has no view: nobody may be thought dead, or keep another one out, for ever. */
 function sayPresent(state: LogState): void {
   const isWaiting = state.status.phase === "waiting" && state.clock.nowMs >= state.presentAtMs;
-  // Who is new and catches up runs nothing: nobody waits for it, and nobody needs to lose patience with it.
-  const isCatchingUp = state.installing !== null && state.lastMembers.length === 0;
-  if (!isWaiting && !isCatchingUp) return;
+  if (!isWaiting && !isCatchingUp(state)) return;
   state.presentAtMs = state.clock.nowMs + PRESENT_EVERY * state.options.silenceMs;
-  send(state, { kind: "present", epoch: state.promised, leftOut: reachableExclusions(state) });
+  send(state, { kind: "present", epoch: state.promised, isOver: false, leftOut: reachableExclusions(state) });
+}
+
+/**
+ * Whether this node fetches what it lacks and asks the others for patience. Who has not been in a view yet
+ * runs nothing, and may take its time. Who has must be back while its roles may still run.
+ */
+function isCatchingUp({ installing, lastMembers, clock, options }: LogState): boolean {
+  if (installing === null) return false;
+  if (lastMembers.length === 0) return true;
+  const isFetching = !installing.accepted || installing.position === null;
+  return isFetching && clock.nowMs - installing.sinceMs < options.permitMs;
 }
 
 /** Deadlines of the formation; called on every tick. */

@@ -61,8 +61,11 @@ export function onHeard(state: LogState, from: Member): void {
 
 export function onPresent(state: LogState, from: Member, message: Extract<LogMessage, { kind: "present" }>): void {
   for (const { member, epoch } of message.leftOut) leaveIfLeftOut(state, from, epoch, [member]);
-  const { view } = state;
-  if (view !== null && view.epoch === message.epoch && includes(view.install.members, from)) view.heardAtMs.set(from.node, state.clock.nowMs);
+  const { view, installing } = state;
+  const install = view?.install ?? installing?.install;
+  if (install === undefined || install.epoch !== message.epoch || !includes(install.members, from) || sameMember(from, state.options.self)) return;
+  if (message.isOver) startForming(state, `for node ${from.node} the view is over`);
+  else view?.heardAtMs.set(from.node, state.clock.nowMs);
 }
 
 export function onTick(state: LogState, from: Member, message: Extract<LogMessage, { kind: "tick" }>): void {

@@ -65,6 +65,7 @@ export interface Ballot {
 /** Between INSTALL and the view being active here. */
 export interface Installing {
   readonly install: Install;
+  readonly sinceMs: number;
   /** The log is aligned with the base and that is on the disk. */
   accepted: boolean;
   /** Where the run-time state at hand stands; null while it is being fetched. */

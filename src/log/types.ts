@@ -56,8 +56,8 @@ export type LogMessage =
   | { readonly kind: "state"; readonly epoch: number; readonly to: Member; readonly state: MemberState }
   | { readonly kind: "refuse"; readonly epoch: number; readonly to: Member; readonly promised: number }
   | { readonly kind: "waiting"; readonly epoch: number; readonly members: readonly Member[]; readonly waitingFor: readonly NodeId[] }
-  /** Said again and again by who has no view: that it is here, the epoch it promised, and who may not return. */
-  | { readonly kind: "present"; readonly epoch: number; readonly leftOut: readonly Exclusion[] }
+  /** Said by who has no view: that it is here, the epoch it promised, whether it will take no part in it any more, and who may not return. */
+  | { readonly kind: "present"; readonly epoch: number; readonly isOver: boolean; readonly leftOut: readonly Exclusion[] }
   | { readonly kind: "install"; readonly install: Install }
   | { readonly kind: "accept"; readonly epoch: number }
   | { readonly kind: "entries"; readonly epoch: number; readonly entries: readonly LogEntry[]; readonly hash: { readonly index: number; readonly value: string } | null }

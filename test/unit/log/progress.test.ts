@@ -70,6 +70,17 @@ describe("three nodes go on", () => {
     assert.deepEqual(cluster.view(1), [1, 3]);
   });
 
+  test("without losing one whose connection alone was made anew", () => {
+    cluster = new LogCluster(5);
+    cluster.members(1, 2, 3, 4, 5);
+    cluster.settle();
+    cluster.at(5).step({ kind: "members", members: cluster.nodes.map((node) => node.self) });
+    cluster.settle();
+    assert.deepEqual([cluster.view(1), cluster.view(5)], [[1, 2, 3, 4, 5], [1, 2, 3, 4, 5]]);
+    cluster.pass(3_000);
+    assert.deepEqual(cluster.at(5).left, []);
+  });
+
   test("and a new copy that needs long to catch up is given the time", () => {
     cluster.members(1, 2);
     cluster.settle();
