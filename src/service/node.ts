@@ -128,11 +128,15 @@ export class ClusterNode {
    * @throws MusterError MUSTER_BUSY when too many are under way
    */
   command(command: Command, done: (outcome: CommandOutcome) => void): number {
-    if (this.#commands.size + this.#queued.length >= REQUESTS_IN_FLIGHT_MAX) throw new MusterError("MUSTER_BUSY", { what: "the queue of commands", limit: REQUESTS_IN_FLIGHT_MAX });
+    if (this.commandsWaiting >= REQUESTS_IN_FLIGHT_MAX) throw new MusterError("MUSTER_BUSY", { what: "the queue of commands", limit: REQUESTS_IN_FLIGHT_MAX });
     const ticket = this.#nextTicket++;
     this.#queued.push({ ticket, command, done });
     this.#submitQueued();
     return ticket;
+  }
+
+  get commandsWaiting(): number {
+    return this.#commands.size + this.#queued.length;
   }
 
   /** Nobody waits for this command any more. @returns whether it was never sent, so that it has changed nothing */

@@ -11,11 +11,16 @@ export class Checker {
   readonly #steps = new Map<string, { readonly entry: string; readonly hash: string; readonly node: number }>();
   /** The durable history. */
   readonly #sequences = new Map<number, { readonly entry: string; readonly node: number }>();
+  /** Sequence of the durable entry at a place somebody has stepped or replayed. */
+  readonly #places = new Map<string, number | null>();
+  /** Newest cluster time in the life of each node. */
+  readonly #clusterTimes = new Map<number, number>();
   readonly #views = new Map<number, string>();
   readonly #carriedOut = new Map<string, number>();
   #acknowledged = 0;
   #acknowledgedInEpoch = 0;
   acknowledgedCount = 0;
+  readCount = 0;
 
   onStatus(node: number, status: LogStatus, committed: number): void {
     if (status.phase !== "active") return;
@@ -35,8 +40,12 @@ export class Checker {
       if (known === undefined) this.#sequences.set(entry.sequence, { entry: text, node });
       else if (known.entry !== text) throw new BrokenInvariant(`sequence ${entry.sequence} is ${known.entry} at node ${known.node} and ${text} at node ${node}`);
     }
-    if (replayed) return;
     const place = `${entry.epoch}.${entry.index}`;
+    this.#places.set(place, entry.sequence);
+    const before = this.#clusterTimes.get(node) ?? 0;
+    if (entry.clusterTimeMs < before) throw new BrokenInvariant(`cluster time goes back from ${before} to ${entry.clusterTimeMs} at ${place} of node ${node}`);
+    this.#clusterTimes.set(node, entry.clusterTimeMs);
+    if (replayed) return;
     const known = this.#steps.get(place);
     if (known === undefined) this.#steps.set(place, { entry: text, hash, node });
     else if (known.entry !== text) throw new BrokenInvariant(`entry ${place} is ${known.entry} at node ${known.node} and ${text} at node ${node}`);
@@ -45,8 +54,7 @@ export class Checker {
 
   /** Sequence of the durable entry at a place somebody has stepped. */
   sequenceAt(epoch: number, index: number): number | null {
-    const known = this.#steps.get(`${epoch}.${index}`);
-    return known === undefined ? null : (JSON.parse(known.entry) as LogEntry).sequence;
+    return this.#places.get(`${epoch}.${index}`) ?? null;
   }
 
   /** A command was carried out: nowhere may it be carried out a second time, at another place of the history. */
@@ -62,6 +70,21 @@ export class Checker {
     if (!this.#sequences.has(sequence)) throw new BrokenInvariant(`update ${sequence} was acknowledged before anybody stepped it`);
     this.#acknowledged = Math.max(this.#acknowledged, sequence);
     this.#acknowledgedInEpoch = Math.max(this.#acknowledgedInEpoch, epoch);
+  }
+
+  /** A node starts: what it steps from here on has one time. */
+  onStart(node: number): void {
+    this.#clusterTimes.delete(node);
+  }
+
+  /** Everything acknowledged anywhere until now; a read that begins now must show it. */
+  get acknowledgedSequence(): number {
+    return this.#acknowledged;
+  }
+
+  onRead(node: number, committed: number, acknowledged: number): void {
+    this.readCount++;
+    if (committed < acknowledged) throw new BrokenInvariant(`a read at node ${node} was answered with ${committed}, but ${acknowledged} was acknowledged before it was asked`);
   }
 
   onLeave(cause: LeaveCause, reason: string): void {

@@ -1,5 +1,6 @@
 import { createState, describeGroups, durableRows, restore, snapshot, stateHash, step } from "../../src/core/index.ts";
 import type { ClusterState } from "../../src/core/index.ts";
+import { REQUESTS_IN_FLIGHT_MAX } from "../../src/log/types.ts";
 import type { LogEntry } from "../../src/log/types.ts";
 import { votesOf } from "../../src/log/weights.ts";
 import type { Command, CoreInput } from "../../src/model/inputs.ts";
@@ -8,7 +9,7 @@ import type { Row } from "../../src/service/state-machine.ts";
 import { BrokenInvariant } from "./checker.ts";
 import { Machine, SimulatedMonitor } from "./monitors.ts";
 import type { RunHooks } from "./run.ts";
-import type { ProcessFactory, SimulatedProcess, World } from "./world.ts";
+import type { ProcessFactory, SimulatedProcess, Slot, World } from "./world.ts";
 
 const GROUPS = ["mail", "shop", "web"] as const;
 /** Every so many entries a state is taken apart and put together, and must go on like the original. */
@@ -39,7 +40,7 @@ export class SimulatedCluster {
       }));
       const node = new ClusterNode(options, durable, weights, {
         ...environment,
-        order: (order) => monitor.order(order),
+        order: (order) => environment.act(() => monitor.order(order)),
         inventory: () => monitor.inventory(),
         onEvents: (events) => {
           for (const event of events) world.trace.add(world.scheduler.nowMs, slot.node, "event", `${event.id} ${event.text}`);
@@ -76,7 +77,13 @@ export class SimulatedCluster {
         get storeHasVote() {
           return votesOf(node.replica.weights, { node: options.self.node, store: options.store }) > 0;
         },
+        get promised() {
+          return Number(node.replica.tag.split(":")[0]);
+        },
         stateText: () => node.machine.hash(),
+        read: (done) => node.read((ok) => {
+          if (ok) done();
+        }),
         update: (done) => {
           const key = `k${world.random.integer(0, 9)}`;
           this.command(slot.node, { verb: "database.batch", operations: [{ operation: "set", key, value: { type: "number", value: world.random.integer(0, 999) } }] }, done);
@@ -90,14 +97,27 @@ export class SimulatedCluster {
     const node = this.nodes.get(nodeId);
     const slot = this.#world.slots[nodeId - 1]!;
     if (node === undefined || slot.process === null || slot.backlog !== null) return;
-    node.command(command, (outcome) => {
-      if (outcome.error !== null) return;
-      const sequence = this.#world.checker.sequenceAt(outcome.at.epoch, outcome.at.index);
-      if (sequence === null) return;
-      this.#world.checker.onAcknowledged(outcome.at.epoch, sequence);
-      done?.(sequence);
+    // More than it can queue is refused; that is as it should be.
+    if (node.commandsWaiting >= REQUESTS_IN_FLIGHT_MAX) return;
+    this.#world.run(slot, slot.member!, () => {
+      node.command(command, (outcome) => {
+        if (outcome.error !== null) return;
+        const sequence = this.#world.checker.sequenceAt(outcome.at.epoch, outcome.at.index);
+        if (sequence === null) return;
+        this.#world.checker.onAcknowledged(outcome.at.epoch, sequence);
+        done?.(sequence);
+      });
+      node.flush();
     });
-    node.flush();
+  }
+
+  /** The monitor dies with all it runs; another one takes its place. */
+  killMonitor(slot: Slot): void {
+    const { member } = slot;
+    if (member === null) return;
+    this.#world.trace.add(this.#world.scheduler.nowMs, slot.node, "monitor", "killed");
+    this.monitors.get(slot.node)!.die();
+    this.#world.scheduler.after(this.#world.random.next() * 50, () => this.#world.run(slot, member, () => this.nodes.get(slot.node)!.onMonitorDied()));
   }
 }
 
@@ -136,7 +156,8 @@ export function clusterHooks(clusterOf: (world: World) => SimulatedCluster): Run
     disturb: (world) => {
       const cluster = clusterOf(world);
       const slot = world.random.pick(world.slots);
-      if (world.random.chance(0.3)) cluster.monitors.get(slot.node)?.failOne();
+      if (world.random.chance(0.03)) cluster.killMonitor(slot);
+      else if (world.random.chance(0.3)) cluster.monitors.get(slot.node)?.failOne();
       else cluster.command(slot.node, randomCommand(world));
     },
     calm: (world) => {

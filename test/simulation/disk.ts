@@ -70,12 +70,24 @@ export class SimulatedDisk {
     this.#pending = [];
   }
 
-  /** For a later {@link restore}. */
-  backup(): () => void {
+  /** The disk is taken out as it is. @returns how to put it back, whatever has been in its place meanwhile */
+  takeOut(storeId: string): () => void {
     const state = structuredClone(this.#state);
     const rows = new Map(this.#rows);
+    this.wipe(storeId);
     return () => {
-      this.#state = { ...state, storeId: `${state.storeId}+` };
+      this.#state = state;
+      this.#rows = rows;
+      this.#pending = [];
+    };
+  }
+
+  /** For a later {@link restore}. */
+  backup(): (storeId: string) => void {
+    const state = structuredClone(this.#state);
+    const rows = new Map(this.#rows);
+    return (storeId) => {
+      this.#state = { ...state, storeId };
       this.#rows = new Map(rows);
       this.#pending = [];
     };
@@ -141,13 +153,16 @@ export class SimulatedDisk {
     if (write.metadata !== undefined) state.metadata = { ...state.metadata, ...write.metadata };
     const last = (state.entries as DurableEntry[]).at(-1)?.sequence ?? state.applied;
     if (state.applied > state.committed || state.committed > last) throw new Error(`disk: applied ${state.applied}, committed ${state.committed}, last ${last}`);
-    const kept = state.entries as DurableEntry[];
-    if (kept.length > 0 && state.applied - kept[0]!.sequence > KEPT_ENTRIES) state.entries = kept.filter((entry) => entry.sequence > state.applied - KEPT_ENTRIES);
+    if (write.compactTo !== undefined) {
+      const upTo = Math.min(write.compactTo, state.applied - KEPT_ENTRIES);
+      const kept = state.entries as DurableEntry[];
+      if (kept.length > 0 && kept[0]!.sequence <= upTo) state.entries = kept.filter((entry) => entry.sequence > upTo);
+    }
   }
 }
 
 /** Few, so that copies are needed often. */
-export const KEPT_ENTRIES = 40;
+export const KEPT_ENTRIES = 10;
 
 function rowKey(row: { readonly table: string; readonly key: string }): string {
   return `${row.table} ${row.key}`;

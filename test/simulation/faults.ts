@@ -1,3 +1,4 @@
+import { exchangeDisk, loseCopy, restoreOld } from "./copies.ts";
 import type { Slot, World } from "./world.ts";
 
 /** The faults of PROTOCOL part 4, drawn from the seed. */
@@ -10,9 +11,15 @@ const FAULTS: readonly { readonly weight: number; readonly inflict: (world: Worl
   { weight: 2, inflict: (world, slot) => cutOneWay(world, slot) },
   { weight: 2, inflict: (world, slot) => loseMessages(world, slot) },
   { weight: 3, inflict: (world, slot) => world.network.reconnect(slot.node) },
-  { weight: 5, inflict: (world) => world.network.heal() },
-  { weight: 1, inflict: (world, slot) => wipe(world, slot) },
+  { weight: 5, inflict: (world) => heal(world) },
+  { weight: 1, inflict: (world, slot) => loseCopy(world, slot) },
   { weight: 1, inflict: (world, slot) => restoreOld(world, slot) },
+  { weight: 1, inflict: (world, slot) => exchangeDisk(world, slot) },
+  { weight: 4, inflict: (world, slot) => interrupt(world, slot) },
+  { weight: 1, inflict: (world) => stall(world) },
+  { weight: 1, inflict: (world) => partitionForLong(world) },
+  { weight: 1, inflict: (world, slot) => freezeClock(world, slot) },
+  { weight: 1, inflict: (world) => void (world.network.membershipDelayMaxMs = world.random.pick([150, 150, 1_500])) },
   { weight: 2, inflict: (world, slot) => slowDisk(world, slot) },
   { weight: 2, inflict: (world, slot) => jumpClock(world, slot) },
   { weight: 1, inflict: (world) => void (world.network.delayMaxMs = world.random.pick([1, 3, 30, 120])) },
@@ -34,13 +41,18 @@ export function endFaults(world: World): void {
   world.isCalm = true;
   world.network.heal();
   world.network.delayMaxMs = 3;
+  world.network.membershipDelayMaxMs = 150;
+  world.network.stalledUntilMs = 0;
   for (const slot of world.slots) {
+    slot.fuse = null;
+    if (slot.isClockFrozen) world.setClockRate(slot, 1);
+    slot.isClockFrozen = false;
     slot.disk.syncMaxMs = 3;
     world.start(slot);
   }
 }
 
-function crashAndRestart(world: World, slot: Slot): void {
+export function crashAndRestart(world: World, slot: Slot): void {
   world.crash(slot);
   world.scheduler.after(world.random.pick([1, 30, 500, 3_000]), () => world.start(slot));
 }
@@ -61,6 +73,49 @@ function partition(world: World): void {
   world.trace.add(world.scheduler.nowMs, null, "partition", `${left.map((slot) => slot.node).join(" ")} | ${world.slots.filter((slot) => !left.includes(slot)).map((slot) => slot.node).join(" ")}`);
 }
 
+function heal(world: World): void {
+  if (world.scheduler.nowMs >= world.partedUntilMs) world.network.heal();
+}
+
+/** Long enough for everybody to settle in it. */
+function partitionForLong(world: World): void {
+  if (world.scheduler.nowMs < world.partedUntilMs) return;
+  world.network.heal();
+  partition(world);
+  const forMs = world.random.integer(2_000, 6_000);
+  world.partedUntilMs = world.scheduler.nowMs + forMs;
+  world.scheduler.after(forMs, () => heal(world));
+}
+
+/** Nothing gets through for a while, and the engine does not notice. */
+function stall(world: World): void {
+  const forMs = world.random.integer(500, 2_500);
+  world.trace.add(world.scheduler.nowMs, null, "stall", `${forMs} ms`);
+  world.network.stalledUntilMs = world.scheduler.nowMs + forMs;
+}
+
+/** The process dies, or is stopped, somewhere inside a step: some of its effects were carried out, others not. */
+function interrupt(world: World, slot: Slot): void {
+  const dies = world.random.chance(0.6);
+  world.interruptAfter(slot, world.random.integer(1, 40), () => {
+    world.trace.add(world.scheduler.nowMs, slot.node, "interrupt", dies ? "dies" : "stops");
+    if (dies) crashAndRestart(world, slot);
+    else world.pause(slot, world.random.integer(50, 3_000));
+  });
+}
+
+function freezeClock(world: World, slot: Slot): void {
+  if (slot.isClockFrozen) return;
+  world.trace.add(world.scheduler.nowMs, slot.node, "clock", "stands still");
+  slot.isClockFrozen = true;
+  world.setClockRate(slot, 0);
+  world.scheduler.after(world.random.integer(200, 6_000), () => {
+    if (!slot.isClockFrozen) return;
+    slot.isClockFrozen = false;
+    world.setClockRate(slot, 1);
+  });
+}
+
 function cutOneWay(world: World, slot: Slot): void {
   const other = world.random.pick(world.slots);
   if (other === slot) return;
@@ -75,31 +130,6 @@ function loseMessages(world: World, slot: Slot): void {
   world.network.lose(slot.node, other.node);
 }
 
-/** At most a minority may ever be without a good copy at once: more is loss by the operator, not by us. */
-function mayLoseCopy(world: World, slot: Slot): boolean {
-  const without = world.slots.filter((other) => other !== slot && (other.process === null || !other.process.storeHasVote || other.process.status.phase !== "active"));
-  return 2 * (without.length + 1) < world.slots.length;
-}
-
-function wipe(world: World, slot: Slot): void {
-  if (!mayLoseCopy(world, slot)) return;
-  world.crash(slot);
-  slot.disk.wipe(`${slot.disk.storeId}'`);
-  world.trace.add(world.scheduler.nowMs, slot.node, "wiped", slot.disk.storeId);
-  world.scheduler.after(100, () => world.start(slot));
-}
-
-function restoreOld(world: World, slot: Slot): void {
-  const restore = slot.disk.backup();
-  world.scheduler.after(world.random.integer(100, 3_000), () => {
-    if (world.isCalm || !mayLoseCopy(world, slot)) return;
-    world.crash(slot);
-    restore();
-    world.trace.add(world.scheduler.nowMs, slot.node, "restored", slot.disk.storeId);
-    world.scheduler.after(50, () => world.start(slot));
-  });
-}
-
 function slowDisk(world: World, slot: Slot): void {
   slot.disk.syncMaxMs = world.random.pick([20, 300, 1_500]);
   world.trace.add(world.scheduler.nowMs, slot.node, "slowDisk", `${slot.disk.syncMaxMs} ms`);
@@ -107,6 +137,7 @@ function slowDisk(world: World, slot: Slot): void {
 }
 
 function jumpClock(world: World, slot: Slot): void {
+  if (slot.isClockFrozen) return;
   world.setClockRate(slot, 1 + (world.random.next() - 0.5) * 0.2);
   slot.wallOffsetMs += world.random.integer(-3_600_000, 3_600_000);
   world.trace.add(world.scheduler.nowMs, slot.node, "clock", `wall jumps to ${slot.wallOffsetMs}`);

@@ -60,6 +60,8 @@ export function logProcessFactory(world: World): ProcessFactory {
     const machine = new Register();
     let number = 0;
     const waiting = new Map<number, (sequence: number) => void>();
+    const reads = new Map<number, () => void>();
+    let lastRead = 0;
     const replica: Replica<null> = new Replica(options, durable, weights, machine, {
       ...environment,
       onStatus: (status) => environment.onStatus(status, replica.committed),
@@ -68,7 +70,11 @@ export function logProcessFactory(world: World): ProcessFactory {
         waiting.delete(entry.origin!.number);
       },
       onPermit: () => {},
-      onRead: () => {},
+      onRead: (id, ok) => {
+        const done = reads.get(id);
+        reads.delete(id);
+        if (ok) done?.();
+      },
       onStepped: (entry, _stamp, _result, replayed) => {
         environment.onStepped(entry, machine.hash(), replayed);
         const { origin, sequence } = entry;
@@ -100,7 +106,14 @@ export function logProcessFactory(world: World): ProcessFactory {
       get storeHasVote() {
         return votesOf(replica.weights, { node: options.self.node, store: options.store }) > 0;
       },
+      get promised() {
+        return Number(replica.tag.split(":")[0]);
+      },
       stateText: () => machine.hash(),
+      read: (done) => {
+        reads.set(++lastRead, done);
+        replica.read(lastRead);
+      },
       update: (done) => {
         number++;
         waiting.set(number, done);

@@ -100,6 +100,12 @@ export class SimulatedMonitor {
     if (online.length > 0) this.#set(this.#world.random.pick(online), "failed", "the process ended");
   }
 
+  /** The monitor is killed, and what it runs with it; its successor knows of nothing. */
+  die(): void {
+    for (const level of this.#levels.values()) if (level.copy !== null) this.#machine.end(level.copy);
+    this.#levels.clear();
+  }
+
   /** The service is gone: everything is killed, at once or a little later. */
   end(lateMs: number): void {
     this.#ended = true;

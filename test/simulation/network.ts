@@ -3,6 +3,8 @@ import { sameMember } from "../../src/model/identifiers.ts";
 import type { Random } from "./random.ts";
 import type { Scheduler } from "./scheduler.ts";
 
+const SENT_KEPT = 2_000;
+
 /** A process on the network. */
 export interface Station {
   readonly member: Member;
@@ -34,6 +36,14 @@ export class SimulatedNetwork {
   readonly #lossy = new Set<string>();
   readonly #lastDeliveryMs = new Map<string, number>();
   delayMaxMs = 3;
+  /** Longest time until a node hears of a change. */
+  membershipDelayMaxMs = 150;
+  /** Longest way of a fetch there, and back. */
+  fetchDelayMaxMs = 20;
+  /** Until then nothing is delivered to others: what carries the messages stands still, and nobody notices. */
+  stalledUntilMs = 0;
+  /** What was sent, for {@link deliverLate}. */
+  readonly #sent: { readonly from: Member; readonly payload: Uint8Array }[] = [];
 
   constructor(scheduler: Scheduler, random: Random) {
     this.#scheduler = scheduler;
@@ -75,19 +85,29 @@ export class SimulatedNetwork {
     this.#changed();
   }
 
+  /** Something from long ago arrives, in an epoch that knows nothing of it. `isOld` says whether it is of an earlier one. */
+  deliverLate(to: number, isOld: (payload: Uint8Array) => boolean): void {
+    const station = this.#attached.get(to)?.station;
+    const late = this.#sent.length === 0 ? undefined : this.#random.pick(this.#sent);
+    if (station === undefined || late === undefined || !isOld(late.payload)) return;
+    station.run(() => station.onMessage(late.from, late.payload));
+  }
+
   multicast(from: Member, payload: Uint8Array): void {
+    this.#sent.push({ from, payload });
+    if (this.#sent.length > SENT_KEPT) this.#sent.splice(0, SENT_KEPT / 2);
     for (const { station } of this.#attached.values()) {
       const self = sameMember(station.member, from);
       const pair = `${from.node}>${station.member.node}`;
       const delayMs = self ? 0.05 : 0.05 + this.#random.next() * this.delayMaxMs;
-      const atMs = Math.max(this.#scheduler.nowMs + delayMs, this.#lastDeliveryMs.get(pair) ?? 0);
+      const atMs = Math.max(this.#scheduler.nowMs + delayMs, self ? 0 : this.stalledUntilMs, this.#lastDeliveryMs.get(pair) ?? 0);
       this.#lastDeliveryMs.set(pair, atMs);
       this.#scheduler.after(atMs - this.#scheduler.nowMs, () => this.#deliver(from, station, payload, pair));
     }
   }
 
   fetch(from: Member, of: Member, request: Uint8Array, done: (reply: Uint8Array | null) => void): void {
-    this.#scheduler.after(1 + this.#random.next() * 20, () => {
+    this.#scheduler.after(1 + this.#random.next() * this.fetchDelayMaxMs, () => {
       const target = this.#attached.get(of.node);
       if (target === undefined || !sameMember(target.station.member, of) || !this.#linked(from.node, of.node) || this.#random.chance(0.05)) {
         this.#scheduler.after(100, () => done(null));
@@ -95,7 +115,7 @@ export class SimulatedNetwork {
       }
       target.station.run(() => {
         const reply = target.station.serveFetch(request);
-        this.#scheduler.after(1 + this.#random.next() * 20, () => done(this.#linked(from.node, of.node) ? reply : null));
+        this.#scheduler.after(1 + this.#random.next() * this.fetchDelayMaxMs, () => done(this.#linked(from.node, of.node) ? reply : null));
       });
     });
   }
@@ -119,7 +139,7 @@ export class SimulatedNetwork {
   }
 
   #changed(): void {
-    for (const node of this.#attached.keys()) this.#scheduler.after(1 + this.#random.next() * this.#random.pick([5, 20, 150]), () => this.#refresh(node));
+    for (const node of this.#attached.keys()) this.#scheduler.after(1 + this.#random.next() * this.#random.pick([5, 20, this.membershipDelayMaxMs]), () => this.#refresh(node));
   }
 
   #refresh(node: number): void {

@@ -15,6 +15,7 @@ export interface RunResult {
 const RECOVERY_MS = 20_000;
 
 const REQUESTS_WAITING_MAX = 60;
+const BURST_MAX = 50;
 
 export interface RunHooks {
   /** More load or faults of the kind of cluster that is run. */
@@ -51,6 +52,11 @@ function disturb(world: World, faultsMs: number, hooks: RunHooks): void {
     });
   };
   again(() => world.random.integer(1, 60), () => updateSomewhere(world));
+  again(() => world.random.integer(1, 150), () => readSomewhere(world));
+  again(() => world.random.integer(1, 6_000), () => {
+    for (let count = world.random.integer(10, BURST_MAX); count > 0; count--) updateSomewhere(world);
+  });
+  again(() => world.random.integer(1, 40), () => deliverLate(world));
   const pace = world.random.pick([100, 400, 1_500]);
   again(() => world.random.integer(1, 2 * pace), () => inflictFault(world));
   if (hooks.disturb !== undefined) again(() => world.random.integer(1, 300), () => hooks.disturb!(world));
@@ -58,7 +64,28 @@ function disturb(world: World, faultsMs: number, hooks: RunHooks): void {
 
 function updateSomewhere(world: World): void {
   const slot = world.random.pick(world.slots);
-  if (slot.process !== null && slot.backlog === null && slot.process.requestsWaiting < REQUESTS_WAITING_MAX) slot.process.update(() => {});
+  const { process, member } = slot;
+  if (process !== null && slot.backlog === null && process.requestsWaiting < REQUESTS_WAITING_MAX) world.run(slot, member!, () => process.update(() => {}));
+}
+
+function readSomewhere(world: World): void {
+  const slot = world.random.pick(world.slots);
+  const { process, member } = slot;
+  if (process === null || slot.backlog !== null) return;
+  const acknowledged = world.checker.acknowledgedSequence;
+  world.run(slot, member!, () => process.read(() => {
+    if (slot.member === member) world.checker.onRead(slot.node, process.committed, acknowledged);
+  }));
+}
+
+function deliverLate(world: World): void {
+  const slot = world.random.pick(world.slots);
+  const { process } = slot;
+  if (process === null) return;
+  world.network.deliverLate(slot.node, (payload) => {
+    const epoch = /"epoch":(\d+)/.exec(Buffer.from(payload).toString())?.[1];
+    return epoch !== undefined && Number(epoch) < process.promised;
+  });
 }
 
 function recover(world: World, faultsMs: number, hooks: RunHooks): void {
@@ -88,7 +115,7 @@ function isWhole(world: World): boolean {
   const [first] = world.slots;
   const status = first!.process?.status;
   if (status?.phase !== "active" || status.members.length !== world.slots.length || status.learners.length > 0) return false;
-  return world.slots.every((slot) => slot.backlog === null && slot.process?.status.phase === "active" && slot.process.status.epoch === status.epoch && slot.process.storeHasVote);
+  return world.slots.every((slot) => slot.backlog === null && slot.fuse === null && slot.process?.status.phase === "active" && slot.process.status.epoch === status.epoch && slot.process.storeHasVote);
 }
 
 function describe(world: World): string {

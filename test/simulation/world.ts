@@ -28,10 +28,16 @@ export interface SimulatedProcess {
   stateText(): string;
   /** Asks for one durable update; `done` when it is acknowledged. */
   update(done: (sequence: number) => void): void;
+  /** Asks for a linearizable read; `done` when this node may answer it. */
+  read(done: () => void): void;
+  /** Highest epoch it has promised. */
+  readonly promised: number;
 }
 
 export interface ProcessEnvironment extends Pick<ReplicaEnvironment<unknown>, "clock" | "multicast" | "fetch" | "write" | "writeLazily"> {
   readonly slot: Slot;
+  /** Does something to the world outside: not any more when the process has died, later when it has been stopped. */
+  act(action: () => void): void;
   onStatus(status: LogStatus, committed: number): void;
   onStepped(entry: LogEntry, hash: string, replayed: boolean): void;
   onLeave(cause: LeaveCause, reason: string): void;
@@ -50,7 +56,17 @@ export interface Slot {
   clock: { readonly sinceMs: number; readonly localMs: number; readonly rate: number };
   wallOffsetMs: number;
   restartAtMs: number | null;
+  /** Does `then` when the process has acted so many times more: it dies or is stopped between two acts of one step. */
+  fuse: { acts: number; readonly then: () => void } | null;
+  /** Its copy was lost, and another one has not been admitted yet. */
+  lostCopy: boolean;
+  /** Copies it has had, for their names. */
+  copies: number;
+  isClockFrozen: boolean;
 }
+
+/** Thrown through the code of a process that dies in the middle of a step. */
+class Died extends Error {}
 
 export interface WorldOptions {
   readonly seed: number;
@@ -74,6 +90,8 @@ export class World {
   readonly #factory: ProcessFactory;
   readonly #weights: Weights;
   #incarnations = 0;
+  /** Until then a partition stays as it is. */
+  partedUntilMs = 0;
   /** No more faults are inflicted. */
   isCalm = false;
 
@@ -91,8 +109,14 @@ export class World {
       clock: { sinceMs: 0, localMs: this.random.integer(0, 1_000_000), rate: 1 + (this.random.next() - 0.5) * 0.02 },
       wallOffsetMs: this.random.integer(-5_000, 5_000),
       restartAtMs: null,
+      fuse: null,
+      lostCopy: false,
+      copies: 0,
+      isClockFrozen: false,
     }));
     this.#weights = { version: 1, votes: this.slots.map((slot) => ({ node: slot.node, store: slot.disk.storeId, votes: 1 })) };
+    // Some clusters have much to copy.
+    this.network.fetchDelayMaxMs = this.random.pick([20, 20, 20, 2_000]);
     this.#factory = options.factory(this);
   }
 
@@ -116,16 +140,16 @@ export class World {
     slot.restartAtMs = null;
     const durable = slot.disk.open();
     this.trace.add(this.scheduler.nowMs, slot.node, "start", `incarnation ${member.incarnation} store ${durable.storeId} ${durable.promised}:${durable.accepted}:${durable.committed}`);
-    const isCurrent = (): boolean => slot.member === member;
+    this.checker.onStart(slot.node);
+    const act = (action: () => void): void => this.#act(slot, member, action);
     const process = this.#factory({ ...LOG_LIMITS, self: member, store: durable.storeId }, durable, this.#weights, {
       slot,
+      act,
       clock: () => this.clockOf(slot),
-      multicast: (payload) => {
-        if (isCurrent()) this.network.multicast(member, payload);
-      },
-      fetch: (from, request, done) => this.network.fetch(member, from, request, (reply) => this.run(slot, member, () => done(reply))),
-      write: (write, done) => slot.disk.write(write, (error) => this.run(slot, member, () => done(error))),
-      writeLazily: (write) => slot.disk.writeLazily(write),
+      multicast: (payload) => act(() => this.network.multicast(member, payload)),
+      fetch: (from, request, done) => act(() => this.network.fetch(member, from, request, (reply) => this.run(slot, member, () => done(reply)))),
+      write: (write, done) => act(() => slot.disk.write(write, (error) => this.run(slot, member, () => done(error)))),
+      writeLazily: (write) => act(() => slot.disk.writeLazily(write)),
       onStatus: (status, committed) => {
         this.trace.add(this.scheduler.nowMs, slot.node, status.phase, statusText(status));
         this.checker.onStatus(slot.node, status, committed);
@@ -173,6 +197,7 @@ export class World {
     slot.process = null;
     slot.member = null;
     slot.backlog = null;
+    slot.fuse = null;
     process?.end();
     if (member !== null) this.network.detach(member);
   }
@@ -200,14 +225,47 @@ export class World {
   run(slot: Slot, member: Member, action: () => void): void {
     if (slot.member !== member) return;
     if (slot.backlog !== null) slot.backlog.push(action);
+    else this.#survive(action);
+  }
+
+  /** Lets an incarnation's code run; it may die inside. */
+  #survive(action: () => void): void {
+    try {
+      action();
+    } catch (error) {
+      if (!(error instanceof Died)) throw error;
+    }
+  }
+
+  #act(slot: Slot, member: Member, action: () => void): void {
+    if (slot.member !== member) return;
+    const { fuse } = slot;
+    if (fuse !== null && --fuse.acts <= 0) {
+      slot.fuse = null;
+      fuse.then();
+      if (slot.member !== member) throw new Died();
+    }
+    if (slot.backlog !== null) slot.backlog.push(action);
     else action();
+  }
+
+  /** The process dies, or is stopped, after so many acts more: between two statements, as it were. */
+  interruptAfter(slot: Slot, acts: number, then: () => void): void {
+    if (slot.process !== null) slot.fuse = { acts, then };
+  }
+
+  /** Whether one more copy may be lost: more than a minority at once is loss by the operator, not by us. */
+  mayLoseCopy(slot: Slot): boolean {
+    for (const other of this.slots) if (other.process?.status.phase === "active" && other.process.storeHasVote) other.lostCopy = false;
+    const lost = this.slots.filter((other) => other === slot || other.lostCopy);
+    return 2 * lost.length < this.slots.length;
   }
 
   #tick(slot: Slot, member: Member): void {
     this.scheduler.after(TICK_MS * (0.9 + this.random.next() * 0.2), () => {
       if (slot.member !== member) return;
       // A stopped process gets one tick when it goes on, not all it missed.
-      if (slot.backlog === null) slot.process?.tick();
+      if (slot.backlog === null) this.#survive(() => slot.process?.tick());
       this.#tick(slot, member);
     });
   }
