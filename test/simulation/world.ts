@@ -56,8 +56,8 @@ export interface Slot {
   clock: { readonly sinceMs: number; readonly localMs: number; readonly rate: number };
   wallOffsetMs: number;
   restartAtMs: number | null;
-  /** Does `then` when the process has acted so many times more: it dies or is stopped between two acts of one step. */
-  fuse: { acts: number; readonly then: () => void } | null;
+  /** Strikes when the process has acted so many times more: it dies or is stopped between two acts of one step. */
+  fuse: { acts: number; readonly strike: () => void } | null;
   /** Its copy was lost, and another one has not been admitted yet. */
   lostCopy: boolean;
   /** Copies it has had, for their names. */
@@ -242,7 +242,7 @@ export class World {
     const { fuse } = slot;
     if (fuse !== null && --fuse.acts <= 0) {
       slot.fuse = null;
-      fuse.then();
+      fuse.strike();
       if (slot.member !== member) throw new Died();
     }
     if (slot.backlog !== null) slot.backlog.push(action);
@@ -250,8 +250,8 @@ export class World {
   }
 
   /** The process dies, or is stopped, after so many acts more: between two statements, as it were. */
-  interruptAfter(slot: Slot, acts: number, then: () => void): void {
-    if (slot.process !== null) slot.fuse = { acts, then };
+  interruptAfter(slot: Slot, acts: number, strike: () => void): void {
+    if (slot.process !== null) slot.fuse = { acts, strike };
   }
 
   /** Whether one more copy may be lost: more than a minority at once is loss by the operator, not by us. */
