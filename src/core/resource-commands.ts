@@ -84,8 +84,8 @@ export function setResource({ state }: Configuring, command: CommandOf<"resource
     const cause = sayChanged(context, group.name, `The resource '${before.name}' was changed.${renamed}`, resource.name);
     leaveForbiddenNode(context, group, cause);
     context.touched.add(group.id);
-    const running = context.resource(resource.id).state !== "Offline" && command.privateProperties !== undefined;
-    return running ? "The new values are used when the resource is brought online the next time." : null;
+    const running = context.resource(resource.id).state !== "Offline" && JSON.stringify(privateProperties) !== JSON.stringify(before.privateProperties);
+    return running ? "Health checks use the new values from now on; how it is started, the next time it is brought online." : null;
   };
 }
 

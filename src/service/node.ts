@@ -9,6 +9,7 @@ import { MusterError } from "../model/errors.ts";
 import type { ClusterEvent } from "../model/events.ts";
 import type { Member } from "../model/identifiers.ts";
 import type { Command, CommandInput, CoreInput, Effect, InventoryInput, InventoryItem, ReportInput } from "../model/inputs.ts";
+import type { ResourceRecord } from "../model/objects.ts";
 import type { MonitorOrder, MonitorReport } from "../monitor/contract.ts";
 import { CoreMachine } from "./core-machine.ts";
 import { Replica } from "./replica.ts";
@@ -249,6 +250,7 @@ export class ClusterNode {
     this.#environment.onEntry?.(entry, result, replayed);
     // Effects of replayed entries are history: what is still wanted is ordered again when the inventory is handled.
     if (!replayed) for (const effect of result.effects) if (effect.node === this.#self.node) this.#carryOut(effect);
+    if (!replayed) this.#updateMonitor(result);
     if (result.events.length > 0) this.#environment.onEvents(result.events);
     const { outcome } = result;
     if (outcome === null || outcome.requestId.node !== this.#self.node || outcome.requestId.incarnation !== this.#self.incarnation) return;
@@ -263,6 +265,14 @@ export class ClusterNode {
     const waiting = this.#commands.get(number);
     this.#commands.delete(number);
     waiting?.done({ error: recordedFailure(this.#machine.state, { ...this.#self, number }), note: null, at: { epoch: entry.epoch, index: entry.index } });
+  }
+
+  /** The monitor watches with the new poll intervals and health checks at once. */
+  #updateMonitor(result: StepResult): void {
+    for (const { table, key, value } of result.changes) {
+      if (table !== "resources" || value === null || !this.#environment.inventory().some((item) => item.resource === key)) continue;
+      this.#environment.order({ kind: "update", resource: JSON.parse(value) as ResourceRecord });
+    }
   }
 
   /** What this node reported has been seen in an entry: it need not be sent again. */
