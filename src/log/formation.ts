@@ -3,7 +3,7 @@ import { sameMember } from "../model/identifiers.ts";
 import { tryActivate, sendActiveIfAccepted } from "./activation.ts";
 import type { Installing, LogState } from "./state.ts";
 import { assertRule, candidates, endEpoch, exclude, includes, leaveIfLeftOut, persist, rank, reachableExclusions, send, setStatus } from "./state.ts";
-import type { FetchedLog, Install, LogCopy, LogMessage, MemberState, RuntimePosition } from "./types.ts";
+import type { FetchedLog, Install, LogCopy, LogMessage, MemberState, PresentState, RuntimePosition } from "./types.ts";
 import { isQuorum, missingVoters, votesOf } from "./weights.ts";
 import type { Voter, WeightsInForce } from "./weights.ts";
 
@@ -14,6 +14,10 @@ import type { Voter, WeightsInForce } from "./weights.ts";
 
 /** Lengths of silence between two messages of who waits. */
 const PRESENT_EVERY = 4;
+/** A fetch that failed more often will not succeed in this formation. */
+const FAILED_FETCHES_MAX = 3;
+/** As long as the others give a new life to copy everything. */
+const NEWCOMER_PATIENCE_MS = 60_000;
 
 /** The engine's membership changed or was made anew. */
 export function onMembers(state: LogState, members: readonly Member[]): void {
@@ -31,7 +35,7 @@ export function startForming(state: LogState, reason: string): void {
   if (rank(state) === 0) propose(state, candidates(state));
   else state.proposeAtMs = state.clock.nowMs + rank(state) * state.options.silenceMs;
   // The others may go on without noticing: before they take this node for silent, they shall form a view with it.
-  if (tookPart && rank(state) > 0) send(state, { kind: "present", epoch: state.promised, isOver: true, leftOut: reachableExclusions(state) });
+  if (tookPart && rank(state) > 0) sayHow(state, "over");
 }
 
 function propose(state: LogState, members: readonly Member[]): void {
@@ -74,6 +78,7 @@ function describeSelf(state: LogState): MemberState {
     weights: state.entries.weightsInForce(state.committed),
     lastActive: state.lastActive,
     runtime: state.runtime,
+    clusterTimeMs: state.clusterTimeMs,
   };
 }
 
@@ -146,13 +151,15 @@ function decide(state: LogState, unsorted: readonly MemberState[]): void {
     return;
   }
   const runtime = newestRuntime(states, voters, best);
-  const orderer = (runtime ?? voters[0]!).member;
+  // Without any run-time state, who has the base already: everybody waits for the orderer.
+  const orderer = (runtime ?? bestLog(voters)!).member;
   send(state, {
     kind: "install",
     install: {
       epoch: ballot.epoch,
       base: best.tag,
       committed: Math.max(...states.map((one) => one.committed)),
+      clusterTimeMs: Math.max(...states.map((one) => one.clusterTimeMs)),
       source: best.member,
       members: states.map((one) => one.member),
       stores: states.map((one) => one.store),
@@ -206,8 +213,10 @@ export function onInstall(state: LogState, from: Member, install: Install): void
     acknowledged: new Map(),
     retryLog: null,
     retryState: false,
+    failedFetches: 0,
   };
   state.installing = installing;
+  state.clusterTimeMs = Math.max(state.clusterTimeMs, install.clusterTimeMs);
   postponeProposal(state);
   prepareRuntime(state, installing);
 
@@ -224,7 +233,7 @@ export function onInstall(state: LogState, from: Member, install: Install): void
   state.effects.push({ kind: "fetchLog", epoch: install.epoch, from: install.source, after, upTo: base.sequence });
 }
 
-/** Who is still fetching gives the view more time; called whenever its orderer shows that it runs. */
+/** The view gets more time: its orderer shows that it runs, or somebody still fetches what it needs. */
 export function postponeProposal(state: LogState): void {
   state.proposeAtMs = state.clock.nowMs + (rank(state) + 10) * state.options.silenceMs;
 }
@@ -315,6 +324,7 @@ export function onStateFetched(state: LogState, epoch: number, position: Runtime
 export function onFetchFailed(state: LogState, epoch: number, what: "log" | "state"): void {
   const installing = state.installing;
   if (installing === null || installing.install.epoch !== epoch) return;
+  installing.failedFetches++;
   if (what === "state") installing.retryState = true;
   else installing.retryLog = { from: installing.install.source, after: fetchAfter(state, installing.install), upTo: installing.install.base.sequence };
 }
@@ -325,21 +335,28 @@ function fetchAfter(state: LogState, install: Install): number {
 
 /** Repeated by who has no view: nobody may be thought dead, or keep another one out, for ever. */
 function sayPresent(state: LogState): void {
+  const isFetching = fetchesWhatItLacks(state);
   const isWaiting = state.status.phase === "waiting" && state.clock.nowMs >= state.presentAtMs;
-  if (!isWaiting && !isCatchingUp(state)) return;
+  // Who has not been in a view yet runs nothing: nobody needs to lose patience with it.
+  const isNew = state.installing !== null && state.lastMembers.length === 0;
+  if (!isFetching && !isWaiting && !isNew) return;
   state.presentAtMs = state.clock.nowMs + PRESENT_EVERY * state.options.silenceMs;
-  send(state, { kind: "present", epoch: state.promised, isOver: false, leftOut: reachableExclusions(state) });
+  if (isFetching) postponeProposal(state);
+  sayHow(state, isFetching ? "fetching" : "waiting");
+}
+
+function sayHow(state: LogState, how: PresentState): void {
+  send(state, { kind: "present", epoch: state.promised, state: how, leftOut: reachableExclusions(state) });
 }
 
 /**
  * Whether this node fetches what it lacks and asks the others for patience. Who has not been in a view yet
  * runs nothing, and may take its time. Who has must be back while its roles may still run.
  */
-function isCatchingUp({ installing, lastMembers, clock, options }: LogState): boolean {
-  if (installing === null) return false;
-  if (lastMembers.length === 0) return true;
-  const isFetching = !installing.accepted || installing.position === null;
-  return isFetching && clock.nowMs - installing.sinceMs < options.permitMs;
+export function fetchesWhatItLacks({ installing, lastMembers, clock, options }: LogState): boolean {
+  if (installing === null || installing.failedFetches > FAILED_FETCHES_MAX) return false;
+  const isComplete = installing.accepted && installing.position !== null;
+  return !isComplete && clock.nowMs - installing.sinceMs < (lastMembers.length === 0 ? NEWCOMER_PATIENCE_MS : options.permitMs);
 }
 
 /** Deadlines of the formation; called on every tick. */

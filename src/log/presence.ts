@@ -1,6 +1,6 @@
 import type { Member } from "../model/identifiers.ts";
 import { sameMember } from "../model/identifiers.ts";
-import { postponeProposal, startForming } from "./formation.ts";
+import { fetchesWhatItLacks, postponeProposal, startForming } from "./formation.ts";
 import { noteAcknowledged } from "./replication.ts";
 import type { LogState, View } from "./state.ts";
 import { includes, isExcluded, isOrderer, leaveIfLeftOut, send } from "./state.ts";
@@ -64,14 +64,16 @@ export function onPresent(state: LogState, from: Member, message: Extract<LogMes
   const { view, installing } = state;
   const install = view?.install ?? installing?.install;
   if (install === undefined || install.epoch !== message.epoch || !includes(install.members, from) || sameMember(from, state.options.self)) return;
-  if (message.isOver) startForming(state, `for node ${from.node} the view is over`);
-  else view?.heardAtMs.set(from.node, state.clock.nowMs);
+  if (message.state === "over") return startForming(state, `for node ${from.node} the view is over`);
+  view?.heardAtMs.set(from.node, state.clock.nowMs);
+  // Nobody waits for a learner.
+  if (installing !== null && message.state === "fetching" && !install.learners.includes(from.node)) postponeProposal(state);
 }
 
 export function onTick(state: LogState, from: Member, message: Extract<LogMessage, { kind: "tick" }>): void {
   const { view, installing } = state;
   // As long as the view runs and this node still fetches what it needs, there is nothing to hurry.
-  if (installing !== null && installing.install.epoch === message.epoch && sameMember(from, installing.install.orderer) && (!installing.accepted || installing.position === null)) postponeProposal(state);
+  if (installing !== null && installing.install.epoch === message.epoch && sameMember(from, installing.install.orderer) && fetchesWhatItLacks(state)) postponeProposal(state);
   leaveIfLeftOut(state, from, message.epoch, message.leftOut);
   if (view === null || message.epoch !== view.epoch || sameMember(from, state.options.self) || !includes(view.install.members, from)) return;
   view.heardAtMs.set(from.node, state.clock.nowMs);

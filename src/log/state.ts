@@ -82,6 +82,7 @@ export interface Installing {
   readonly acknowledged: Map<NodeId, number>;
   retryLog: { readonly from: Member; readonly after: number; readonly upTo: number } | null;
   retryState: boolean;
+  failedFetches: number;
 }
 
 /** An active view. */

@@ -49,6 +49,8 @@ export interface MemberState {
   /** Newest epoch this store has seen active. */
   readonly lastActive: number;
   readonly runtime: RuntimePosition | null;
+  /** Newest cluster time it has seen. */
+  readonly clusterTimeMs: number;
 }
 
 export type LogMessage =
@@ -56,8 +58,8 @@ export type LogMessage =
   | { readonly kind: "state"; readonly epoch: number; readonly to: Member; readonly state: MemberState }
   | { readonly kind: "refuse"; readonly epoch: number; readonly to: Member; readonly promised: number }
   | { readonly kind: "waiting"; readonly epoch: number; readonly members: readonly Member[]; readonly waitingFor: readonly NodeId[] }
-  /** Said by who has no view: that it is here, the epoch it promised, whether it will take no part in it any more, and who may not return. */
-  | { readonly kind: "present"; readonly epoch: number; readonly isOver: boolean; readonly leftOut: readonly Exclusion[] }
+  /** Said by who has no view: that it is here, the epoch it promised and what that has come to, and who may not return. */
+  | { readonly kind: "present"; readonly epoch: number; readonly state: PresentState; readonly leftOut: readonly Exclusion[] }
   | { readonly kind: "install"; readonly install: Install }
   | { readonly kind: "accept"; readonly epoch: number }
   | { readonly kind: "entries"; readonly epoch: number; readonly entries: readonly LogEntry[]; readonly hash: { readonly index: number; readonly value: string } | null }
@@ -79,6 +81,9 @@ export type LogMessage =
   | { readonly kind: "read"; readonly epoch: number; readonly id: number }
   | { readonly kind: "readAt"; readonly epoch: number; readonly to: Member; readonly id: number; readonly index: number };
 
+/** The epoch is over for the sender; it fetches what it lacks for it; it waits (for a majority, for its disk, for ACTIVE). */
+export type PresentState = "over" | "fetching" | "waiting";
+
 /** A life of a node that was left out of the formation of this epoch, or missed the view of it: it may not return (rule 3). */
 export interface Exclusion {
   readonly member: Member;
@@ -91,6 +96,8 @@ export interface Install {
   readonly base: LogTag;
   /** Highest sequence that any of the members knows to be committed. */
   readonly committed: number;
+  /** Newest cluster time that any of the members has seen. */
+  readonly clusterTimeMs: number;
   /** Holds the best log. */
   readonly source: Member;
   readonly members: readonly Member[];

@@ -49,22 +49,37 @@ export function restoreOld(world: World, slot: Slot): void {
 }
 
 /**
- * The disk is taken out, and put back as it was when the copy in its place has long got the vote: its own
- * name must count for nothing by then. Both are losses of a copy.
+ * The disk is taken out, and put back as it was when the copy in its place has the vote: its own name must
+ * count for nothing by then. Both are losses of a copy. At the worst moments, some of the others stand
+ * still while the vote is given, and those who gave it when the old disk is back.
  */
 export function exchangeDisk(world: World, slot: Slot): void {
   if (!world.mayLoseCopy(slot)) return;
   world.crash(slot);
   const putBack = slot.disk.takeOut(nameOfNext(slot));
   give(world, slot, "exchanged", 50);
-  const look = (): void => {
-    if (world.isCalm) return;
-    if (!world.mayLoseCopy(slot) || slot.lostCopy || world.random.chance(0.3)) return void world.scheduler.after(world.random.integer(20, 500), look);
-    world.crash(slot);
-    putBack();
-    give(world, slot, "put back", 10);
-  };
-  world.scheduler.after(200, look);
+  const others = world.random.shuffle(world.slots.filter((other) => other !== slot));
+  const behind = others.slice(0, world.random.chance(0.7) ? Math.floor(others.length / 2) : 0);
+  const isActive = (): boolean => slot.process?.status.phase === "active";
+  when(world, 5, isActive, () => {
+    for (const other of behind) world.pause(other, world.random.integer(1_000, 2_500));
+  });
+  const hasVote = (): boolean => isActive() && world.mayLoseCopy(slot) && !slot.lostCopy;
+  when(world, 20, hasVote, () => {
+    world.scheduler.after(world.random.integer(0, 1_000), () => {
+      if (world.isCalm || !hasVote()) return;
+      world.crash(slot);
+      putBack();
+      give(world, slot, "put back", 10);
+      if (behind.length > 0) for (const other of others) if (!behind.includes(other)) world.pause(other, 3_000);
+    });
+  });
+}
+
+function when(world: World, everyMs: number, holds: () => boolean, action: () => void): void {
+  if (world.isCalm) return;
+  if (holds()) action();
+  else world.scheduler.after(everyMs, () => when(world, everyMs, holds, action));
 }
 
 function nameOfNext(slot: Slot): string {

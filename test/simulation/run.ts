@@ -65,7 +65,9 @@ function disturb(world: World, faultsMs: number, hooks: RunHooks): void {
 function updateSomewhere(world: World): void {
   const slot = world.random.pick(world.slots);
   const { process, member } = slot;
-  if (process !== null && slot.backlog === null && process.requestsWaiting < REQUESTS_WAITING_MAX) world.run(slot, member!, () => process.update(() => {}));
+  if (process !== null && slot.backlog === null && process.requestsWaiting < REQUESTS_WAITING_MAX) world.run(slot, member!, () => process.update(() => {
+    if (world.random.chance(0.2)) world.scheduler.after(0, () => readSomewhere(world));
+  }));
 }
 
 function readSomewhere(world: World): void {
