@@ -10,7 +10,7 @@ import type { ClusterEvent } from "../model/events.ts";
 import type { Member } from "../model/identifiers.ts";
 import type { Command } from "../model/inputs.ts";
 import type { DryRun, Hypothesis, Plan } from "../model/views.ts";
-import { monotonicMs } from "../monitor/clock.ts";
+import { monotonicMs, sleepMs, withinMs } from "../monitor/clock.ts";
 import type { MonitorHost } from "../monitor/contract.ts";
 import { createMonitorHost } from "../monitor/host.ts";
 import { clusterPaths, initialWeights, readKey } from "./cluster-files.ts";
@@ -41,6 +41,7 @@ const INFORMATION_TIMEOUT_MS = 1_000;
 /** An entry of the log; larger things are several commands. */
 const COMMAND_BYTES_MAX = 64 * 1024;
 const TYPES_TIMEOUT_MS = 60_000;
+const READ_RETRY_MS = 20;
 const REJOIN_DELAY_MS = 200;
 /** After a failure of this node's own disk or monitor. */
 const RETRY_DELAY_MS = 5_000;
@@ -330,16 +331,15 @@ export class ClusterService implements ServiceFacade {
     });
   }
 
-  read(timeoutMs: number): Promise<void> {
-    const life = this.#current();
-    return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => reject(new MusterError("MUSTER_NO_QUORUM", { reason: this.#reason() })), timeoutMs);
-      life.node.read((ok) => {
-        clearTimeout(timer);
-        if (ok) resolve();
-        else reject(new MusterError("MUSTER_NO_QUORUM", { reason: this.#reason() }));
-      });
-    });
+  async read(timeoutMs: number): Promise<void> {
+    const deadlineMs = monotonicMs() + timeoutMs;
+    for (;;) {
+      const { node } = this.#current();
+      if (await withinMs(new Promise<boolean>((resolve) => node.read(resolve)), Math.max(1, deadlineMs - monotonicMs()), false)) return;
+      // A view that ends takes its reads with it: the next one can answer them, as it does with commands.
+      if (monotonicMs() + READ_RETRY_MS >= deadlineMs) throw new MusterError("MUSTER_NO_QUORUM", { reason: this.#reason() });
+      await sleepMs(READ_RETRY_MS);
+    }
   }
 
   dryRun(command: Command): DryRun {

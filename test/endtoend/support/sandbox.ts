@@ -85,7 +85,8 @@ export class Sandbox {
           stdout,
           stderr,
           json: <Value>() => parse<Value>(stdout, words),
-          error: () => parse<{ error: ReturnType<CommandResult["error"]> }>(stderr, words).error,
+          // Talk may come before it.
+          error: () => parse<{ error: ReturnType<CommandResult["error"]> }>(stderr.trimEnd().split("\n").at(-1)!, words).error,
         });
       });
     });
