@@ -65,6 +65,12 @@ export class Checker {
     else if (known !== entry.sequence) throw new BrokenInvariant(`request ${id} was carried out at sequence ${known} and again at ${entry.sequence}`);
   }
 
+  /** A command counts as repeated: then it has been carried out. */
+  onRepeated(request: Origin): void {
+    const id = `${request.node}.${request.incarnation}.${request.number}`;
+    if (!this.#carriedOut.has(id)) throw new BrokenInvariant(`request ${id} was answered as a repetition, but never carried out`);
+  }
+
   onAcknowledged(epoch: number, sequence: number): void {
     this.acknowledgedCount++;
     if (!this.#sequences.has(sequence)) throw new BrokenInvariant(`update ${sequence} was acknowledged before anybody stepped it`);

@@ -45,9 +45,16 @@ export class SimulatedCluster {
         onEvents: (events) => {
           for (const event of events) world.trace.add(world.scheduler.nowMs, slot.node, "event", `${event.id} ${event.text}`);
         },
-        onStatus: (status) => environment.onStatus(status, node?.replica.committed ?? 0),
+        onStatus: (status) => {
+          environment.onStatus(status, node?.replica.committed ?? 0);
+          // The worst moment for a monitor to die: what it had is on its way to the others.
+          if (status.phase === "active" && !world.isCalm && world.random.chance(0.03)) world.scheduler.after(world.random.next() * 10, () => this.killMonitor(slot));
+        },
         onEntry: (entry, result, replayed) => {
-          if (result.outcome !== null && !result.outcome.duplicate) world.checker.onCarriedOut(result.outcome.requestId, entry);
+          const { outcome } = result;
+          if (outcome !== null && !outcome.duplicate) world.checker.onCarriedOut(outcome.requestId, entry);
+          const asks = outcome === null ? undefined : world.slots[outcome.requestId.node - 1]!.member;
+          if (outcome?.duplicate === true && outcome.error === null && asks?.incarnation === outcome.requestId.incarnation) world.checker.onRepeated(outcome.requestId);
           if (result.fault !== null) throw new BrokenInvariant(`the core failed at ${entry.epoch}.${entry.index}: ${result.fault.message}`);
           environment.onStepped(entry, node.machine.hash(), replayed);
           shadow.onEntry(node.machine.state, entry, replayed);

@@ -1,4 +1,5 @@
 import { exchangeDisk, loseCopy, restoreOld } from "./copies.ts";
+import type { Random } from "./random.ts";
 import type { Slot, World } from "./world.ts";
 
 /** The faults of PROTOCOL part 4, drawn from the seed. */
@@ -14,7 +15,7 @@ const FAULTS: readonly { readonly weight: number; readonly inflict: (world: Worl
   { weight: 5, inflict: (world) => heal(world) },
   { weight: 1, inflict: (world, slot) => loseCopy(world, slot) },
   { weight: 1, inflict: (world, slot) => restoreOld(world, slot) },
-  { weight: 1, inflict: (world, slot) => exchangeDisk(world, slot) },
+  { weight: 2, inflict: (world, slot) => exchangeDisk(world, slot) },
   { weight: 4, inflict: (world, slot) => interrupt(world, slot) },
   { weight: 1, inflict: (world) => stall(world) },
   { weight: 1, inflict: (world) => partitionForLong(world) },
@@ -25,15 +26,15 @@ const FAULTS: readonly { readonly weight: number; readonly inflict: (world: Worl
   { weight: 1, inflict: (world) => void (world.network.delayMaxMs = world.random.pick([1, 3, 30, 120])) },
 ];
 
-export function inflictFault(world: World): void {
-  const total = FAULTS.reduce((sum, fault) => sum + fault.weight, 0);
-  let draw = world.random.integer(1, total);
-  for (const fault of FAULTS) {
-    draw -= fault.weight;
-    if (draw > 0) continue;
-    fault.inflict(world, world.random.pick(world.slots));
-    return;
-  }
+/** Each seed has faults of its own: some never happen in it and others often, so that few get in each other's way. */
+export function createFaults(random: Random): (world: World) => void {
+  const weights = FAULTS.map((fault) => fault.weight * random.pick([0, 1, 1, 5]));
+  const total = weights.reduce((sum, weight) => sum + weight, 0);
+  return (world) => {
+    let draw = world.random.next() * total;
+    const drawn = weights.findIndex((weight) => (draw -= weight) < 0);
+    if (drawn >= 0) FAULTS[drawn]!.inflict(world, world.random.pick(world.slots));
+  };
 }
 
 /** Ends all faults: everything runs, everybody reaches everybody. */

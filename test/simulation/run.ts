@@ -1,5 +1,5 @@
 import { BrokenInvariant } from "./checker.ts";
-import { endFaults, inflictFault } from "./faults.ts";
+import { createFaults, endFaults } from "./faults.ts";
 import { World } from "./world.ts";
 import type { WorldOptions } from "./world.ts";
 
@@ -58,6 +58,7 @@ function disturb(world: World, faultsMs: number, hooks: RunHooks): void {
   });
   again(() => world.random.integer(1, 40), () => deliverLate(world));
   const pace = world.random.pick([100, 400, 1_500]);
+  const inflictFault = createFaults(world.random);
   again(() => world.random.integer(1, 2 * pace), () => inflictFault(world));
   if (hooks.disturb !== undefined) again(() => world.random.integer(1, 300), () => hooks.disturb!(world));
 }
