@@ -50,30 +50,42 @@ export function restoreOld(world: World, slot: Slot): void {
 
 /**
  * The disk is taken out, and put back as it was when the copy in its place has the vote: its own name must
- * count for nothing by then. Both are losses of a copy. At the worst moments, some of the others stand
- * still while the vote is given, and those who gave it when the old disk is back.
+ * count for nothing by then. Both are losses of a copy. At the worst, as many of the others as can spare the
+ * rest once the old disk is back do not hear of the vote, and those who do stand still then.
  */
 export function exchangeDisk(world: World, slot: Slot): void {
   if (!world.mayLoseCopy(slot)) return;
   world.crash(slot);
   const putBack = slot.disk.takeOut(nameOfNext(slot));
   give(world, slot, "exchanged", 50);
-  const others = world.random.shuffle(world.slots.filter((other) => other !== slot));
-  const behind = others.slice(0, world.random.chance(0.7) ? Math.floor(others.length / 2) : 0);
+  const isWorst = world.random.chance(0.7);
+  let behind: readonly Slot[] = [];
   const isActive = (): boolean => slot.process?.status.phase === "active";
-  when(world, 5, isActive, () => {
-    for (const other of behind) world.pause(other, world.random.integer(1_000, 2_500));
+  when(world, 2, isActive, () => {
+    if (isWorst) behind = leaveBehind(world, slot);
   });
   const hasVote = (): boolean => isActive() && world.mayLoseCopy(slot) && !slot.lostCopy;
   when(world, 20, hasVote, () => {
-    world.scheduler.after(world.random.integer(0, 1_000), () => {
+    world.scheduler.after(world.random.integer(0, 600), () => {
       if (world.isCalm || !hasVote()) return;
       world.crash(slot);
       putBack();
       give(world, slot, "put back", 10);
-      if (behind.length > 0) for (const other of others) if (!behind.includes(other)) world.pause(other, 3_000);
+      if (behind.length === 0) return;
+      for (const other of world.slots) if (other !== slot && !behind.includes(other)) world.pause(other, 3_000);
+      world.network.heal();
     });
   });
+}
+
+/** Some members of the view, never its orderer, hear nothing any more. */
+function leaveBehind(world: World, slot: Slot): readonly Slot[] {
+  const { status } = slot.process!;
+  const others = world.slots.filter((other) => other !== slot && status.phase === "active" && other.node !== status.orderer);
+  const behind = world.random.shuffle(others).slice(0, Math.floor((world.slots.length - 1) / 2));
+  world.trace.add(world.scheduler.nowMs, slot.node, "behind", behind.map((other) => other.node).join(" "));
+  for (const deaf of behind) for (const other of world.slots) if (other !== deaf && !behind.includes(other)) world.network.lose(other.node, deaf.node, 1);
+  return behind;
 }
 
 function when(world: World, everyMs: number, holds: () => boolean, action: () => void): void {

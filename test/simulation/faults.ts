@@ -7,6 +7,7 @@ import type { Slot, World } from "./world.ts";
 const FAULTS: readonly { readonly weight: number; readonly inflict: (world: World, slot: Slot) => void }[] = [
   { weight: 6, inflict: (world, slot) => crashAndRestart(world, slot) },
   { weight: 2, inflict: (world) => crashAll(world) },
+  { weight: 1, inflict: (world) => powerCut(world) },
   { weight: 4, inflict: (world, slot) => world.pause(slot, world.random.integer(50, 4_000)) },
   { weight: 4, inflict: (world) => partition(world) },
   { weight: 2, inflict: (world, slot) => cutOneWay(world, slot) },
@@ -60,6 +61,16 @@ export function crashAndRestart(world: World, slot: Slot): void {
 
 function crashAll(world: World): void {
   for (const slot of world.slots) crashAndRestart(world, slot);
+}
+
+/** All at once, while every disk has much that is not on it yet. */
+function powerCut(world: World): void {
+  for (const slot of world.slots) slot.disk.syncMaxMs = 400;
+  world.trace.add(world.scheduler.nowMs, null, "slowDisk", "all 400 ms");
+  world.scheduler.after(world.random.integer(100, 600), () => {
+    for (const slot of world.slots) slot.disk.syncMaxMs = 3;
+    if (!world.isCalm) crashAll(world);
+  });
 }
 
 function partition(world: World): void {

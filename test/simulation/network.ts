@@ -33,7 +33,7 @@ export class SimulatedNetwork {
   /** Cut directions, "from>to". */
   readonly #cuts = new Set<string>();
   /** Directions that lose messages although the membership stays. */
-  readonly #lossy = new Set<string>();
+  readonly #lossy = new Map<string, number>();
   readonly #lastDeliveryMs = new Map<string, number>();
   delayMaxMs = 3;
   /** Longest time until a node hears of a change. */
@@ -67,8 +67,8 @@ export class SimulatedNetwork {
     this.#changed();
   }
 
-  lose(from: number, to: number): void {
-    this.#lossy.add(`${from}>${to}`);
+  lose(from: number, to: number, share = 0.5): void {
+    this.#lossy.set(`${from}>${to}`, share);
   }
 
   heal(): void {
@@ -124,7 +124,8 @@ export class SimulatedNetwork {
     const attached = this.#attached.get(station.member.node);
     if (attached === undefined || attached.station !== station) return;
     if (!sameMember(station.member, from)) {
-      if (this.#lossy.has(pair) && this.#random.chance(0.5)) return;
+      const lost = this.#lossy.get(pair);
+      if (lost !== undefined && this.#random.chance(lost)) return;
       const sender = this.#attached.get(from.node);
       const gone = sender === undefined || !sameMember(sender.station.member, from) || this.#cuts.has(pair);
       const told = attached.known === null || !attached.known.some((member) => sameMember(member, from));
