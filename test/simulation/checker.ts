@@ -42,9 +42,10 @@ export class Checker {
     }
     const place = `${entry.epoch}.${entry.index}`;
     this.#places.set(place, entry.sequence);
-    const before = this.#clusterTimes.get(node) ?? 0;
+    // What is replayed may be older than what this node saw in a view that came to nothing.
+    const before = replayed ? 0 : (this.#clusterTimes.get(node) ?? 0);
     if (entry.clusterTimeMs < before) throw new BrokenInvariant(`cluster time goes back from ${before} to ${entry.clusterTimeMs} at ${place} of node ${node}`);
-    this.#clusterTimes.set(node, entry.clusterTimeMs);
+    this.#clusterTimes.set(node, Math.max(entry.clusterTimeMs, this.#clusterTimes.get(node) ?? 0));
     if (replayed) return;
     const known = this.#steps.get(place);
     if (known === undefined) this.#steps.set(place, { entry: text, hash, node });

@@ -101,10 +101,12 @@ function recover(world: World, faultsMs: number, hooks: RunHooks): void {
   }
   const acknowledged = new Set<number>();
   for (const slot of world.slots) slot.process!.update(() => acknowledged.add(slot.node));
-  world.runUntil(untilMs + 3_000);
+  // A change of the view that was on its way may cost a round of fetches.
+  const answeredMs = untilMs + 3_000 + 3 * world.network.fetchDelayMaxMs;
+  world.runUntil(answeredMs);
   for (const slot of world.slots) if (!acknowledged.has(slot.node)) throw new BrokenInvariant(`node ${slot.node} got no answer in a healthy cluster`);
   if (hooks.settled !== undefined) {
-    world.runUntil(untilMs + 30_000);
+    world.runUntil(answeredMs + 27_000);
     hooks.settled(world);
   }
   world.runUntil(world.scheduler.nowMs + 500);
