@@ -48,7 +48,7 @@ async function owner(): Promise<Victims> {
 }
 
 /** Everything is as it should be: the old copy is gone, one new one writes, all nodes serve, and the one that was hit can host. */
-async function recovers(hit: Omit<Victims, "role">, gone: readonly number[], canHost = true): Promise<void> {
+async function recovers(hit: Omit<Victims, "role">, gone: readonly number[]): Promise<void> {
   await until("what was to end has ended", () => gone.every((processId) => !isAlive(processId)));
   await appender.writes();
   await launcher.healthy();
@@ -57,7 +57,6 @@ async function recovers(hit: Omit<Victims, "role">, gone: readonly number[], can
   assert.equal(program.state, "Online");
   assert.equal(program.processId, role);
   await assertNoOrphans();
-  if (!canHost) return;
   if ((await launcher.group("sh")).ownerNode !== hit.node) {
     const moved = await launcher.muster("group", "move", "sh", hit.node);
     assert.equal(moved.exitCode, 0, moved.stderr);
@@ -94,11 +93,15 @@ test("kill -9 of the owner's monitor", async () => {
   assert.equal((await processesOf(hit.node)).service, hit.service, "the service goes on");
 });
 
-test("kill -9 of both together", async () => {
+test("kill -9 of both together; the events say what happened", async () => {
   const hit = await owner();
   kill(hit.monitor, "SIGKILL");
   kill(hit.service, "SIGKILL");
   await recovers(hit, [hit.service, hit.monitor, hit.role]);
+  const events = await launcher.muster("events", "--group", "sh");
+  assert.match(events.stdout, new RegExp(`The role 'sh' fails over from ${hit.node} to n\\d: ${hit.node} is down`));
+  const resources = await launcher.json<ResourceView[]>("resource", "list", "--group", "sh");
+  assert.deepEqual(resources.map((resource) => resource.state), ["Online", "Online"]);
 });
 
 test("kill -9 of the role's process", async () => {
@@ -160,16 +163,6 @@ test("SIGSTOP of the node that holds the sequencer", async () => {
   const hit = await processesOf(await launcher.sequencerNode());
   const others = (): Promise<boolean> => launcher.get<NodeAnswer[]>("/v1/nodes").then((nodes) => nodes.find((node) => node.name === hit.node)?.state === "Down");
   await stopAndContinue(hit, [hit.service], others, [hit.monitor]);
-});
-
-test("all of one node at once, role included, and the events say what happened", async () => {
-  const hit = await owner();
-  for (const processId of [hit.service, hit.monitor, hit.role]) kill(processId, "SIGKILL");
-  await recovers(hit, [hit.service, hit.monitor, hit.role]);
-  const events = await launcher.muster("events", "--group", "sh");
-  assert.match(events.stdout, /fails over|moves from/);
-  const resources = await launcher.json<ResourceView[]>("resource", "list", "--group", "sh");
-  assert.deepEqual(resources.map((resource) => resource.state), ["Online", "Online"]);
 });
 
 test("Ctrl-C: exit code 0, nothing left, and never two copies", async () => {
