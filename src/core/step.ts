@@ -133,6 +133,11 @@ function inOrderOfNames(state: ClusterState, ids: ReadonlySet<string>): string[]
 function repetition(state: ClusterState, requestId: RequestId): StepOutcome | null {
   const row = state.tables.requests.get(String(requestId.node));
   if (row === undefined || requestId.incarnation > row.incarnation) return null;
+  if (requestId.incarnation < row.incarnation) {
+    // Nobody waits for a former life; but a clock that was set back makes the present one look like it, and it must not be told that all is done.
+    const refusal = new MusterError("MUSTER_NO_QUORUM", { reason: "a later life of this node is known; if its clock was set back, start its service again when the clock is right" });
+    return { requestId, error: refusal.toBody(), duplicate: true, note: null };
+  }
   if (requestId.incarnation === row.incarnation && requestId.number > row.highest) return null;
   return { requestId, error: recordedFailure(state, requestId), duplicate: true, note: null };
 }

@@ -51,6 +51,7 @@ test("requests: repeated, of an older and of a newer life, failures bounded", ()
   assert.equal(ask(5, 2, create("a")).error?.code, "MUSTER_NAME_IN_USE");
   assert.equal(ask(5, 2, create("a")).error?.code, "MUSTER_NAME_IN_USE");
   assert.equal(ask(4, 99, create("b")).duplicate, true);
+  assert.equal(ask(4, 99, create("b")).error?.code, "MUSTER_NO_QUORUM", "what was not done is not said to be");
   assert.equal(ask(6, 1, create("c")).duplicate, false);
   assert.deepEqual(core.describeGroups(driver.state).map((group) => group.name), ["a", "c"]);
   for (let number = 2; number < 302; number++) ask(6, number, create("a"));
