@@ -14,6 +14,9 @@ export interface RunResult {
 /** Time within which a healed cluster must be whole again. */
 const RECOVERY_MS = 20_000;
 
+/** Longest silence that is noticed only after the faults have ended. */
+const SILENCE_MS = 1_500;
+
 const REQUESTS_WAITING_MAX = 60;
 const BURST_MAX = 50;
 
@@ -92,7 +95,9 @@ function deliverLate(world: World): void {
 }
 
 function recover(world: World, faultsMs: number, hooks: RunHooks): void {
-  let untilMs = faultsMs;
+  // Who was not heard just before may still be taken for silent.
+  let untilMs = faultsMs + SILENCE_MS;
+  world.runUntil(untilMs);
   while (!isWhole(world)) {
     untilMs += 500;
     if (untilMs > faultsMs + RECOVERY_MS) throw new BrokenInvariant(`not whole ${RECOVERY_MS} ms after the faults ended: ${describe(world)}`);
