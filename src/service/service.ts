@@ -21,7 +21,7 @@ import type { DatabaseListener } from "./database-watch.ts";
 import type { NodeInformation, ServiceFacade, ServiceStatus } from "./facade.ts";
 import { ClusterNode } from "./node.ts";
 import type { CommandOutcome } from "./node.ts";
-import { openStore } from "./store.ts";
+import { lastIncarnation, openStore } from "./store.ts";
 import { registerUserTypes } from "./user-types.ts";
 import { PROTOCOL_VERSION, version } from "../model/version.ts";
 
@@ -88,10 +88,11 @@ export class ClusterService implements ServiceFacade {
     const { directory, configuration, node: name, workingDirectory, log } = this.#options;
     const self = configuration.nodes.find((node) => node.name === name);
     if (self === undefined) throw new MusterError("MUSTER_NODE_NOT_FOUND", { name });
-    // Later lives have higher numbers even when the clock was set back meanwhile.
-    const member: Member = { node: self.id, incarnation: Math.max(Date.now(), this.#lastIncarnation + 1) };
-    this.#lastIncarnation = member.incarnation;
     const { database, durable, store } = await openStore(directory, configuration, name);
+    // Later lives have higher numbers even when the clock was set back meanwhile.
+    const known = Math.max(this.#lastIncarnation, lastIncarnation(durable.rows, self.id));
+    const member: Member = { node: self.id, incarnation: Math.max(Date.now(), known + 1) };
+    this.#lastIncarnation = member.incarnation;
     if (durable.damage !== null) {
       log(new MusterError("MUSTER_DATABASE_CORRUPT", { path: clusterPaths.database(directory, name), ...durable.damage }).message);
     }

@@ -4,6 +4,7 @@ import type { Database, DurableState } from "../database/contract.ts";
 import { createSqliteDatabase } from "../database/sqlite.ts";
 import { MusterError } from "../model/errors.ts";
 import { clusterPaths, forgetInitialStore, readInitialStore } from "./cluster-files.ts";
+import type { Row } from "./state-machine.ts";
 import type { ClusterConfiguration } from "./cluster-files.ts";
 
 const STORE_KEY = "node.store";
@@ -45,6 +46,12 @@ export async function openStore(directory: string, configuration: ClusterConfigu
   // The name is on the disk: a copy made after this one is another copy.
   forgetInitialStore(directory, node);
   return { database, durable: { ...found, rows, metadata: { ...found.metadata, [STORE_KEY]: store } }, store };
+}
+
+/** The newest life of a node that asked for something, as far as its own rows know; 0 = none. */
+export function lastIncarnation(rows: readonly Row[], node: number): number {
+  const row = rows.find(({ table, key }) => table === "requests" && key === String(node));
+  return row === undefined ? 0 : (JSON.parse(row.value) as { readonly incarnation: number }).incarnation;
 }
 
 function putBack(path: string, aside: string): void {
