@@ -9,7 +9,7 @@ import { MusterError } from "../model/errors.ts";
 import type { ClusterView } from "../model/views.ts";
 import { checkClusterName, clusterPaths, createCluster, readCluster } from "../service/cluster-files.ts";
 import type { ClusterConfiguration } from "../service/cluster-files.ts";
-import { claimDirectory, linkCluster, makeDirectory, runningFile, temporaryDirectory } from "./runtime-directory.ts";
+import { claimDirectory, forgetRuntimeRootIfEmpty, linkCluster, makeDirectory, runningFile, temporaryDirectory } from "./runtime-directory.ts";
 
 export interface LocalClusterOptions {
   readonly name: string;
@@ -77,6 +77,7 @@ export class LocalCluster {
       else {
         if (options.directory === null) rmSync(directory, { recursive: true, force: true });
         await new Promise((resolve) => claim.close(resolve));
+        forgetRuntimeRootIfEmpty();
       }
       throw error;
     }
@@ -159,6 +160,7 @@ export class LocalCluster {
     this.#unlink();
     if (this.#options.directory === null) rmSync(this.directory, { recursive: true, force: true });
     await new Promise((resolve) => this.#claim.close(resolve));
+    forgetRuntimeRootIfEmpty();
   }
 }
 

@@ -1,4 +1,4 @@
-import { existsSync, lstatSync, mkdirSync, readFileSync, readdirSync, realpathSync, rmSync, symlinkSync } from "node:fs";
+import { existsSync, lstatSync, mkdirSync, readFileSync, readdirSync, realpathSync, rmSync, rmdirSync, symlinkSync } from "node:fs";
 import { createServer } from "node:net";
 import type { Server } from "node:net";
 import { createHash } from "node:crypto";
@@ -10,11 +10,15 @@ import { MusterError } from "../model/errors.ts";
 
 const RUNNING_FILE = "running.json";
 
-/** @throws MusterError when the directory belongs to somebody else */
+function runtimeRootPath(): string {
+  const base = process.env["XDG_RUNTIME_DIR"];
+  return base === undefined || base === "" ? join(tmpdir(), `muster-${process.getuid?.() ?? 0}`) : join(base, "muster");
+}
+
+/** Made when it is not there. @throws MusterError when the directory belongs to somebody else */
 export function runtimeRoot(): string {
   const uid = process.getuid?.() ?? 0;
-  const base = process.env["XDG_RUNTIME_DIR"];
-  const root = base === undefined || base === "" ? join(tmpdir(), `muster-${uid}`) : join(base, "muster");
+  const root = runtimeRootPath();
   try {
     makeDirectory(root);
   } catch (error) {
@@ -25,6 +29,15 @@ export function runtimeRoot(): string {
     throw new MusterError("MUSTER_DATABASE_UNWRITABLE", { path: root, problem: "it must be a directory of this user that nobody else may enter" });
   }
   return root;
+}
+
+/** The last cluster that ends takes the directory with it. */
+export function forgetRuntimeRootIfEmpty(): void {
+  try {
+    rmdirSync(runtimeRootPath());
+  } catch {
+    // Another cluster is in it, or it was never made.
+  }
 }
 
 /** With its parents. Node's own way never returns for a path below /proc. @throws the error of the system */
@@ -45,6 +58,7 @@ export function runningFile(directory: string): string {
 
 /** Names and directories of the clusters that run for this user, sorted. */
 export function runningClusters(): readonly { readonly name: string; readonly directory: string }[] {
+  if (!existsSync(runtimeRootPath())) return [];
   const root = runtimeRoot();
   return readdirSync(root)
     .sort()
