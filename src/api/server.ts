@@ -16,7 +16,7 @@ import { resourceRoutes } from "./routes/resources.ts";
 export type ApiServer = FastifyInstance<RawServerDefault, RawRequestDefaultExpression, RawReplyDefaultExpression, FastifyBaseLogger, TypeBoxTypeProvider>;
 
 /** Where the answering node stands: what any other phase than "active" shows is the last it knew. */
-export const PHASE_HEADER = "muster-phase";
+const PHASE_HEADER = "muster-phase";
 const BODY_BYTES_MAX = 64 * 1024;
 
 export interface ApiOptions {

@@ -31,7 +31,6 @@ interface EventDefinition {
 /** Every event there is. Codes are never reused; own codes start at 20000. */
 export const EventCatalogue = {
   NodeDown: { code: 1135, level: "critical", title: "a node was removed from the active view" },
-  MonitorDied: { code: 1146, level: "critical", title: "a resource monitor died and is started again" },
   ResourceFailed: { code: 1069, level: "error", title: "a resource failed" },
   GroupNotOnline: { code: 1205, level: "error", title: "a role could not be brought completely online" },
   FailoverThresholdExceeded: { code: 1254, level: "error", title: "a role exceeded its failover threshold and is left failed" },

@@ -1,4 +1,3 @@
-import { join } from "node:path";
 import { dryRun, events, whatIf } from "../core/index.ts";
 import type { ClusterState } from "../core/index.ts";
 import type { Database } from "../database/contract.ts";
@@ -13,6 +12,7 @@ import type { DryRun, Hypothesis, Plan } from "../model/views.ts";
 import { monotonicMs, sleepMs, withinMs } from "../monitor/clock.ts";
 import type { MonitorHost } from "../monitor/contract.ts";
 import { createMonitorHost } from "../monitor/host.ts";
+import { outputPath } from "../monitor/role-output.ts";
 import { clusterPaths, initialWeights, readKey } from "./cluster-files.ts";
 import type { ClusterConfiguration } from "./cluster-files.ts";
 import { checkCommand } from "./command-check.ts";
@@ -124,8 +124,7 @@ export class ClusterService implements ServiceFacade {
       write: (write, done) => database.write(write, done),
       writeLazily: (write) => database.writeLazily(write),
       order: (order) => {
-        if (!this.#stopping) monitor.send(order);
-        else if (order.kind === "permit") monitor.send(order);
+        if (!this.#stopping || order.kind === "permit") monitor.send(order);
       },
       inventory: () => monitor.inventory(),
       onEvents: (happened) => this.#onEvents(happened),
@@ -160,6 +159,8 @@ export class ClusterService implements ServiceFacade {
       await Promise.allSettled([engine.stop(), monitor.stop({ graceful: false, reason: "the service could not start" }), database.close()]);
       throw error;
     }
+    // It may have had to leave while it was joining.
+    if (life.over) return;
     life.timer = setInterval(() => {
       if (!life.over) this.#guarded(() => life.node.tick());
     }, TICK_MS);
@@ -193,6 +194,7 @@ export class ClusterService implements ServiceFacade {
   }
 
   #planRestart(delayMs: number): void {
+    if (this.#restart !== null) clearTimeout(this.#restart);
     this.#restart = setTimeout(() => {
       this.#begin().catch((error: unknown) => {
         if (this.#stopping) return;
@@ -353,7 +355,7 @@ export class ClusterService implements ServiceFacade {
   }
 
   outputFile(resourceId: string): string {
-    return join(this.#options.directory, "output", `${resourceId}.log`);
+    return outputPath(this.#options.directory, resourceId);
   }
 
   async information(nodeName: string): Promise<NodeInformation | null> {

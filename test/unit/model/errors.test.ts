@@ -36,6 +36,11 @@ test("every error says what to do, and is used somewhere", () => {
   }
 });
 
+test("every event is raised somewhere", () => {
+  const raised = globSync("src/core/*.ts", { cwd: root }).map((file) => readFileSync(join(root, file), "utf8")).join("\n");
+  for (const name of Object.keys(EventCatalogue)) assert.match(raised, new RegExp(`\\b${name}\\b`), `${name} is raised nowhere`);
+});
+
 test("event codes are unique", () => {
   const codes = Object.values(EventCatalogue).map((event) => event.code);
   assert.equal(new Set(codes).size, codes.length);
