@@ -13,13 +13,15 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)));
 /** What each room may import, beside itself. A room that is not listed may import nothing. */
 const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   model: [],
-  core: ["model"],
-  log: ["model"],
+  quorum: ["model"],
+  core: ["model", "quorum"],
+  log: ["model", "quorum"],
+  lease: ["model", "quorum"],
   engine: ["model"],
   database: ["model", "log"],
   monitor: ["model"],
   resources: ["model", "monitor"],
-  service: ["model", "core", "log", "engine", "database", "monitor", "resources"],
+  service: ["model", "quorum", "core", "log", "lease", "engine", "database", "monitor", "resources"],
   api: ["model", "core", "service"],
   launcher: ["model", "service", "api"],
   cli: ["model", "core", "launcher"],
@@ -34,7 +36,7 @@ const EXCEPTIONS: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** Rooms whose decisions must not depend on clock, chance, locale or the world. */
-const PURE = ["model", "core", "log"];
+const PURE = ["model", "quorum", "core", "log"];
 const IMPURE = /\b(Date\.now|new Date|Math\.random|performance\.now|setTimeout|setInterval|localeCompare|Intl\.|process\.(?:env|hrtime|pid|uptime|cwd))|from "node:/;
 const LINES_MAX = 400;
 

@@ -71,6 +71,8 @@ export function step(state: ClusterState, stamp: Stamp, input: CoreInput): StepR
             else attemptDue(context, key);
           }
           return null;
+        default:
+          return null;
       }
     });
     return { ...NOTHING, effects, events, ownerChanges };

@@ -5,8 +5,8 @@ import type { Installing, LogState, View } from "./state.ts";
 import { sendTick } from "./presence.ts";
 import { assertRule, exclude, includes, send, setStatus } from "./state.ts";
 import type { Install, LogEntry } from "./types.ts";
-import { isQuorum } from "./weights.ts";
-import type { Voter } from "./weights.ts";
+import { isQuorum } from "../quorum/weights.ts";
+import type { Voter } from "../model/votes.ts";
 
 /** From INSTALL to an active view (PROTOCOL part 1, rules 6 and 7). */
 

@@ -1,5 +1,5 @@
 import type { LogEntry, LogRecovery, LogTag } from "./types.ts";
-import type { Weights } from "./weights.ts";
+import type { Weights } from "../model/votes.ts";
 
 /**
  * The durable entries of this node, as far as they are kept in memory, and the vote

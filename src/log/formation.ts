@@ -4,8 +4,8 @@ import { tryActivate, sendActiveIfAccepted } from "./activation.ts";
 import type { Installing, LogState } from "./state.ts";
 import { assertRule, candidates, endEpoch, exclude, includes, leaveIfLeftOut, persist, rank, reachableExclusions, send, setStatus } from "./state.ts";
 import type { FetchedLog, Install, LogCopy, LogMessage, MemberState, PresentState, RuntimePosition } from "./types.ts";
-import { isQuorum, missingVoters, votesOf } from "./weights.ts";
-import type { Voter, WeightsInForce } from "./weights.ts";
+import { isQuorum, missingVoters, votesOf } from "../quorum/weights.ts";
+import type { Voter, WeightsInForce } from "../model/votes.ts";
 
 /**
  * Forming a view (PROTOCOL part 1, rules 1 to 6): PROPOSE, STATE, the choice of the best

@@ -8,7 +8,7 @@ import type { LogState } from "./state.ts";
 import { createLogState, isOrderer } from "./state.ts";
 import type { Clock, FetchedLog, LogEffect, LogInput, LogMessage, LogOptions, LogRecovery, LogStatus, RuntimePosition } from "./types.ts";
 import { EARLY_MESSAGES_MAX, PENDING_ENTRIES_MAX } from "./types.ts";
-import type { Weights } from "./weights.ts";
+import type { Weights } from "../model/votes.ts";
 
 /**
  * The replicated log (PROTOCOL part 1) as a pure state machine: inputs in, effects out.

@@ -5,7 +5,7 @@ import { noteAcknowledged } from "./replication.ts";
 import type { LogState, View } from "./state.ts";
 import { includes, isExcluded, isOrderer, leaveIfLeftOut, send } from "./state.ts";
 import type { LogMessage } from "./types.ts";
-import { isQuorum } from "./weights.ts";
+import { isQuorum } from "../quorum/weights.ts";
 
 /**
  * Ticks, echoes and evidence (PROTOCOL part 2, as far as rules 3, 11 and 14 of part 1 need

@@ -5,7 +5,7 @@ import type { LogState, View } from "./state.ts";
 import { isOrderer, persist, send } from "./state.ts";
 import type { EntryBody, LogEntry, LogMessage, Origin } from "./types.ts";
 import { ENTRIES_BYTES_MAX, ENTRIES_PER_MESSAGE_MAX, PENDING_ENTRIES_MAX } from "./types.ts";
-import { admitStore, isQuorum, votesOf } from "./weights.ts";
+import { admitStore, isQuorum, votesOf } from "../quorum/weights.ts";
 import { askAgain, finishReads } from "./presence.ts";
 
 /** The active view: ordering, appending, acknowledging, committing (PROTOCOL part 1, rules 8 to 10, 12). */

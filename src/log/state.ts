@@ -3,7 +3,7 @@ import { sameMember } from "../model/identifiers.ts";
 import { EntryStore } from "./entries.ts";
 import { EXCLUSIONS_MAX } from "./types.ts";
 import type { Clock, Exclusion, Install, LogEffect, LogEntry, LogMessage, LogOptions, LogRecovery, LogStatus, LogWrite, MemberState, RuntimePosition } from "./types.ts";
-import type { Voter } from "./weights.ts";
+import type { Voter } from "../model/votes.ts";
 
 /** All that the log knows. Only `log.ts` and the modules it calls change it, inside one step. */
 export interface LogState {

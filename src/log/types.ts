@@ -1,5 +1,5 @@
 import type { Member, NodeId } from "../model/identifiers.ts";
-import type { Weights } from "./weights.ts";
+import type { Weights } from "../model/votes.ts";
 
 /** Place of run-time state: the epoch it was active in and the index of the last entry stepped. */
 export interface RuntimePosition {

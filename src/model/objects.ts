@@ -1,6 +1,6 @@
 import type { Generation, EffectId, GroupId, NodeId, ResourceId } from "./identifiers.ts";
 import type { PropertyTable } from "./properties.ts";
-import type { NodeDrainStatus, ResourceState } from "./states.ts";
+import type { AffinityRuleType, FaultDomainType, NodeDrainStatus, ResourceState, WitnessKind } from "./states.ts";
 
 /**
  * The records the core keeps. *Durable* ones are the Cluster Database: every change is an
@@ -18,6 +18,16 @@ export interface ClusterRecord {
   readonly id: string;
   readonly name: string;
   readonly properties: PropertyBag;
+  /** Absent or null = the nodes alone decide. */
+  readonly witness?: WitnessRecord | null;
+}
+
+/** What breaks a tie (reference 4.4). Its own properties depend on the kind. */
+export interface WitnessRecord {
+  /** New with each configuration. */
+  readonly id: string;
+  readonly kind: WitnessKind;
+  readonly properties: PropertyBag;
 }
 
 export interface NodeRecord {
@@ -26,12 +36,69 @@ export interface NodeRecord {
   /** Persisted by "pause": a paused node stays paused across restarts (reference 2.12). */
   readonly paused: boolean;
   readonly properties: PropertyBag;
+  /** Id of the fault domain it stands in; absent = none. */
+  readonly faultDomain?: string | null;
 }
 
 export interface GroupRecord {
   readonly id: GroupId;
   readonly name: string;
   readonly preferredOwners: readonly NodeId[];
+  readonly properties: PropertyBag;
+  /** Ids of groups and group sets that must be ready before this one starts (reference 2.13); absent = none. */
+  readonly startsAfter?: readonly string[];
+}
+
+/** Groups that start together, before those that wait for the set (reference 2.13). */
+export interface GroupSetRecord {
+  readonly id: string;
+  readonly name: string;
+  readonly groups: readonly GroupId[];
+  /** Ids of group sets that must be ready before the groups of this one start. */
+  readonly startsAfter: readonly string[];
+  readonly properties: PropertyBag;
+}
+
+/** Which groups shall be together or apart (reference 2.10). */
+export interface AffinityRuleRecord {
+  readonly id: string;
+  readonly name: string;
+  readonly type: AffinityRuleType;
+  readonly groups: readonly GroupId[];
+  readonly enabled: boolean;
+  /** It may be violated rather than leave a group offline. */
+  readonly soft: boolean;
+}
+
+/** A site, rack or chassis (reference 2.14). */
+export interface FaultDomainRecord {
+  readonly id: string;
+  readonly name: string;
+  readonly type: FaultDomainType;
+  /** A fault domain of a higher level; null = none. */
+  readonly parent: string | null;
+  readonly location: string;
+  readonly description: string;
+}
+
+/** One subnet that nodes share (reference 2.7). */
+export interface NetworkRecord {
+  readonly id: string;
+  readonly name: string;
+  /** `address/length`, what makes it this network. */
+  readonly prefixes: readonly string[];
+  readonly properties: PropertyBag;
+}
+
+/** An adapter of a node on a network. */
+export interface NetworkInterfaceRecord {
+  readonly id: string;
+  readonly node: NodeId;
+  readonly network: string;
+  readonly adapter: string;
+  readonly hardwareAddress: string;
+  /** `address/length`. */
+  readonly addresses: readonly string[];
   readonly properties: PropertyBag;
 }
 

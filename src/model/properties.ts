@@ -1,4 +1,11 @@
-import { UNSET } from "./states.ts";
+import { clusterProperties } from "./properties/cluster.ts";
+import { groupProperties } from "./properties/group.ts";
+import { groupSetProperties } from "./properties/group-set.ts";
+import { networkProperties } from "./properties/network.ts";
+import { networkInterfaceProperties } from "./properties/network-interface.ts";
+import { nodeProperties } from "./properties/node.ts";
+import { resourceProperties } from "./properties/resource.ts";
+import { resourceTypeProperties } from "./properties/resource-type.ts";
 import type { PropertyBag, PropertyValue } from "./objects.ts";
 import { MusterError } from "./errors.ts";
 
@@ -19,6 +26,10 @@ export interface PropertyDefinition {
   /** Allowed strings. */
   readonly oneOf?: readonly string[];
   readonly readOnly?: boolean;
+  /** Not kept in the record: what it says follows from the state. */
+  readonly computed?: boolean;
+  /** Kept and shown, but nothing acts on it in this release. */
+  readonly stored?: boolean;
   /** For private properties: must be given when a resource of the type is made. */
   readonly required?: boolean;
   /** The record keeps the value even when it equals the default, because "absent" means something else. */
@@ -29,41 +40,9 @@ export interface PropertyDefinition {
 
 export type PropertyTable = readonly PropertyDefinition[];
 
-export const clusterProperties: PropertyTable = [
-  { name: "Description", type: "string", default: "", description: "Free text." },
-];
+export { clusterProperties, groupProperties, groupSetProperties, networkInterfaceProperties, networkProperties, nodeProperties, resourceProperties, resourceTypeProperties };
 
-export const nodeProperties: PropertyTable = [
-  { name: "Description", type: "string", default: "", description: "Free text." },
-];
-
-export const groupProperties: PropertyTable = [
-  { name: "Description", type: "string", default: "", description: "Free text." },
-  { name: "PersistentState", type: "number", default: 0, minimum: 0, maximum: 1, description: "1 = the group shall be online; set by online, cleared by offline, untouched by a failover." },
-  { name: "FailoverThreshold", type: "number", default: UNSET, minimum: 0, maximum: UNSET, description: "Failovers allowed inside FailoverPeriod; 4294967295 stands for number of nodes - 1." },
-  { name: "FailoverPeriod", type: "number", default: 6, minimum: 0, maximum: 1193, unit: "hours", description: "The window in which failovers are counted." },
-];
-
-export const resourceProperties: PropertyTable = [
-  { name: "Description", type: "string", default: "", description: "Free text." },
-  { name: "PersistentState", type: "number", default: 0, minimum: 0, maximum: 1, readOnly: true, keepDefault: true, description: "Set by online and offline of this resource alone; absent = it follows its group." },
-  { name: "RestartAction", type: "number", default: 2, minimum: 0, maximum: 2, description: "0 stay failed, 1 restart on this node only, 2 restart, then fail the group over." },
-  { name: "RestartThreshold", type: "number", default: 1, minimum: 0, maximum: UNSET, description: "Restarts allowed inside RestartPeriod." },
-  { name: "RestartPeriod", type: "number", default: 900_000, minimum: 0, maximum: UNSET, unit: "ms", description: "The sliding window in which restarts are counted." },
-  { name: "RestartDelay", type: "number", default: 500, minimum: 0, maximum: UNSET, unit: "ms", description: "Wait before a restart." },
-  { name: "RetryPeriodOnFailure", type: "number", default: 3_600_000, minimum: 0, maximum: UNSET, unit: "ms", description: "A failed resource is tried once more after this time; 4294967295 = never; at least RestartPeriod." },
-  { name: "PendingTimeout", type: "number", default: 180_000, minimum: 10, maximum: UNSET, unit: "ms", description: "Longest time in a pending state without progress." },
-  { name: "DeadlockTimeout", type: "number", default: 300_000, minimum: 1000, maximum: UNSET, unit: "ms", description: "Longest time one call of a resource type may take before its monitor is ended." },
-  { name: "LooksAlivePollInterval", type: "number", default: UNSET, minimum: 10, maximum: UNSET, unit: "ms", description: "Cheap health check; 4294967295 = the type's value." },
-  { name: "IsAlivePollInterval", type: "number", default: UNSET, minimum: 10, maximum: UNSET, unit: "ms", description: "Thorough health check; 4294967295 = the type's value." },
-];
-
-export const resourceTypeProperties: PropertyTable = [
-  { name: "LooksAlivePollInterval", type: "number", default: 5_000, minimum: 10, maximum: UNSET, unit: "ms", description: "Cheap health check of resources that do not set their own." },
-  { name: "IsAlivePollInterval", type: "number", default: 60_000, minimum: 10, maximum: UNSET, unit: "ms", description: "Thorough health check of resources that do not set their own." },
-];
-
-export type PropertyOwner = "cluster" | "node" | "group" | "resource" | "resourceType";
+export type PropertyOwner = "cluster" | "node" | "group" | "resource" | "resourceType" | "network" | "networkInterface" | "groupSet";
 
 export const commonProperties: Readonly<Record<PropertyOwner, PropertyTable>> = {
   cluster: clusterProperties,
@@ -71,15 +50,29 @@ export const commonProperties: Readonly<Record<PropertyOwner, PropertyTable>> = 
   group: groupProperties,
   resource: resourceProperties,
   resourceType: resourceTypeProperties,
+  network: networkProperties,
+  networkInterface: networkInterfaceProperties,
+  groupSet: groupSetProperties,
 };
 
 /** The value in force: the record's own or the default. */
 export function propertyOf(table: PropertyTable, bag: PropertyBag, name: string): PropertyValue {
   const own = bag[name];
   if (own !== undefined) return own;
-  const definition = table.find((property) => property.name === name);
+  const definition = definitionOf(table, name);
   if (definition === undefined) throw new MusterError("MUSTER_INTERNAL", { problem: `no property ${name}` });
   return definition.default;
+}
+
+const byName = new WeakMap<PropertyTable, ReadonlyMap<string, PropertyDefinition>>();
+
+export function definitionOf(table: PropertyTable, name: string): PropertyDefinition | undefined {
+  let index = byName.get(table);
+  if (index === undefined) {
+    index = new Map(table.map((property) => [property.name, property]));
+    byName.set(table, index);
+  }
+  return index.get(name);
 }
 
 export function numberPropertyOf(table: PropertyTable, bag: PropertyBag, name: string): number {
@@ -93,7 +86,7 @@ export function numberPropertyOf(table: PropertyTable, bag: PropertyBag, name: s
  */
 export function validateProperties(table: PropertyTable, bag: PropertyBag, object: string): void {
   for (const [name, value] of Object.entries(bag)) {
-    const definition = table.find((property) => property.name === name);
+    const definition = definitionOf(table, name);
     if (definition === undefined) {
       throw new MusterError("MUSTER_UNKNOWN_PROPERTY", { field: name, object, known: table.map((property) => property.name).join(", ") });
     }

@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node
 import { join } from "node:path";
 import { MusterError } from "../model/errors.ts";
 import { NODES_MAX } from "../model/identifiers.ts";
-import type { Weights } from "../log/weights.ts";
+import type { Weights } from "../model/votes.ts";
 
 /** The directory of an embedded cluster: who belongs to it, the keys, and where everything lies. */
 
@@ -94,5 +94,5 @@ export function forgetInitialStore(directory: string, node: string): void {
 }
 
 export function initialWeights(configuration: ClusterConfiguration): Weights {
-  return { version: 1, votes: configuration.nodes.map((node) => ({ node: node.id, store: node.store, votes: 1 })) };
+  return { version: 1, votes: configuration.nodes.map((node) => ({ node: node.id, store: node.store, votes: 1 })), witness: null };
 }

@@ -2,7 +2,7 @@ import { recordedFailure } from "../core/recorded.ts";
 import type { StepResult } from "../core/index.ts";
 import type { LeaveCause, LogEntry, LogOptions, LogStatus } from "../log/types.ts";
 import { REQUESTS_IN_FLIGHT_MAX } from "../log/types.ts";
-import type { Weights } from "../log/weights.ts";
+import type { Weights } from "../model/votes.ts";
 import type { DurableState } from "../database/contract.ts";
 import type { ErrorBody } from "../model/errors.ts";
 import { MusterError } from "../model/errors.ts";

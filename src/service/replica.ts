@@ -5,7 +5,7 @@ import { decodeEntry, decodeMessage, encodeEntry, encodeMessage } from "../log/c
 import { Assembler, Fragmenter } from "../log/fragments.ts";
 import { ReplicatedLog } from "../log/log.ts";
 import type { Clock, LeaveCause, LogCopy, LogEffect, LogEntry, LogInput, LogOptions, LogRecovery, LogStatus, LogWrite, RuntimePosition } from "../log/types.ts";
-import type { Weights } from "../log/weights.ts";
+import type { Weights } from "../model/votes.ts";
 import type { Row, StateMachine } from "./state-machine.ts";
 
 /** Metadata in the database that the log owns. */

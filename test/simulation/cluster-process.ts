@@ -2,7 +2,7 @@ import { createState, describeGroups, durableRows, restore, snapshot, stateHash,
 import type { ClusterState } from "../../src/core/index.ts";
 import { REQUESTS_IN_FLIGHT_MAX } from "../../src/log/types.ts";
 import type { LogEntry } from "../../src/log/types.ts";
-import { votesOf } from "../../src/log/weights.ts";
+import { votesOf } from "../../src/quorum/weights.ts";
 import type { Command, CoreInput } from "../../src/model/inputs.ts";
 import { ClusterNode } from "../../src/service/node.ts";
 import type { Row } from "../../src/service/state-machine.ts";

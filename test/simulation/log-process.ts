@@ -1,7 +1,7 @@
 import { Replica } from "../../src/service/replica.ts";
 import type { Row, StateMachine, Stepped } from "../../src/service/state-machine.ts";
 import type { Stamp } from "../../src/model/inputs.ts";
-import { votesOf } from "../../src/log/weights.ts";
+import { votesOf } from "../../src/quorum/weights.ts";
 import type { ProcessFactory, SimulatedProcess, World } from "./world.ts";
 
 /** The smallest state machine that can tell whether the log keeps its promises. */

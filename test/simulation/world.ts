@@ -1,5 +1,5 @@
 import type { Clock, LeaveCause, LogEntry, LogOptions, LogStatus } from "../../src/log/types.ts";
-import type { Weights } from "../../src/log/weights.ts";
+import type { Weights } from "../../src/model/votes.ts";
 import type { Member } from "../../src/model/identifiers.ts";
 import type { Row } from "../../src/service/state-machine.ts";
 import type { ReplicaEnvironment } from "../../src/service/replica.ts";
@@ -114,7 +114,7 @@ export class World {
       copies: 0,
       isClockFrozen: false,
     }));
-    this.#weights = { version: 1, votes: this.slots.map((slot) => ({ node: slot.node, store: slot.disk.storeId, votes: 1 })) };
+    this.#weights = { version: 1, votes: this.slots.map((slot) => ({ node: slot.node, store: slot.disk.storeId, votes: 1 })), witness: null };
     // Some clusters have much to copy.
     this.network.fetchDelayMaxMs = this.random.pick([20, 20, 20, 2_000]);
     this.#factory = options.factory(this);

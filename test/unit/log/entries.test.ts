@@ -3,9 +3,9 @@ import { test } from "node:test";
 import { decodeEntry, encodeEntry } from "../../../src/log/codec.ts";
 import { EntryStore } from "../../../src/log/entries.ts";
 import type { EntryBody, LogEntry } from "../../../src/log/types.ts";
-import type { Weights } from "../../../src/log/weights.ts";
+import type { Weights } from "../../../src/model/votes.ts";
 
-const firstWeights: Weights = { version: 1, votes: [{ node: 1, store: "s1", votes: 1 }] };
+const firstWeights: Weights = { version: 1, votes: [{ node: 1, store: "s1", votes: 1 }], witness: null };
 
 function entry(sequence: number, epoch: number, body: EntryBody = { type: "input", payload: `${sequence}` }): LogEntry {
   return { epoch, index: sequence, sequence, clusterTimeMs: 10 * sequence, wallTimeMs: 0, origin: { node: 1, incarnation: 7, number: sequence }, body };

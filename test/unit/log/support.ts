@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import type { Member } from "../../../src/model/identifiers.ts";
 import { ReplicatedLog } from "../../../src/log/log.ts";
 import type { LogEffect, LogEntry, LogInput, LogMessage } from "../../../src/log/types.ts";
-import type { Weights } from "../../../src/log/weights.ts";
+import type { Weights } from "../../../src/model/votes.ts";
 
 /** One node's log, with every message and every disk in the hands of the test. */
 export class LogNode {
@@ -91,7 +91,7 @@ export class LogCluster {
 
   constructor(count: number) {
     const ids = Array.from({ length: count }, (_, position) => position + 1);
-    const weights: Weights = { version: 1, votes: ids.map((node) => ({ node, store: `s${node}`, votes: 1 })) };
+    const weights: Weights = { version: 1, votes: ids.map((node) => ({ node, store: `s${node}`, votes: 1 })), witness: null };
     this.nodes = ids.map((node) => new LogNode(node, weights));
   }
 

@@ -1,30 +1,7 @@
 import type { NodeId } from "../model/identifiers.ts";
+import type { Voter, Weights, WeightsInForce } from "../model/votes.ts";
 
-/**
- * Votes (PROTOCOL part 1 "Votes W", rules 4, 9, 10). A vote belongs to a node *and* its
- * store: a copy that was lost, wiped or restored has none until it is admitted again.
- * Votes are equal and there is no witness in this release; the shape has room for both.
- */
-export interface Weights {
-  /** Counts the changes; each is an entry of the log. */
-  readonly version: number;
-  readonly votes: readonly Vote[];
-}
-
-export interface Vote {
-  readonly node: NodeId;
-  readonly store: string;
-  readonly votes: number;
-}
-
-/** A node with the copy it holds. */
-export interface Voter {
-  readonly node: NodeId;
-  readonly store: string;
-}
-
-/** The weights a decision must satisfy: the newest, and its predecessor while the newest is not known committed. */
-export type WeightsInForce = readonly Weights[];
+/** Counting votes (PROTOCOL part 1 "Votes W", rules 4, 9, 10). */
 
 /** Votes this voter has under every one of the weights; 0 = a learner. */
 export function votesOf(weights: WeightsInForce, voter: Voter): number {
@@ -57,7 +34,7 @@ export function missingVoters(weights: WeightsInForce, voters: readonly Voter[])
 export function admitStore(weights: Weights, voter: Voter): Weights {
   const others = weights.votes.filter((vote) => vote.node !== voter.node);
   const votes = [...others, { node: voter.node, store: voter.store, votes: 1 }].sort((a, b) => a.node - b.node);
-  return { version: weights.version + 1, votes };
+  return { version: weights.version + 1, votes, witness: weights.witness };
 }
 
 function heldVotes(weights: Weights, voters: readonly Voter[]): number {

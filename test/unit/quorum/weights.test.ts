@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { admitStore, isQuorum, missingVoters, votesOf } from "../../../src/log/weights.ts";
-import type { Voter, Weights } from "../../../src/log/weights.ts";
+import { admitStore, isQuorum, missingVoters, votesOf } from "../../../src/quorum/weights.ts";
+import type { Voter, Weights } from "../../../src/model/votes.ts";
 
 function equalWeights(nodes: number, version = 1): Weights {
-  return { version, votes: Array.from({ length: nodes }, (_, position) => ({ node: position + 1, store: `s${position + 1}`, votes: 1 })) };
+  return { version, votes: Array.from({ length: nodes }, (_, position) => ({ node: position + 1, store: `s${position + 1}`, votes: 1 })), witness: null };
 }
 
 function voters(...nodes: (number | string)[]): Voter[] {
@@ -37,7 +37,7 @@ test("a vote belongs to the node and its store", () => {
 });
 
 test("unequal votes are counted, and a node without votes adds nothing", () => {
-  const weights: Weights = { version: 1, votes: [{ node: 1, store: "s1", votes: 3 }, { node: 2, store: "s2", votes: 1 }, { node: 3, store: "s3", votes: 0 }] };
+  const weights: Weights = { version: 1, votes: [{ node: 1, store: "s1", votes: 3 }, { node: 2, store: "s2", votes: 1 }, { node: 3, store: "s3", votes: 0 }], witness: null };
   assert.equal(isQuorum([weights], voters(1)), true);
   assert.equal(isQuorum([weights], voters(2, 3)), false);
 });
