@@ -4,12 +4,16 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { playStory } from "./story.ts";
 
-/** Each story is a directory with README.md, story.txt and golden.txt. UPDATE_GOLDEN=1 writes the golden logs anew. */
+/** Each story is a directory TOPIC/NN-name with README.md, story.txt and golden.txt. UPDATE_GOLDEN=1 writes the golden logs anew. */
 const directory = import.meta.dirname;
-const stories = readdirSync(directory, { withFileTypes: true })
-  .filter((entry) => entry.isDirectory())
-  .map((entry) => entry.name)
-  .sort();
+const stories = directoriesIn(directory).flatMap((topic) => directoriesIn(join(directory, topic)).map((name) => `${topic}/${name}`));
+
+function directoriesIn(path: string): string[] {
+  return readdirSync(path, { withFileTypes: true })
+    .filter((entry) => entry.isDirectory())
+    .map((entry) => entry.name)
+    .sort();
+}
 
 for (const story of stories) {
   test(`story ${story}`, () => {
@@ -23,7 +27,7 @@ for (const story of stories) {
 test("every story is listed in README.md", () => {
   const listed = readFileSync(join(directory, "README.md"), "utf8");
   for (const story of stories) {
-    assert.ok(listed.includes(story), `${story} is missing in test/stories/README.md`);
+    assert.ok(listed.includes(`- \`${story}\`:`), `${story} is missing in test/stories/README.md`);
     assert.ok(existsSync(join(directory, story, "README.md")), `${story} has no README.md`);
   }
   assert.ok(stories.length >= 20);
