@@ -36,7 +36,7 @@ const EXCEPTIONS: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** Rooms whose decisions must not depend on clock, chance, locale or the world. */
-const PURE = ["model", "quorum", "core", "log"];
+const PURE = ["model", "quorum", "core", "log", "lease"];
 const IMPURE = /\b(Date\.now|new Date|Math\.random|performance\.now|setTimeout|setInterval|localeCompare|Intl\.|process\.(?:env|hrtime|pid|uptime|cwd))|from "node:/;
 const LINES_MAX = 400;
 

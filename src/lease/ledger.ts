@@ -1,0 +1,117 @@
+import type { Member, NodeId } from "../model/identifiers.ts";
+import type { Hold, Weights } from "../model/votes.ts";
+import { HoldBook, holdSince, longerHold } from "./holds.ts";
+import type { LeaseParameters } from "./parameters.ts";
+import { OWN } from "./steps.ts";
+import type { LeaseMember, LeaseProgram, LeaseTerms } from "./steps.ts";
+
+/** What of ACTIVE matters here. */
+export interface ActiveView {
+  readonly epoch: number;
+  readonly members: readonly LeaseMember[];
+  readonly claimed: boolean;
+  readonly weights: readonly Weights[];
+  readonly holds: readonly Hold[];
+}
+
+/**
+ * The main thread's side of the lease: it hands terms to the worker and knows what it has to say
+ * in an ACCEPT. Its programs are run to their end before the main thread sends anything that
+ * follows from them: the ACCEPT, or an acknowledgement under the new terms.
+ */
+export class LeaseLedger {
+  readonly #self: Member;
+  readonly #parameters: LeaseParameters;
+  readonly #startedAtMs: number;
+  /** Counted from the delivery of ACTIVE on this node. */
+  readonly holds = new HoldBook();
+  #terms: LeaseTerms | null = null;
+  /** Later than any echo that some other node may have given: ACTIVE was delivered, weights became known to be committed. */
+  readonly #assumedAtMs = new Map<NodeId, number>();
+  /** The newest life of a node that was seen in a view. */
+  readonly #lives = new Map<NodeId, number>();
+  /** Lives up to this one serve nothing any more. */
+  readonly #released = new Map<NodeId, number>();
+
+  constructor(self: Member, parameters: LeaseParameters, startedAtMs: number) {
+    this.#self = self;
+    this.#parameters = parameters;
+    this.#startedAtMs = startedAtMs;
+  }
+
+  /** The loop came round. */
+  *alive(): LeaseProgram {
+    const nowMs = yield { do: "readClock" };
+    yield { do: "store", cell: "mainAlive", node: OWN, value: nowMs };
+  }
+
+  /** ACTIVE was delivered and lists this node: before anything of its epoch is acknowledged. */
+  *activeDelivered(view: ActiveView): LeaseProgram {
+    const { epoch, members, claimed, weights } = view;
+    yield* this.#change({ number: (this.#terms?.number ?? 0) + 1, epoch, members, claimed, weights });
+    for (const member of members) this.#lives.set(member.node, Math.max(this.#lives.get(member.node) ?? 0, member.incarnation));
+    const nowMs = yield* this.#assume(members);
+    this.holds.activeDelivered(view.holds, nowMs);
+  }
+
+  /** WEIGHTS was appended: before it is acknowledged. */
+  *weightsAppended(weights: Weights): LeaseProgram {
+    const terms = this.#terms;
+    if (terms === null) return;
+    yield* this.#change({ ...terms, number: terms.number + 1, weights: [weights, ...terms.weights] });
+  }
+
+  /** The newest WEIGHTS is known to be committed: its predecessor counts no longer. */
+  *weightsCommitted(): LeaseProgram {
+    const terms = this.#terms;
+    if (terms === null || terms.weights.length < 2) return;
+    // Before the old weights stop to count anywhere: who echoed under them alone may be in no later view.
+    yield* this.#assume(terms.members);
+    const committed = { ...terms, weights: terms.weights.slice(0, 1) };
+    this.#terms = committed;
+    yield { do: "post", terms: committed };
+  }
+
+  /**
+   * An INSTALL was accepted. @returns the holds that go into the ACCEPT: for every configured
+   * node that it leaves out. First all of `excludedAt`, then `lastEcho`, or an echo in between
+   * would be missed.
+   */
+  *accept(epoch: number, excluded: readonly NodeId[]): LeaseProgram<Hold[]> {
+    const nodes = [...excluded].sort((a, b) => a - b);
+    for (const node of nodes) yield { do: "store", cell: "excludedAt", node, value: epoch };
+    const lastEchoMs = new Map<NodeId, number>();
+    for (const node of nodes) lastEchoMs.set(node, yield { do: "load", cell: "lastEcho", node });
+    const nowMs = yield { do: "readClock" };
+    return nodes.map((node) => this.#hold(node, lastEchoMs.get(node)!, nowMs));
+  }
+
+  /** RELEASED(node, incarnation) was stepped, or a clean inventory of the life after it. */
+  released(node: NodeId, incarnation: number): void {
+    this.#released.set(node, Math.max(this.#released.get(node) ?? 0, incarnation));
+    this.holds.released(node, incarnation);
+  }
+
+  #hold(node: NodeId, workerMs: number, nowMs: number): Hold {
+    const incarnation = this.#lives.get(node) ?? null;
+    // Who was never seen may have lives that this one knows nothing of.
+    if (incarnation !== null && (this.#released.get(node) ?? 0) >= incarnation) return { node, incarnation, leaseMs: 0, permitMs: 0 };
+    const lastEchoMs = Math.max(workerMs, this.#assumedAtMs.get(node) ?? 0, this.#startedAtMs);
+    const own: Hold = { node, incarnation, leaseMs: holdSince(lastEchoMs, this.#parameters.holdMs, nowMs), permitMs: holdSince(lastEchoMs, this.#parameters.permitHoldMs, nowMs) };
+    const running = this.holds.of(node, nowMs);
+    return running === null ? own : longerHold(own, running);
+  }
+
+  /** The worker must give no echo under the old terms once anything is acknowledged under the new ones: hence the cell, before the message. */
+  *#change(terms: LeaseTerms): LeaseProgram {
+    this.#terms = terms;
+    yield { do: "store", cell: "terms", node: OWN, value: terms.number };
+    yield { do: "post", terms };
+  }
+
+  *#assume(members: readonly LeaseMember[]): LeaseProgram<number> {
+    const nowMs = yield { do: "readClock" };
+    for (const member of members) if (member.node !== this.#self.node) this.#assumedAtMs.set(member.node, nowMs);
+    return nowMs;
+  }
+}
