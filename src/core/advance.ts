@@ -8,6 +8,9 @@ import { whyStartWaits } from "./leftovers.ts";
 import { bestNode, whyNot } from "./placement.ts";
 import { finishMove, isStopped, placeGroup, quote, sayWaiting } from "./moving.ts";
 import type { GroupRow, ResourceRow } from "./records.ts";
+import { isLocked, sayLocked } from "./status-bits.ts";
+import { tryQueuedMove } from "./queued-moves.ts";
+import { closeWhenOffline, mayStart } from "./start-order.ts";
 import { resourceWantedOnline, wantsAnything } from "./wanted.ts";
 
 /** Placing, starting where it is placed, and the end of a move may follow each other in one step. */
@@ -34,6 +37,7 @@ function advanceOnce(context: StepContext, group: GroupRecord): boolean {
   const row = context.group(group.id);
   if (row.owner === null) return placeGroup(context, group);
   if (row.movingTo === null && mustBePlacedAnew(context, group, row)) return replace(context, group, row);
+  if (row.queuedMove !== null && tryQueuedMove(context, group, row.queuedMove)) return true;
   const resources = providersFirst(context.resourcesOf(group.id));
   forgetFailuresNobodyMinds(context, group, resources);
   const staying = decideWhatStays(context, group, row, resources);
@@ -43,7 +47,7 @@ function advanceOnce(context: StepContext, group: GroupRecord): boolean {
     finishMove(context, group);
     return true;
   }
-  startWhatCan(context, group, row, resources, staying);
+  if (mayStart(context, group)) startWhatCan(context, group, context.group(group.id), resources, staying);
   return false;
 }
 
@@ -101,7 +105,14 @@ function stopTheRest(context: StepContext, group: GroupRecord, row: GroupRow, re
     if ((state !== "Online" && state !== "OnlinePending") || staying.has(resource.id)) continue;
     const waits = context.state.dependentIdsOf(resource.id).some((dependent) => isRunning(context.resource(dependent)) && !staying.has(dependent));
     if (waits) continue;
+    // What is locked is kept until it is not, unless somebody insists or what it needs has failed.
+    const locked = isLocked(context.resource(resource.id));
+    if (locked && !row.ignoreLocked && !broken.has(resource.id)) {
+      sayLocked(context, resource);
+      continue;
+    }
     if (broken.has(resource.id)) stop(context, group, row, resource, "terminate", "provider failed", "A resource it depends on failed.");
+    else if (locked) stop(context, group, row, resource, "terminate", "locked", `It is ended although it is locked: an administrator insisted.`);
     else if (row.movingTo !== null) stop(context, group, row, resource, "offline", "moving", row.reason.text);
     else if (resourceWantedOnline(group, resource)) stop(context, group, row, resource, "offline", "provider stopped", "A resource it depends on goes offline.");
     else stop(context, group, row, resource, "offline", "not wanted", "It shall be offline.");
@@ -178,6 +189,7 @@ function announce(context: StepContext, group: GroupRecord): void {
   const where = row.owner === null ? "" : ` on ${context.nodeName(row.owner)}`;
   switch (state) {
     case "Online": {
+      if (row.returnTo !== null) context.setGroup(group.id, { returnTo: null });
       const cause = context.event("GroupOnline", { node: row.owner, group: group.name, text: `The role '${group.name}' is online${where}.`, cause: row.cause });
       context.setGroup(group.id, { announced: state, cause, reason: context.reason("online", `All its resources are online${where}.`) });
       return;
@@ -188,6 +200,7 @@ function announce(context: StepContext, group: GroupRecord): void {
         return;
       }
       const command = `muster group online ${quote(group.name)}`;
+      closeWhenOffline(context, group.id);
       const cause = context.event("GroupOffline", { node: row.owner, group: group.name, text: `The role '${group.name}' is offline.`, cause: row.cause });
       context.setGroup(group.id, { announced: state, cause, reason: context.reason("offline", "It shall be offline.", command) });
       return;

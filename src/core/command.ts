@@ -2,8 +2,11 @@ import type { Command, Stamp } from "../model/inputs.ts";
 import { MusterError } from "../model/errors.ts";
 import type { StepContext } from "./context.ts";
 import { configureBatch } from "./database-commands.ts";
-import { createGroup, deleteGroup, groupOffline, groupOnline, moveGroup, setGroup } from "./group-commands.ts";
-import { pauseNode, resumeNode, setCluster } from "./node-commands.ts";
+import { createGroup, deleteGroup, groupOffline, groupOnline, setGroup } from "./group-commands.ts";
+import { createGroupSet, deleteGroupSet, setGroupSet } from "./group-set-commands.ts";
+import { moveGroup } from "./move-commands.ts";
+import { addNode, evictNode, pauseNode, resumeNode, setCluster, shutDownNode } from "./node-commands.ts";
+import { cancelMove } from "./queued-moves.ts";
 import { createResource, deleteResource, dependResource, failByHand, registerType, resourceOffline, resourceOnline, setResource } from "./resource-commands.ts";
 import type { ClusterState } from "./state.ts";
 
@@ -37,6 +40,14 @@ export function configure(configuring: Configuring, command: Command): Reaction 
       return groupOffline(configuring, command);
     case "group.move":
       return moveGroup(configuring, command);
+    case "group.cancel":
+      return cancelMove(configuring, command);
+    case "groupset.create":
+      return createGroupSet(configuring, command);
+    case "groupset.delete":
+      return deleteGroupSet(configuring, command);
+    case "groupset.set":
+      return setGroupSet(configuring, command);
     case "resource.create":
       return createResource(configuring, command);
     case "resource.delete":
@@ -55,6 +66,12 @@ export function configure(configuring: Configuring, command: Command): Reaction 
       return pauseNode(configuring, command);
     case "node.resume":
       return resumeNode(configuring, command);
+    case "node.shutdown":
+      return shutDownNode(configuring, command);
+    case "node.add":
+      return addNode(configuring, command);
+    case "node.evict":
+      return evictNode(configuring, command);
     case "cluster.set":
       return setCluster(configuring, command);
     case "type.register":

@@ -39,6 +39,8 @@ export class StepContext {
   readonly touched = new Set<GroupId>();
   /** Nodes that gave a group away: a drain may be complete. */
   readonly relieved = new Set<NodeId>();
+  /** Nodes to which a move ended, well or not: a failback may be complete. */
+  readonly returning = new Set<NodeId>();
   #loads: Map<NodeId, number> | null = null;
 
   constructor(state: ClusterState, stamp: Stamp) {
@@ -83,7 +85,16 @@ export class StepContext {
     const before = this.group(id);
     const after = { ...before, ...change };
     if (before.owner !== after.owner) this.ownerChanges.push({ group: id, from: before.owner, to: after.owner });
+    if (before.movingTo !== null && before.movingTo !== after.movingTo) this.returning.add(before.movingTo);
+    if (before.announced !== after.announced || before.startedAtMs !== after.startedAtMs) this.#touchWaiters(id);
     this.state.tables.groupRuntime.put(id, after);
+  }
+
+  /** Those that wait for the group, or for the set it is in, look again. */
+  #touchWaiters(id: GroupId): void {
+    for (const waiting of this.state.groupIdsWaitingFor(id)) this.touched.add(waiting);
+    const set = this.state.setIdOf(id);
+    if (set !== undefined) for (const waiting of this.state.groupIdsWaitingFor(set)) this.touched.add(waiting);
   }
 
   setResource(id: ResourceId, change: Partial<ResourceRow>): void {

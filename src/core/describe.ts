@@ -3,6 +3,7 @@ import type { DatabaseValue, GroupRecord, NodeRecord, Reason, ResourceRecord } f
 import { clusterProperties, groupProperties, nodeProperties, resourceProperties, resourceTypeProperties } from "../model/properties.ts";
 import { builtInResourceTypes } from "../model/resource-types.ts";
 import type { ClusterEvent } from "../model/events.ts";
+import { NodeDrainStatus } from "../model/states.ts";
 import type { GroupState, NodeState } from "../model/states.ts";
 import { effectiveProperties } from "../model/views.ts";
 import type { ClusterView, GroupView, NodeView, ReasonView, ResourceTypeView, ResourceView } from "../model/views.ts";
@@ -14,6 +15,8 @@ import { compareText, foldName } from "./order.ts";
 import { initialGroupRow, initialNodeRow, initialResourceRow } from "./records.ts";
 import type { GroupRow, NodeRow } from "./records.ts";
 import { findGroup, findNode, findResource, resourceTypes } from "./resolve.ts";
+import { providersOf } from "./start-order.ts";
+import { groupStatusBits, nodeStatusBits } from "./status-bits.ts";
 import { ONLY } from "./state.ts";
 import type { ClusterState } from "./state.ts";
 import { groupWantedOnline, resourceWantedOnline, wantsAnything } from "./wanted.ts";
@@ -70,9 +73,20 @@ function viewOfNode(state: ClusterState, node: NodeRecord): NodeView {
     drainStatus: row.drainStatus,
     incarnation: row.incarnation,
     inventoryKnown: row.inventoryKnown,
+    failbackStatus: row.failbackStatus,
+    drainTarget: row.drain?.target === undefined || row.drain.target === null ? null : nodeName(state, row.drain.target),
+    stopping: row.leaving,
+    mayStop: row.leaving && row.drainStatus !== "InProgress",
     groups: namesOf(state, state.groupIdsOwnedBy(node.id)),
     reason: viewOfReason(state, row.reason),
-    properties: effectiveProperties(nodeProperties, node.properties),
+    properties: {
+      ...effectiveProperties(nodeProperties, node.properties),
+      NodeName: node.name,
+      NodeDrainStatus: NodeDrainStatus[row.drainStatus],
+      NodeDrainTarget: row.drain?.target ?? -1,
+      NodeFailbackStatus: NodeDrainStatus[row.failbackStatus],
+      StatusInformation: nodeStatusBits(node, row),
+    },
   };
 }
 
@@ -105,6 +119,10 @@ function viewOfGroup(state: ClusterState, group: GroupRecord): GroupView {
     ownerNode: row.owner === null ? null : nodeName(state, row.owner),
     wantedState: groupWantedOnline(group) || wantsAnything(state, group.id) ? "Online" : "Offline",
     movingTo: row.movingTo === null ? null : nodeName(state, row.movingTo),
+    queuedMoveTo: row.queuedMove === null ? null : row.queuedMove.to === null ? "best" : nodeName(state, row.queuedMove.to),
+    startsAfter: providersOf(state, group).map((id) => nameOfProvider(state, id)),
+    groupSet: nameOfSet(state, state.setIdOf(group.id)),
+    waitsFor: row.waitsFor.map((id) => nameOfProvider(state, id)),
     preferredOwners: group.preferredOwners.map((id) => nodeName(state, id)),
     resources: resourcesOf(state, group.id)
       .map(({ record }) => record.name)
@@ -112,7 +130,7 @@ function viewOfGroup(state: ClusterState, group: GroupRecord): GroupView {
     generation: row.generation,
     reason: viewOfReason(state, waitsForInventories(state, group, row) ?? row.reason),
     failovers: { count: failoversMs.length, threshold, periodHours: hours },
-    properties: effectiveProperties(groupProperties, group.properties),
+    properties: { ...effectiveProperties(groupProperties, group.properties), StatusInformation: groupStatusBits(row, resourcesOf(state, group.id).map((resource) => resource.row)) },
   };
 }
 
@@ -163,7 +181,7 @@ function viewOfResource(state: ClusterState, resource: ResourceRecord): Resource
     reason: viewOfReason(state, row.reason),
     failures: countedFailures(resource, row, nowOf(state)),
     nextAttemptMs: row.restartAtMs,
-    properties: { ...effectiveProperties(resourceProperties, resource.properties), PersistentState: wanted ? 1 : 0 },
+    properties: { ...effectiveProperties(resourceProperties, resource.properties), PersistentState: wanted ? 1 : 0, StatusInformation: row.status },
     privateProperties: effectiveProperties(type?.privateProperties ?? [], resource.privateProperties),
   };
 }
@@ -200,6 +218,14 @@ export function events(state: ClusterState): readonly ClusterEvent[] {
 }
 
 // ---- parts ---------------------------------------------------------------------
+
+export function nameOfProvider(state: ClusterState, id: string): string {
+  return nameOfSet(state, id) ?? state.tables.groups.get(id)?.name ?? id;
+}
+
+function nameOfSet(state: ClusterState, id: string | undefined): string | null {
+  return id === undefined ? null : (state.tables.groupSets.get(id)?.name ?? null);
+}
 
 export function nodeName(state: ClusterState, id: NodeId): string {
   return state.tables.nodes.get(String(id))?.name ?? `node ${id}`;

@@ -1,12 +1,11 @@
 import type { GroupRecord } from "../model/objects.ts";
 import { UNSET } from "../model/states.ts";
 import type { ExplainedNode, ExplainedResource, Explanation } from "../model/views.ts";
-import { StepContext } from "./context.ts";
 import { describeGroup, groupRow, nodeName, nowOf, resourcesOf } from "./describe.ts";
+import { contextOf } from "./looking.ts";
 import { countedFailures, duration, roughly } from "./failure.ts";
 import { effectiveOrder, whyNot } from "./placement.ts";
 import { findGroup } from "./resolve.ts";
-import { ONLY } from "./state.ts";
 import type { ClusterState } from "./state.ts";
 
 /** "Why?": the state of a group, the rule that made it so, the facts, and what would change it. */
@@ -52,12 +51,6 @@ function explainNodes(state: ClusterState, group: GroupRecord): ExplainedNode[] 
     const good = rank >= 0 ? `can host it; preferred owner number ${rank + 1}` : "can host it";
     return { node: nodeName(state, id), canHost: problem === null, isOwner: id === owner, reason: problem ?? good };
   });
-}
-
-/** Reads only: placement asks its questions of a step, and this is one that never ends. */
-function contextOf(state: ClusterState): StepContext {
-  const position = state.tables.position.get(ONLY);
-  return new StepContext(state, { epoch: position?.epoch ?? 0, index: position?.index ?? 0, clusterTimeMs: nowOf(state), wallTimeMs: position?.wallTimeMs ?? 0 });
 }
 
 function explainResources(state: ClusterState, group: GroupRecord): ExplainedResource[] {

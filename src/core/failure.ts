@@ -1,11 +1,11 @@
-import type { EventId, ResourceId } from "../model/identifiers.ts";
+import type { EventId, NodeId, ResourceId } from "../model/identifiers.ts";
 import type { GroupRecord, ResourceRecord } from "../model/objects.ts";
 import { groupProperties, numberPropertyOf, resourceProperties } from "../model/properties.ts";
 import { RestartAction, UNSET } from "../model/states.ts";
 import type { StepContext } from "./context.ts";
 import { FAILOVERS_KEPT, FAILURES_KEPT } from "./limits.ts";
 import { quote, startMove } from "./moving.ts";
-import { nextNode, whyNowhere } from "./placement.ts";
+import { nextNode, whyNot, whyNowhere } from "./placement.ts";
 import type { ResourceRow } from "./records.ts";
 import type { ClusterState } from "./state.ts";
 import { resourceWantedOnline } from "./wanted.ts";
@@ -21,7 +21,7 @@ export function failResource(context: StepContext, id: ResourceId, why: string):
   const groupRow = context.group(group.id);
   context.touched.add(group.id);
   const where = groupRow.owner === null ? "" : ` on ${context.nodeName(groupRow.owner)}`;
-  const failed = { pendingEffect: null, processId: null } as const;
+  const failed = { pendingEffect: null, processId: null, status: 0 } as const;
 
   const stopping = groupRow.movingTo !== null || !resourceWantedOnline(group, resource) || context.resource(id).state === "OfflinePending";
   if (stopping) {
@@ -44,6 +44,7 @@ export function failResource(context: StepContext, id: ResourceId, why: string):
   context.setResource(id, { ...failed, state: "Failed", failuresMs, restartAtMs: null, waitsFor: null, reason: context.reason("failed", `It failed: ${why}.`) });
   context.setGroup(group.id, { cause: event });
 
+  if (groupRow.returnTo !== null && goBack(context, group, resource, groupRow.returnTo, event, why)) return;
   const action = property("RestartAction");
   const threshold = property("RestartThreshold");
   if (action === RestartAction.DontRestart) return stayFailed(context, group, resource, event, `'${resource.name}' failed (${why}) and its RestartAction says not to restart it`, false);
@@ -51,6 +52,17 @@ export function failResource(context: StepContext, id: ResourceId, why: string):
   const used = failuresMs.length === 1 ? `'${resource.name}' failed (${why}) and may not be restarted` : `'${resource.name}' failed ${times(failuresMs.length)} within ${duration(property("RestartPeriod"))} (${why})`;
   if (action === RestartAction.RestartNoNotify) return stayFailed(context, group, resource, event, `${used} and its RestartAction says not to fail over`, true);
   failOver(context, group, resource, event, used);
+}
+
+/** It could not come online where it was moved to: first back to where it ran (reference 2.11, RETURN_TO_SOURCE); policies come after. */
+function goBack(context: StepContext, group: GroupRecord, resource: ResourceRecord, source: NodeId, cause: EventId, why: string): boolean {
+  context.setGroup(group.id, { returnTo: null });
+  if (whyNot(context, group, source) !== null) return false;
+  const text = `goes back to ${context.nodeName(source)}: '${resource.name}' failed where it was moved to (${why}).`;
+  const event = context.event("GroupMoving", { node: source, group: group.name, resource: resource.name, text: `The role '${group.name}' ${text}`, cause });
+  context.setGroup(group.id, { reason: context.reason("moving", `It ${text}`) });
+  startMove(context, group, source, "return", event);
+  return true;
 }
 
 function planRestart(context: StepContext, group: GroupRecord, resource: ResourceRecord, cause: EventId, why: string, count: number, threshold: number): void {

@@ -7,9 +7,12 @@ import { providersFirst } from "./dependency.ts";
 import { isRunning } from "./group-state.ts";
 import { endCopy } from "./leftovers.ts";
 import { GROUPS_MAX } from "./limits.ts";
-import { changeOwner, quote, restartHere, startMove } from "./moving.ts";
-import { bestNode, whyNot, whyNowhere } from "./placement.ts";
+import { quote, restartHere } from "./moving.ts";
+import { foldName } from "./order.ts";
 import { checkName, checkNodes, findGroup, findNode, mergeProperties, withProperty } from "./resolve.ts";
+import { checkProviders, forgetInStartOrder } from "./group-set-commands.ts";
+import { moveAsAsked } from "./move-commands.ts";
+import { askForStart } from "./start-order.ts";
 import type { ClusterState } from "./state.ts";
 import { groupWantedOnline, wantsAnything } from "./wanted.ts";
 
@@ -41,9 +44,11 @@ export function deleteGroup({ state }: Configuring, command: CommandOf<"group.de
   }
   for (const resource of resources) state.tables.resources.remove(resource.id);
   state.tables.groups.remove(group.id);
+  forgetInStartOrder(state, group.id);
   return (context) => {
     for (const resource of providersFirst(resources).reverse()) forgetResource(context, group, resource);
     const { owner } = context.group(group.id);
+    for (const waiting of state.groupIdsWaitingFor(group.id)) context.touched.add(waiting);
     state.tables.groupRuntime.remove(group.id);
     if (owner !== null) context.relieved.add(owner);
     sayChanged(context, group.name, `The role '${group.name}' was deleted.`);
@@ -61,18 +66,20 @@ export function forgetResource(context: StepContext, group: GroupRecord, resourc
 
 export function setGroup({ state }: Configuring, command: CommandOf<"group.set">): Reaction {
   const before = findGroup(state, command.group);
-  const group: GroupRecord = {
+  const changed: GroupRecord = {
     ...before,
     name: command.name === undefined ? before.name : freeGroupName(state, command.name, before),
     preferredOwners: command.preferredOwners === undefined ? before.preferredOwners : checkNodes(state, command.preferredOwners, "preferredOwners"),
     properties: mergeProperties(groupProperties, before.properties, command.properties, "properties", "a group"),
   };
+  const group = command.startsAfter === undefined ? changed : checkProviders(state, changed, command.startsAfter);
   state.tables.groups.put(group.id, group);
   return (context) => {
     const renamed = group.name === before.name ? "" : ` Its name is now '${group.name}'.`;
     const cause = sayChanged(context, group.name, `The role '${before.name}' was changed.${renamed}`);
     if (groupWantedOnline(before) !== groupWantedOnline(group)) {
       const wish = groupWantedOnline(group) ? "online" : "offline";
+      if (groupWantedOnline(group)) askForStart(context, group);
       context.setGroup(group.id, { cause, reason: context.reason(`asked ${wish}`, `An administrator changed it: it shall be ${wish}.`) });
     }
     context.touched.add(group.id);
@@ -83,7 +90,10 @@ export function setGroup({ state }: Configuring, command: CommandOf<"group.set">
 /** Wanted online from now on, with every resource; a role that had failed gets a new attempt with counters at zero. */
 export function groupOnline({ state }: Configuring, command: CommandOf<"group.online">): Reaction {
   const group = wish(state, findGroup(state, command.group), 1);
+  const node = command.node === undefined ? null : findNode(state, command.node);
   return (context) => {
+    askForStart(context, group);
+    if (node !== null || command.bestPossible === true) moveBefore(context, group, node?.name);
     const row = context.group(group.id);
     const busy = row.announced === "Online" && context.resourcesOf(group.id).every((resource) => context.resource(resource.id).state === "Online");
     if (busy && row.owner !== null) return `The role '${group.name}' is online already.`;
@@ -95,6 +105,22 @@ export function groupOnline({ state }: Configuring, command: CommandOf<"group.on
   };
 }
 
+/**
+ * Online on a named or on the best node: it goes there first. What it shall be is written already, so a node that
+ * cannot take it is a remark here; whoever asks is told before (`service/command-check.ts`).
+ */
+function moveBefore(context: StepContext, group: GroupRecord, node: string | undefined): void {
+  const { owner } = context.group(group.id);
+  if (node !== undefined && owner !== null && context.nodeName(owner) === node) return;
+  try {
+    moveAsAsked(context, group, node, {});
+  } catch (error) {
+    const problem = MusterError.from(error);
+    if (problem.code !== "MUSTER_NODE_NOT_AVAILABLE" && problem.code !== "MUSTER_NO_NODE_AVAILABLE") throw error;
+    context.event("GroupMoveGivenUp", { node: owner, group: group.name, text: `The role '${group.name}' is started where it is: ${problem.message}`, next: `muster why ${quote(group.name)}` });
+  }
+}
+
 export function groupOffline({ state }: Configuring, command: CommandOf<"group.offline">): Reaction {
   const group = wish(state, findGroup(state, command.group), 0);
   return (context) => {
@@ -103,7 +129,7 @@ export function groupOffline({ state }: Configuring, command: CommandOf<"group.o
       return `The role '${group.name}' is offline already.`;
     }
     const cause = sayChanged(context, group.name, `The role '${group.name}' shall be offline.`);
-    context.setGroup(group.id, { cause, reason: context.reason("asked offline", "An administrator asked for it to be offline.") });
+    context.setGroup(group.id, { cause, ignoreLocked: command.ignoreLocked === true, reason: context.reason("asked offline", "An administrator asked for it to be offline.") });
     context.touched.add(group.id);
     return null;
   };
@@ -121,49 +147,11 @@ function wish(state: ClusterState, before: GroupRecord, value: 0 | 1): GroupReco
   return group;
 }
 
-/** Only run-time state: a move leaves no rule behind. */
-export function moveGroup({ state }: Configuring, command: CommandOf<"group.move">): Reaction {
-  const group = findGroup(state, command.group);
-  const wished = command.node === undefined ? null : findNode(state, command.node);
-  return (context) => {
-    const { owner, movingTo } = context.group(group.id);
-    if (wished !== null && wished.id === owner) return alreadyThere(context, group, wished.name);
-    if (wished !== null && wished.id === movingTo) return `The role '${group.name}' is on its way to ${wished.name}.`;
-    if (wished !== null) {
-      const problem = whyNot(context, group, wished.id);
-      if (problem !== null) throw new MusterError("MUSTER_NODE_NOT_AVAILABLE", { field: "node", node: wished.name, group: group.name, reason: `${wished.name} ${problem}` });
-    }
-    const to = wished?.id ?? bestNode(context, group, owner);
-    if (to === null) throw new MusterError("MUSTER_NO_NODE_AVAILABLE", { group: group.name, reason: whyNowhere(context, group, owner) });
-    const from = owner === null ? "no node" : context.nodeName(owner);
-    const text = `The role '${group.name}' moves from ${from} to ${context.nodeName(to)}: an administrator asked for it.`;
-    const cause = context.event("GroupMoving", { node: to, group: group.name, text });
-    context.setGroup(group.id, { reason: context.reason("moving", `It moves from ${from} to ${context.nodeName(to)}: an administrator asked for it.`) });
-    if (owner === null) {
-      changeOwner(context, group, to);
-      context.setGroup(group.id, { cause });
-    } else {
-      startMove(context, group, to, "move", cause);
-    }
-    return null;
-  };
-}
-
-function alreadyThere(context: StepContext, group: GroupRecord, node: string): string {
-  const { movingTo } = context.group(group.id);
-  if (movingTo === null) return `The role '${group.name}' is on ${node} already: nothing to do.`;
-  const text = `The role '${group.name}' stays on ${node}: the move to ${context.nodeName(movingTo)} was called off.`;
-  const cause = context.event("GroupMoving", { node: context.group(group.id).owner, group: group.name, text });
-  context.setGroup(group.id, { movingTo: null, moveKind: null, cause, reason: context.reason("move cancelled", `The move to ${context.nodeName(movingTo)} was called off.`) });
-  restartHere(context, group);
-  context.touched.add(group.id);
-  return text;
-}
-
 function freeGroupName(state: ClusterState, value: unknown, own: GroupRecord | null): string {
   const name = checkName(value);
   const taken = state.groupIdNamed(name);
-  if (taken !== undefined && taken !== own?.id) throw new MusterError("MUSTER_NAME_IN_USE", { field: "name", name });
+  const isSet = state.tables.groupSets.keys().some((id) => foldName(state.tables.groupSets.get(id)?.name ?? "") === foldName(name));
+  if (isSet || (taken !== undefined && taken !== own?.id)) throw new MusterError("MUSTER_NAME_IN_USE", { field: "name", name });
   return name;
 }
 

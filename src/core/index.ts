@@ -21,6 +21,7 @@ export {
   describeResourceTypes,
   events,
 } from "./describe.ts";
+export { describeGroupSet, describeGroupSets } from "./describe-sets.ts";
 export { explainGroup } from "./explain.ts";
 export { dryRun, whatIf } from "./plan.ts";
 export { recordedFailure } from "./recorded.ts";

@@ -4,6 +4,7 @@ import type { ResourceRecord } from "../model/objects.ts";
 import { compareOrdinalIds } from "../model/identifiers.ts";
 import type { StepContext } from "./context.ts";
 import { endStray } from "./copies.ts";
+import { retryDrains } from "./drain.ts";
 import { failResource } from "./failure.ts";
 import { copiesOn, endCopyAgain, isCurrent } from "./leftovers.ts";
 import { initialResourceRow } from "./records.ts";
@@ -32,7 +33,10 @@ export function reactToInventory(context: StepContext, input: InventoryInput): v
   for (const group of context.groupsByName(context.state.groupIdsOwnedBy(node))) {
     for (const resource of context.resourcesOf(group.id)) if (!items.has(resource.id)) missing(context, resource, node);
   }
-  if (!wasKnown) touchWaitingGroups(context);
+  if (!wasKnown) {
+    touchWaitingGroups(context);
+    retryDrains(context, context.entry);
+  }
   openWhenAllReported(context);
 }
 

@@ -2,6 +2,7 @@
 
 export const GROUPS_MAX = 10_000;
 export const RESOURCES_PER_GROUP_MAX = 256;
+export const GROUP_SETS_MAX = 500;
 export const RESOURCE_TYPES_MAX = 1_000;
 /** Properties a registered resource type may have. */
 export const TYPE_PROPERTIES_MAX = 256;

@@ -1,17 +1,28 @@
 import type { EventId, NodeId } from "../model/identifiers.ts";
+import type { MoveFlags } from "../model/inputs.ts";
 import type { GroupRecord } from "../model/objects.ts";
 import type { StepContext } from "./context.ts";
 import { isRunning } from "./group-state.ts";
 import { bestNode, nextNode, whyNot, whyNowhere } from "./placement.ts";
 import { initialResourceRow } from "./records.ts";
 import type { MoveKind } from "./records.ts";
+import { closeAfterLoss } from "./start-order.ts";
 import { wantsAnything } from "./wanted.ts";
 
 /** Changing the owner of a group (reference 2.11). */
 
 /** The owner changes once everything is offline on the old one; `advanceGroup` sees to both. */
-export function startMove(context: StepContext, group: GroupRecord, to: NodeId, kind: MoveKind, cause: EventId): void {
-  context.setGroup(group.id, { movingTo: to, moveKind: kind, cause });
+export function startMove(context: StepContext, group: GroupRecord, to: NodeId, kind: MoveKind, cause: EventId, flags: MoveFlags = {}): void {
+  const { owner, startGate } = context.group(group.id);
+  context.setGroup(group.id, {
+    movingTo: to,
+    moveKind: kind,
+    cause,
+    ignoreLocked: flags.ignoreLocked === true,
+    returnTo: flags.returnToSource === true ? owner : null,
+    queuedMove: null,
+    startGate: flags.highPriorityStart === true ? "open" : startGate,
+  });
   context.touched.add(group.id);
 }
 
@@ -33,7 +44,7 @@ export function finishMove(context: StepContext, group: GroupRecord): void {
     for (const resource of context.resourcesOf(group.id)) {
       context.setResource(resource.id, { ...initialResourceRow(resource.id), lastEffect: context.resource(resource.id).lastEffect, reason: context.reason("stays", "The move was given up; it goes on where it was.") });
     }
-    context.setGroup(group.id, { movingTo: null, moveKind: null, cause: event, reason: context.reason("move cancelled", text) });
+    context.setGroup(group.id, { movingTo: null, moveKind: null, ignoreLocked: false, returnTo: null, cause: event, reason: context.reason("move cancelled", text) });
     if (from !== null) context.relieved.add(from);
     return;
   }
@@ -53,7 +64,14 @@ export function changeOwner(context: StepContext, group: GroupRecord, to: NodeId
     context.setResource(resource.id, { ...initialResourceRow(resource.id), reason });
   }
   if (row.owner !== null && row.owner !== to) context.relieved.add(row.owner);
-  context.setGroup(group.id, { owner: to, movingTo: null, moveKind: null, generation: to === null ? row.generation : context.generation });
+  context.setGroup(group.id, {
+    owner: to,
+    movingTo: null,
+    moveKind: null,
+    ignoreLocked: false,
+    drainedFrom: row.moveKind === "drain" ? row.owner : null,
+    generation: to === null ? row.generation : context.generation,
+  });
   context.touched.add(group.id);
 }
 
@@ -71,6 +89,17 @@ export function restartHere(context: StepContext, group: GroupRecord): void {
   }
 }
 
+/** The node it moves to is lost while it is still being stopped: it goes elsewhere, or `finishMove` decides. */
+export function targetLost(context: StepContext, group: GroupRecord, why: string, cause: EventId): void {
+  const { owner, movingTo, moveKind } = context.group(group.id);
+  if (owner === null || movingTo === null || whyNot(context, group, movingTo) === null) return;
+  const to = moveKind === "failover" ? nextNode(context, group, owner) : bestNode(context, group, owner);
+  if (to === null) return;
+  const text = `goes to ${context.nodeName(to)} instead of ${context.nodeName(movingTo)}: ${why}.`;
+  const event = context.event("GroupMoving", { node: to, group: group.name, text: `The role '${group.name}' ${text}`, cause });
+  context.setGroup(group.id, { movingTo: to, cause: event, reason: context.reason("moving", `It ${text}`) });
+}
+
 /**
  * The owner is lost, with everything that ran there: in this very step the group gets another
  * one (PROTOCOL part 1; reference 2.9 "node leaves": no counter of failures is touched).
@@ -81,6 +110,8 @@ export function ownerLost(context: StepContext, group: GroupRecord, why: string,
   const wished = row.movingTo !== null && whyNot(context, group, row.movingTo) === null ? row.movingTo : null;
   const to = wished ?? bestNode(context, group, lost);
   changeOwner(context, group, to);
+  context.setGroup(group.id, { returnTo: null, queuedMove: null, drainedFrom: null });
+  closeAfterLoss(context, group, row);
   if (!wantsAnything(context.state, group.id)) {
     context.setGroup(group.id, { cause });
     return;
@@ -91,6 +122,7 @@ export function ownerLost(context: StepContext, group: GroupRecord, why: string,
   }
   const text = `The role '${group.name}' fails over from ${context.nodeName(lost)} to ${context.nodeName(to)}: ${why}.`;
   const event = context.event("GroupFailover", { node: to, group: group.name, text, cause });
+  if (context.group(group.id).startGate === "byHand") return;
   context.setGroup(group.id, { cause: event, reason: context.reason("node lost", `It fails over from ${context.nodeName(lost)} to ${context.nodeName(to)}: ${why}.`) });
 }
 
@@ -107,6 +139,7 @@ export function placeGroup(context: StepContext, group: GroupRecord): boolean {
   if (wanted) {
     const why = group.preferredOwners.includes(to) ? "it is the first of its preferred owners that can" : "it has the fewest roles of the nodes that can";
     const event = context.event("GroupPlaced", { node: to, group: group.name, text: `The role '${group.name}' is placed on ${context.nodeName(to)}: ${why}.`, cause: row.cause });
+    if (row.startGate === "byHand") return true;
     context.setGroup(group.id, { cause: event, reason: context.reason("placed", `It was placed on ${context.nodeName(to)}: ${why}.`) });
   }
   return true;

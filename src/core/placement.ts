@@ -21,6 +21,7 @@ function whyNotNow(context: StepContext, node: NodeId): string | null {
   if (row.state === "Down") return "is down";
   if (row.state === "Joining") return "is joining";
   if (context.state.tables.nodes.get(String(node))?.paused === true) return "is paused";
+  if (row.leaving) return "is about to stop";
   if (!row.inventoryKnown) return "has not reported yet what it runs";
   return null;
 }

@@ -1,8 +1,8 @@
 import type { ErrorBody } from "../model/errors.ts";
 import type { EffectId, EventId, Generation, GroupId, Member, NodeId, ResourceId } from "../model/identifiers.ts";
-import type { Effect } from "../model/inputs.ts";
+import type { Effect, MoveFlags } from "../model/inputs.ts";
 import type { GroupRuntime, NodeRuntime, Reason, ResourceRecord, ResourceRuntime } from "../model/objects.ts";
-import type { GroupState } from "../model/states.ts";
+import type { GroupState, NodeDrainStatus } from "../model/states.ts";
 
 /** The rows of the core that are nobody else's business. */
 
@@ -47,13 +47,59 @@ export interface EventRingRow {
   readonly next: number;
 }
 
-export type NodeRow = NodeRuntime;
+export interface NodeRow extends NodeRuntime {
+  /** How its roles leave, while a drain runs or after one failed; null = nobody asked. */
+  readonly drain: DrainOrder | null;
+  readonly failbackStatus: NodeDrainStatus;
+  /** Its service is about to stop: it takes nothing any more, and goes once it owns nothing. */
+  readonly leaving: boolean;
+}
+
+export interface DrainOrder {
+  /** null = each role goes to its best node. */
+  readonly target: NodeId | null;
+  /** Also what cannot go gracefully. */
+  readonly force: boolean;
+  /** After a failure it is tried again when another node can take roles. */
+  readonly retry: boolean;
+}
 
 /** Why a group changes its node. */
-export type MoveKind = "move" | "failover" | "drain" | "failback";
+export type MoveKind = "move" | "failover" | "drain" | "failback" | "return";
+
+/**
+ * Whether the group may be started now (reference 2.13): *waiting* for its turn, *continuing* after its node was
+ * lost, *byHand* only, or *open*.
+ */
+export type StartGate = "waiting" | "continuing" | "byHand" | "open";
+
+/** A move that waits until nothing of the group is locked (reference 2.11). */
+export interface QueuedMove {
+  /** null = the best node of that moment. */
+  readonly to: NodeId | null;
+  readonly flags: MoveFlags;
+}
 
 export interface GroupRow extends GroupRuntime {
   readonly moveKind: MoveKind | null;
+  /** What is locked is ended rather than respected. */
+  readonly ignoreLocked: boolean;
+  /** Where it goes first when it cannot come online after a move. */
+  readonly returnTo: NodeId | null;
+  readonly queuedMove: QueuedMove | null;
+  /** The node it left because that was drained: a resume brings it back. */
+  readonly drainedFrom: NodeId | null;
+  readonly startGate: StartGate;
+  /** Started by the cluster itself, not by a command: GroupStartDelay counts. */
+  readonly automatic: boolean;
+  /** Since when it would start if it might; null = it does not want to. */
+  readonly gateSinceMs: number | null;
+  /** When its turn must be looked at again; null = nothing depends on time. */
+  readonly lookAtMs: number | null;
+  /** Ids of the groups and group sets it waits for. */
+  readonly waitsFor: readonly string[];
+  /** When it was given its start; null = it is offline. */
+  readonly startedAtMs: number | null;
   /** The state that was last announced by an event. */
   readonly announced: GroupState;
   /** The event that set the group in motion: cause of what follows. */
@@ -61,6 +107,8 @@ export interface GroupRow extends GroupRuntime {
 }
 
 export interface ResourceRow extends ResourceRuntime {
+  /** Bits of its StatusInformation (reference 2.4), as its type reported them. */
+  readonly status: number;
   /** The order given last; what answers an older one is out of date. */
   readonly lastEffect: EffectId | null;
   /** What it ordered, should it have to be said again. */
@@ -97,13 +145,33 @@ export interface RefusalRow {
 const UNTOUCHED: Reason = { text: "It has not been brought online yet.", rule: "initial", sinceMs: 0 };
 
 export function initialNodeRow(id: NodeId): NodeRow {
-  return { id, state: "Down", incarnation: null, inventoryKnown: false, drainStatus: "NotInitiated", reason: { text: "It has not joined yet.", rule: "initial", sinceMs: 0 } };
+  return { id, state: "Down", incarnation: null, inventoryKnown: false, drainStatus: "NotInitiated", drain: null, failbackStatus: "NotInitiated", leaving: false, reason: { text: "It has not joined yet.", rule: "initial", sinceMs: 0 } };
 }
 
 export function initialGroupRow(id: GroupId): GroupRow {
-  return { id, owner: null, generation: 0, failoversMs: [], movingTo: null, moveKind: null, announced: "Offline", cause: null, reason: UNTOUCHED };
+  return {
+    id,
+    owner: null,
+    generation: 0,
+    failoversMs: [],
+    movingTo: null,
+    moveKind: null,
+    ignoreLocked: false,
+    returnTo: null,
+    queuedMove: null,
+    drainedFrom: null,
+    startGate: "waiting",
+    automatic: true,
+    gateSinceMs: null,
+    lookAtMs: null,
+    waitsFor: [],
+    startedAtMs: null,
+    announced: "Offline",
+    cause: null,
+    reason: UNTOUCHED,
+  };
 }
 
 export function initialResourceRow(id: ResourceId): ResourceRow {
-  return { id, state: "Offline", pendingEffect: null, lastEffect: null, pendingAction: "online", failuresMs: [], restartAtMs: null, waitsFor: null, processId: null, reason: UNTOUCHED };
+  return { id, state: "Offline", status: 0, pendingEffect: null, lastEffect: null, pendingAction: "online", failuresMs: [], restartAtMs: null, waitsFor: null, processId: null, reason: UNTOUCHED };
 }

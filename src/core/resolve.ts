@@ -1,6 +1,6 @@
 import { MusterError } from "../model/errors.ts";
 import type { NodeId } from "../model/identifiers.ts";
-import type { GroupRecord, NodeRecord, PropertyBag, PropertyValue, ResourceRecord, ResourceTypeRecord } from "../model/objects.ts";
+import type { GroupRecord, GroupSetRecord, NodeRecord, PropertyBag, PropertyValue, ResourceRecord, ResourceTypeRecord } from "../model/objects.ts";
 import { validateProperties } from "../model/properties.ts";
 import type { PropertyTable } from "../model/properties.ts";
 import { builtInResourceTypes } from "../model/resource-types.ts";
@@ -12,7 +12,7 @@ import type { ClusterState } from "./state.ts";
 
 const NAME = /^[A-Za-z0-9 ._-]+$/;
 /** Ids look like this; no name may, or it could hide the object with that id. */
-const ID = /^[gr][0-9]+\.[0-9]+$/i;
+const ID = /^[grs][0-9]+\.[0-9]+$/i;
 
 export function findNode(state: ClusterState, name: unknown, field = "node"): NodeRecord {
   const text = requireText(name, field);
@@ -29,6 +29,16 @@ export function findGroup(state: ClusterState, name: unknown, field = "group"): 
   const group = state.tables.groups.get(state.groupIdNamed(text) ?? text);
   if (group === undefined) throw new MusterError("MUSTER_GROUP_NOT_FOUND", { field, name: text });
   return group;
+}
+
+export function findGroupSet(state: ClusterState, name: unknown, field = "set"): GroupSetRecord {
+  const text = requireText(name, field);
+  const folded = foldName(text);
+  for (const id of state.tables.groupSets.keys()) {
+    const set = state.tables.groupSets.get(id) as GroupSetRecord;
+    if (id === text || foldName(set.name) === folded) return set;
+  }
+  throw new MusterError("MUSTER_GROUP_SET_NOT_FOUND", { field, name: text });
 }
 
 export function findResource(state: ClusterState, name: unknown, field = "resource"): ResourceRecord {

@@ -1,6 +1,7 @@
 import type { ClusterEvent } from "../model/events.ts";
 import type { NodeId } from "../model/identifiers.ts";
-import type { ClusterRecord, DatabaseValue, GroupRecord, NodeRecord, ResourceRecord, ResourceTypeRecord } from "../model/objects.ts";
+import type { ClusterRecord, DatabaseValue, GroupRecord, GroupSetRecord, NodeRecord, ResourceRecord, ResourceTypeRecord } from "../model/objects.ts";
+import { groupSetProperties, numberPropertyOf } from "../model/properties.ts";
 import { Deadlines } from "./deadlines.ts";
 import { ZERO_HASH, addHash } from "./hash.ts";
 import type { Hash } from "./hash.ts";
@@ -15,6 +16,10 @@ export const ONLY = "-";
 /** Key of the groups without an owner in the index by owner. */
 export const NOBODY = "";
 export const VIEW_DEADLINE = "view";
+/** Deadlines of groups carry it before their id; those of resources are their id. */
+export const GROUP_DEADLINE = "group ";
+/** Key of the sets that every other group waits for, in the index of sets by group. */
+const EVERY_GROUP = "*";
 
 interface Rows {
   readonly cluster: ClusterRecord;
@@ -22,6 +27,7 @@ interface Rows {
   readonly groups: GroupRecord;
   readonly resources: ResourceRecord;
   readonly resourceTypes: ResourceTypeRecord;
+  readonly groupSets: GroupSetRecord;
   readonly keys: DatabaseValue;
   readonly requests: RequestRow;
   readonly view: ViewRow;
@@ -45,6 +51,7 @@ export const tableKinds: Readonly<Record<TableName, TableKind>> = {
   groups: "durable",
   resources: "durable",
   resourceTypes: "durable",
+  groupSets: "durable",
   keys: "durable",
   requests: "durable",
   view: "volatile",
@@ -67,6 +74,10 @@ interface Indices {
   readonly resourcesByGroup: IndexMap;
   readonly dependents: IndexMap;
   readonly groupsByOwner: IndexMap;
+  readonly groupsByTarget: IndexMap;
+  readonly setsByGroup: IndexMap;
+  /** Groups that wait for their start, by the group or set they wait for. */
+  readonly waiters: IndexMap;
   readonly deadlines: Deadlines;
 }
 
@@ -101,6 +112,9 @@ export class ClusterState {
       resourcesByGroup: new IndexMap(),
       dependents: new IndexMap(),
       groupsByOwner: new IndexMap(),
+      groupsByTarget: new IndexMap(),
+      setsByGroup: new IndexMap(),
+      waiters: new IndexMap(),
       deadlines: new Deadlines(),
     });
   }
@@ -115,6 +129,9 @@ export class ClusterState {
       resourcesByGroup: from.resourcesByGroup.fork(),
       dependents: from.dependents.fork(),
       groupsByOwner: from.groupsByOwner.fork(),
+      groupsByTarget: from.groupsByTarget.fork(),
+      setsByGroup: from.setsByGroup.fork(),
+      waiters: from.waiters.fork(),
       deadlines: from.deadlines.fork(),
     });
   }
@@ -202,6 +219,27 @@ export class ClusterState {
     return this.#indices.groupsByOwner.of(owner === null ? NOBODY : String(owner));
   }
 
+  groupIdsMovingTo(target: NodeId): string[] {
+    this.#mayReadVolatile();
+    return this.#indices.groupsByTarget.of(String(target));
+  }
+
+  /** The set a group is in; a group is in one at most. */
+  setIdOf(group: string): string | undefined {
+    return this.#indices.setsByGroup.of(group)[0];
+  }
+
+  /** Sets that every group outside of them waits for. */
+  globalSetIds(): string[] {
+    return this.#indices.setsByGroup.of(EVERY_GROUP);
+  }
+
+  /** Groups that wait for a group or a group set to be ready. */
+  groupIdsWaitingFor(provider: string): string[] {
+    this.#mayReadVolatile();
+    return this.#indices.waiters.of(provider);
+  }
+
   countGroupsOwnedBy(owner: NodeId, passes: (id: string) => boolean): number {
     this.#mayReadVolatile();
     return this.#indices.groupsByOwner.countWhere(String(owner), passes);
@@ -223,7 +261,7 @@ export class ClusterState {
   }
 
   #connect(): void {
-    const { groupNames, resourceNames, resourcesByGroup, dependents, groupsByOwner, deadlines } = this.#indices;
+    const { groupNames, resourceNames, resourcesByGroup, dependents, groupsByOwner, groupsByTarget, setsByGroup, waiters, deadlines } = this.#indices;
     this.tables.nodes.hook = () => {
       this.#nodeIds = null;
     };
@@ -246,7 +284,20 @@ export class ClusterState {
         for (const provider of new Set(after?.dependencies.flat())) dependents.add(provider, key);
       }
     };
+    this.tables.groupSets.hook = (before, after, key) => {
+      for (const group of keysOfSet(before)) setsByGroup.remove(group, key);
+      for (const group of keysOfSet(after)) setsByGroup.add(group, key);
+    };
     this.tables.groupRuntime.hook = (before, after, key) => {
+      if (before?.lookAtMs !== after?.lookAtMs) deadlines.set(`${GROUP_DEADLINE}${key}`, after?.lookAtMs ?? null);
+      if (before?.movingTo !== after?.movingTo) {
+        if (before !== undefined && before.movingTo !== null) groupsByTarget.remove(String(before.movingTo), key);
+        if (after !== undefined && after.movingTo !== null) groupsByTarget.add(String(after.movingTo), key);
+      }
+      if (before?.waitsFor !== after?.waitsFor) {
+        for (const provider of before?.waitsFor ?? []) waiters.remove(provider, key);
+        for (const provider of after?.waitsFor ?? []) waiters.add(provider, key);
+      }
       if (before !== undefined && after !== undefined && before.owner === after.owner) return;
       if (before !== undefined) groupsByOwner.remove(before.owner === null ? NOBODY : String(before.owner), key);
       if (after !== undefined) groupsByOwner.add(after.owner === null ? NOBODY : String(after.owner), key);
@@ -258,4 +309,9 @@ export class ClusterState {
       deadlines.set(VIEW_DEADLINE, after?.inventoryDeadlineMs ?? null);
     };
   }
+}
+
+function keysOfSet(set: GroupSetRecord | undefined): readonly string[] {
+  if (set === undefined) return [];
+  return numberPropertyOf(groupSetProperties, set.properties, "IsGlobal") === 1 ? [EVERY_GROUP, ...set.groups] : set.groups;
 }

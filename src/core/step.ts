@@ -3,7 +3,6 @@ import type { ErrorBody } from "../model/errors.ts";
 import type { ClusterEvent } from "../model/events.ts";
 import type { CommandInput, CoreInput, Effect, RequestId, Stamp } from "../model/inputs.ts";
 import type { DurableRow } from "./storage.ts";
-import { advanceGroup } from "./advance.ts";
 import { configure } from "./command.ts";
 import type { Reaction } from "./command.ts";
 import { StepContext } from "./context.ts";
@@ -11,13 +10,13 @@ import type { OwnerChange } from "./context.ts";
 import { attemptDue } from "./failure.ts";
 import { reactToInventory } from "./inventory-step.ts";
 import { REQUEST_FAILURES_KEPT } from "./limits.ts";
-import { settleDrain } from "./node-commands.ts";
+import { settleDrain, settleFailback } from "./drain.ts";
 import { recordedFailure } from "./recorded.ts";
 import { reactToReport } from "./report-step.ts";
-import { ONLY, VIEW_DEADLINE } from "./state.ts";
+import { serveTouched } from "./serve.ts";
+import { GROUP_DEADLINE, ONLY, VIEW_DEADLINE } from "./state.ts";
 import type { ClusterState } from "./state.ts";
 import { openWhenAllReported, reactToView } from "./view-step.ts";
-import { sortedText } from "./order.ts";
 
 /** A durable row that a step wrote; null = deleted. */
 export type DurableRowChange = Omit<DurableRow, "value"> & { readonly value: string | null };
@@ -68,6 +67,7 @@ export function step(state: ClusterState, stamp: Stamp, input: CoreInput): StepR
         case "due":
           for (const key of state.dueDeadlines(context.now)) {
             if (key === VIEW_DEADLINE) openWhenAllReported(context);
+            else if (key.startsWith(GROUP_DEADLINE)) context.touched.add(key.slice(GROUP_DEADLINE.length));
             else attemptDue(context, key);
           }
           return null;
@@ -118,16 +118,12 @@ function react(state: ClusterState, stamp: Stamp, reaction: Reaction): Pick<Step
   state.begin("react");
   const context = new StepContext(state, stamp);
   const note = reaction(context);
-  for (const id of inOrderOfNames(state, context.touched)) advanceGroup(context, id);
+  serveTouched(context);
   for (const id of [...context.relieved].sort((left, right) => left - right)) settleDrain(context, id);
+  for (const id of [...context.returning].sort((left, right) => left - right)) settleFailback(context, id);
   state.tables.position.put(ONLY, { epoch: stamp.epoch, index: stamp.index, clusterTimeMs: context.now, wallTimeMs: stamp.wallTimeMs });
   state.commit();
   return { effects: context.effects, events: context.events, ownerChanges: context.ownerChanges, note };
-}
-
-function inOrderOfNames(state: ClusterState, ids: ReadonlySet<string>): string[] {
-  const byName = new Map(sortedText(ids).map((id) => [`${state.tables.groups.get(id)?.name ?? ""}\u0000${id}`, id]));
-  return sortedText(byName.keys()).map((key) => byName.get(key) as string);
 }
 
 // ---- requests that come twice (PROTOCOL rule 8) -------------------------------

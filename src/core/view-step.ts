@@ -1,9 +1,12 @@
-import type { EventId, NodeId } from "../model/identifiers.ts";
+import type { EventId, GroupId, NodeId } from "../model/identifiers.ts";
 import type { ViewInput } from "../model/inputs.ts";
+import type { GroupRecord } from "../model/objects.ts";
 import type { StepContext } from "./context.ts";
 import { copiesLost } from "./leftovers.ts";
 import { INVENTORY_WAIT_MS } from "./limits.ts";
-import { ownerLost } from "./moving.ts";
+import { ownerLost, targetLost } from "./moving.ts";
+import { compareStart } from "./serve.ts";
+import { closeAtColdStart } from "./start-order.ts";
 import { ONLY } from "./state.ts";
 
 /** The membership change is an input: in its own step every node computes the same new owners. */
@@ -25,7 +28,7 @@ export function reactToView(context: StepContext, input: ViewInput): void {
     inventoryDeadlineMs: before === undefined ? context.now + INVENTORY_WAIT_MS : before.inventoryDeadlineMs,
   });
 
-  for (const id of context.state.nodeIds()) {
+  for (const id of knownNodes(context)) {
     const row = context.node(id);
     const present = incarnations.has(id) || learners.includes(id);
     const incarnation = incarnations.get(id) ?? null;
@@ -41,10 +44,21 @@ export function reactToView(context: StepContext, input: ViewInput): void {
   // All states of nodes are settled before the first group is placed.
   for (const { id, why, cause: event } of lost) {
     copiesLost(context, id);
-    for (const group of context.groupsByName(context.state.groupIdsOwnedBy(id))) ownerLost(context, group, why, event);
+    for (const group of inPriority(context, context.state.groupIdsOwnedBy(id))) ownerLost(context, group, why, event);
+    for (const group of inPriority(context, context.state.groupIdsMovingTo(id))) targetLost(context, group, why, event);
+    if (!context.state.tables.nodes.has(String(id))) context.state.tables.nodeRuntime.remove(String(id));
   }
   touchWaitingGroups(context);
   openWhenAllReported(context);
+}
+
+/** Those of the configuration, and evicted ones that have not left yet. */
+function knownNodes(context: StepContext): NodeId[] {
+  return [...new Set([...context.state.nodeIds(), ...context.state.tables.nodeRuntime.keys().map(Number)])].sort((left, right) => left - right);
+}
+
+function inPriority(context: StepContext, ids: readonly GroupId[]): GroupRecord[] {
+  return context.groupsByName(ids).sort(compareStart);
 }
 
 function sayViewActive(context: StepContext, input: ViewInput): EventId {
@@ -57,6 +71,13 @@ function sayViewActive(context: StepContext, input: ViewInput): EventId {
 }
 
 function nodeLost(context: StepContext, id: NodeId, present: boolean, cause: EventId): EventId {
+  const { leaving } = context.node(id);
+  context.setNode(id, { leaving: false, drain: null, failbackStatus: "NotInitiated" });
+  if (leaving && !present) {
+    const left = `${context.nodeName(id)} left: its Cluster Service was stopped.`;
+    context.setNode(id, { state: "Down", incarnation: null, inventoryKnown: false, drainStatus: "NotInitiated", reason: context.reason("left", left) });
+    return context.event("NodeLeft", { node: id, text: left, cause });
+  }
   const text = present
     ? `${context.nodeName(id)} was removed from the active view: its Cluster Service was started anew, and what it ran before has ended.`
     : `${context.nodeName(id)} was removed from the active view: it does not answer any more.`;
@@ -86,5 +107,9 @@ export function openWhenAllReported(context: StepContext): void {
   const expired = view.inventoryDeadlineMs !== null && context.now >= view.inventoryDeadlineMs;
   if (silent.length > 0 && !expired) return;
   context.state.tables.view.put(ONLY, { ...view, open: true, inventoryDeadlineMs: null });
-  for (const id of context.state.tables.groups.keys()) context.touched.add(id);
+  for (const id of context.state.tables.groups.keys()) {
+    const group = context.state.tables.groups.get(id);
+    if (group !== undefined) closeAtColdStart(context, group);
+    context.touched.add(id);
+  }
 }

@@ -43,6 +43,18 @@ export const ErrorCatalogue = {
   MUSTER_CONDITION_FAILED: { httpStatus: 412, exitCode: 113, message: "Operation {number} of the batch: the condition '{operation}' on '{key}' does not hold.", next: "Nothing was changed; read the value again and decide." },
   MUSTER_KEY_NOT_FOUND: { httpStatus: 404, exitCode: 105, message: "There is no key '{key}' in the Cluster Database.", next: "Check the key." },
 
+  MUSTER_GROUP_LOCKED: { httpStatus: 409, exitCode: 113, message: "The group '{name}' is locked from moving (LockedFromMoving).", next: "Unlock it: muster group set {name} LockedFromMoving=0" },
+  MUSTER_RESOURCE_LOCKED: { httpStatus: 409, exitCode: 113, message: "The resource '{name}' is locked: it must not be stopped now.", next: "Wait, queue the move (--queue), or end it all the same: --ignore-locked" },
+  MUSTER_NOTHING_TO_CANCEL: { httpStatus: 409, exitCode: 113, message: "The group '{name}' is not moving and no move of it is queued.", next: "Nothing to do." },
+  MUSTER_NODE_NOT_READY_TO_EVICT: { httpStatus: 409, exitCode: 113, message: "The node '{name}' may still run roles.", next: "Drain and stop it first: muster node pause {name} --drain; or evict it with --force." },
+  MUSTER_LAST_NODE: { httpStatus: 409, exitCode: 113, message: "'{name}' is the only node of the cluster.", next: "Destroy the cluster instead." },
+  MUSTER_ONLY_POSSIBLE_OWNER: { httpStatus: 409, exitCode: 113, message: "'{node}' is the only possible owner of the resource '{resource}'.", next: "Change that first: muster resource set {resource} --possible-owners NODES" },
+  MUSTER_EVICTED_RECENTLY: { httpStatus: 409, exitCode: 113, message: "A node was evicted {ago} s ago; a node is added {delay} s after that at the earliest (AddEvictDelay).", next: "Try again in a moment." },
+  MUSTER_GROUP_SET_NOT_FOUND: { httpStatus: 404, exitCode: 105, message: "There is no group set named '{name}'.", next: "Group sets: muster groupset list" },
+  MUSTER_GROUP_IN_ANOTHER_SET: { httpStatus: 409, exitCode: 65, message: "groups: '{group}' is in the group set '{set}' already.", next: "A group is in one set at most: take it out of that one first." },
+  MUSTER_START_ORDER_CYCLE: { httpStatus: 409, exitCode: 65, message: "startsAfter: {path} would wait for itself.", next: "Remove one of these." },
+  MUSTER_GROUP_SET_IN_USE: { httpStatus: 409, exitCode: 113, message: "The group set '{name}' is awaited by {waiters}.", next: "Change what they start after first." },
+
   // the cluster cannot answer now (106 no quorum, 102 disconnected, 124 timeout)
   MUSTER_NO_QUORUM: { httpStatus: 503, exitCode: 106, message: "No view is active: {reason}.", next: "Start more nodes; see: muster status" },
   MUSTER_TIMEOUT: { httpStatus: 504, exitCode: 124, message: "No answer within {timeoutMs} ms; the request may still take effect.", next: "Look before you repeat it: muster status" },

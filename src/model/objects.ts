@@ -20,6 +20,8 @@ export interface ClusterRecord {
   readonly properties: PropertyBag;
   /** Absent or null = the nodes alone decide. */
   readonly witness?: WitnessRecord | null;
+  /** Wall time of the last evict: a node is added AddEvictDelay later at the earliest. */
+  readonly evictedAtWallMs?: number;
 }
 
 /** What breaks a tie (reference 4.4). Its own properties depend on the kind. */

@@ -49,6 +49,13 @@ export interface NodeView {
   readonly drainStatus: NodeDrainStatus;
   readonly incarnation: number | null;
   readonly inventoryKnown: boolean;
+  /** How far the roles that had left it for a drain are back. */
+  readonly failbackStatus: NodeDrainStatus;
+  /** Where its roles are drained to, when somebody named a node. */
+  readonly drainTarget: string | null;
+  /** Its service is about to stop; `mayStop` when nothing is to be waited for any more. */
+  readonly stopping: boolean;
+  readonly mayStop: boolean;
   /** Names of the groups it owns. */
   readonly groups: readonly string[];
   readonly reason: ReasonView;
@@ -62,6 +69,13 @@ export interface GroupView {
   readonly ownerNode: string | null;
   readonly wantedState: "Online" | "Offline";
   readonly movingTo: string | null;
+  /** A move waits until nothing is locked: the node, or "best". */
+  readonly queuedMoveTo: string | null;
+  /** Names of the groups and group sets it starts after, its set's included. */
+  readonly startsAfter: readonly string[];
+  readonly groupSet: string | null;
+  /** Those of them it waits for now. */
+  readonly waitsFor: readonly string[];
   readonly preferredOwners: readonly string[];
   readonly resources: readonly string[];
   readonly generation: number;
@@ -92,6 +106,19 @@ export interface ResourceView {
   readonly nextAttemptMs: number | null;
   readonly properties: Readonly<Record<string, PropertyValue>>;
   readonly privateProperties: Readonly<Record<string, PropertyValue>>;
+}
+
+export interface GroupSetView {
+  readonly id: string;
+  readonly name: string;
+  readonly groups: readonly string[];
+  /** Names of what its groups start after. */
+  readonly startsAfter: readonly string[];
+  readonly isReady: boolean;
+  /** Names of groups that wait for it now. */
+  readonly waiting: readonly string[];
+  readonly reason: string;
+  readonly properties: Readonly<Record<string, PropertyValue>>;
 }
 
 export interface ResourceTypeView {
