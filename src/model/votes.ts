@@ -1,4 +1,5 @@
 import type { NodeId } from "./identifiers.ts";
+import type { WitnessRecord } from "./objects.ts";
 
 /**
  * Votes (PROTOCOL part 1 "Votes W"). A vote belongs to a node *and* its store: a copy that was
@@ -23,6 +24,8 @@ export interface WitnessVote {
   /** Which witness: a vote belongs to one configuration of it, not to whichever is configured. */
   readonly id: string;
   readonly votes: number;
+  /** How to reach it: a set that forms needs it before anybody has a view, and its own rows may be older than its weights. */
+  readonly record?: WitnessRecord;
 }
 
 /** A node with the copy it holds. */

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { admitStore, isQuorum, missingVoters, votesOf } from "../../../src/quorum/weights.ts";
+import { admitStore, isAdmitted, isQuorum, missingVoters, votesOf } from "../../../src/quorum/weights.ts";
 import type { Voter, Weights } from "../../../src/model/votes.ts";
 
 function equalWeights(nodes: number, version = 1): Weights {
@@ -45,12 +45,16 @@ test("unequal votes are counted, and a node without votes adds nothing", () => {
 test("while new weights are not known committed a decision needs both", () => {
   const before = equalWeights(3);
   const after = admitStore(before, { node: 3, store: "new" });
-  assert.deepEqual(after.votes.find((vote) => vote.node === 3), { node: 3, store: "new", votes: 1 });
+  const admitted = after.votes.find((vote) => vote.node === 3);
+  assert.deepEqual(admitted, { node: 3, store: "new", votes: 1 });
   assert.equal(after.version, 2);
-  assert.equal(isQuorum([after, before], voters(1, 2)), true, "the two that have votes in both");
-  assert.equal(isQuorum([after, before], voters(1, "3:new")), false, "node 3 does not count under the old weights");
-  assert.equal(isQuorum([after], voters(1, "3:new")), true, "it does once they are committed");
-  assert.equal(votesOf([after, before], { node: 3, store: "new" }), 0);
+  assert.equal(isAdmitted([after, before], { node: 3, store: "new" }), false);
+  assert.equal(isAdmitted([after], { node: 3, store: "new" }), true);
+  const voting: Weights = { ...after, version: 3, votes: after.votes.map((vote) => ({ ...vote, votes: 1 })) };
+  assert.equal(isQuorum([voting, before], voters(1, 2)), true, "the two that have votes in both");
+  assert.equal(isQuorum([voting, before], voters(1, "3:new")), false, "node 3 does not count under the old weights");
+  assert.equal(isQuorum([voting], voters(1, "3:new")), true, "it does once they are committed");
+  assert.equal(votesOf([voting, before], { node: 3, store: "new" }), 0);
 });
 
 test("adding a voter never ends a quorum", () => {
