@@ -35,27 +35,23 @@ export interface VotingRules {
  * current weights know can be given a vote: others are admitted by the log first (PROTOCOL rule 10).
  */
 export function assignVotes(rules: VotingRules): Weights | null {
-  const { current } = rules;
-  const admitted = current.votes.filter((vote) => rules.nodes.some((node) => node.id === vote.node));
-  const voting = rules.dynamicQuorum ? dynamicVoters(rules, admitted) : staticVoters(rules, admitted);
+  const { current, dynamicQuorum } = rules;
+  const nodes = new Map(rules.nodes.map((node) => [node.id, node]));
+  const admitted = current.votes.filter((vote) => nodes.has(vote.node));
+  const voters = admitted.filter((vote) => mayVote(nodes.get(vote.node)!, vote, dynamicQuorum)).map((vote) => vote.node);
   // Nobody who is here may vote: there is nothing better than what is in force.
-  if (voting === null) return null;
-  const witness = witnessVote(rules, voting.length);
-  const without = rules.dynamicQuorum && voting.length % 2 === 0 && (witness?.votes ?? 0) === 0 ? whoLosesTheVote(rules, voting) : null;
-  const votes: Vote[] = admitted.map((vote) => ({ node: vote.node, store: vote.store, votes: voting.includes(vote.node) && vote.node !== without ? 1 : 0 }));
+  if (voters.length === 0) return null;
+  const witness = witnessVote(rules, voters.length);
+  const without = dynamicQuorum && voters.length % 2 === 0 && (witness?.votes ?? 0) === 0 ? whoLosesTheVote(rules, nodes, voters) : null;
+  const voting = new Set(voters);
+  const votes: Vote[] = admitted.map((vote) => ({ node: vote.node, store: vote.store, votes: voting.has(vote.node) && vote.node !== without ? 1 : 0 }));
   const wanted: Weights = { version: current.version + 1, votes, witness };
   return sameVotes(wanted, current) ? null : wanted;
 }
 
-function dynamicVoters(rules: VotingRules, admitted: readonly Vote[]): readonly NodeId[] | null {
-  const voters = rules.nodes.filter((node) => node.active && node.weight > 0 && admitted.some((vote) => vote.node === node.id && vote.store === node.store));
-  return voters.length === 0 ? null : voters.map((node) => node.id).sort((a, b) => a - b);
-}
-
 /** Without dynamic quorum the votes are as configured, whoever is there. */
-function staticVoters(rules: VotingRules, admitted: readonly Vote[]): readonly NodeId[] | null {
-  const voters = rules.nodes.filter((node) => node.weight > 0 && admitted.some((vote) => vote.node === node.id));
-  return voters.length === 0 ? null : voters.map((node) => node.id).sort((a, b) => a - b);
+function mayVote(node: VotingNode, vote: Vote, dynamicQuorum: boolean): boolean {
+  return node.weight > 0 && (!dynamicQuorum || (node.active && node.store === vote.store));
 }
 
 function witnessVote({ witness, dynamicQuorum, current }: VotingRules, voters: number): WitnessVote | null {
@@ -72,12 +68,13 @@ function witnessVote({ witness, dynamicQuorum, current }: VotingRules, voters: n
 }
 
 /** LowerQuorumPriorityNodeID; else a node outside the preferred site; else who has none now; else a draw. */
-function whoLosesTheVote(rules: VotingRules, voters: readonly NodeId[]): NodeId {
+function whoLosesTheVote(rules: VotingRules, nodes: ReadonlyMap<NodeId, VotingNode>, voters: readonly NodeId[]): NodeId {
   if (voters.includes(rules.lowerQuorumPriorityNode)) return rules.lowerQuorumPriorityNode;
-  const outside = voters.filter((id) => rules.nodes.find((node) => node.id === id)?.site !== rules.preferredSite);
+  const outside = voters.filter((id) => nodes.get(id)?.site !== rules.preferredSite);
   const bySite = rules.preferredSite !== "" && outside.length > 0 ? outside : voters;
-  const voteless = bySite.filter((id) => rules.current.votes.find((vote) => vote.node === id)?.votes === 0);
-  const candidates = voteless.length > 0 ? voteless : bySite;
+  const voteless = new Set(rules.current.votes.filter((vote) => vote.votes === 0).map((vote) => vote.node));
+  const stay = bySite.filter((id) => voteless.has(id));
+  const candidates = stay.length > 0 ? stay : bySite;
   return candidates[draw(rules.seed, candidates.length)]!;
 }
 

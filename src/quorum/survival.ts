@@ -1,5 +1,4 @@
 import type { NodeId } from "../model/identifiers.ts";
-import type { Weights } from "../model/votes.ts";
 import { assignVotes } from "./assignment.ts";
 import type { VotingRules } from "./assignment.ts";
 import { totalVotes } from "./weights.ts";
@@ -27,8 +26,8 @@ export interface Survival {
 const FATAL_PAIRS_NAMED = 8;
 
 export function survivalOf(rules: VotingRules): Survival {
-  const present = presentNodes(rules);
-  const votes = new Map(present.map((node) => [node, votesOfNode(rules.current, node)]));
+  const votes = presentVotes(rules);
+  const present = [...votes.keys()].sort((a, b) => a - b);
   const witness = usableWitness(rules);
   const total = totalVotes(rules.current);
   const held = [...votes.values()].reduce((sum, one) => sum + one, 0);
@@ -54,15 +53,10 @@ export function survivalOf(rules: VotingRules): Survival {
   };
 }
 
-function presentNodes(rules: VotingRules): NodeId[] {
-  return rules.nodes
-    .filter((node) => node.active && rules.current.votes.some((vote) => vote.node === node.id && vote.store === node.store))
-    .map((node) => node.id)
-    .sort((a, b) => a - b);
-}
-
-function votesOfNode(weights: Weights, node: NodeId): number {
-  return weights.votes.find((vote) => vote.node === node)?.votes ?? 0;
+/** Votes of the admitted nodes that are here, by node. */
+function presentVotes(rules: VotingRules): Map<NodeId, number> {
+  const active = new Map(rules.nodes.filter((node) => node.active).map((node) => [node.id, node.store]));
+  return new Map(rules.current.votes.filter((vote) => active.get(vote.node) === vote.store).map((vote) => [vote.node, vote.votes]));
 }
 
 function usableWitness({ witness, current }: VotingRules): number {
@@ -73,11 +67,10 @@ function usableWitness({ witness, current }: VotingRules): number {
 function lostInTurn(rules: VotingRules, luck: "worst" | "best"): number {
   let now = settle(rules);
   for (let lost = 0; ; lost++) {
-    const present = presentNodes(now);
+    const present = [...presentVotes(now)].sort((a, b) => a[1] - b[1] || a[0] - b[0]);
     if (present.length <= 1) return lost;
-    const byVotes = [...present].sort((a, b) => votesOfNode(now.current, a) - votesOfNode(now.current, b));
-    const gone = (luck === "worst" ? byVotes.at(-1) : byVotes[0])!;
-    const held = present.reduce((sum, node) => sum + (node === gone ? 0 : votesOfNode(now.current, node)), 0);
+    const [gone, its] = (luck === "worst" ? present.at(-1) : present[0])!;
+    const held = present.reduce((sum, [, votes]) => sum + votes, 0) - its;
     if (2 * (held + usableWitness(now)) <= totalVotes(now.current)) return lost;
     now = settle({ ...now, nodes: now.nodes.map((node) => (node.id === gone ? { ...node, active: false } : node)) });
   }
