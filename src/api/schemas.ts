@@ -1,6 +1,6 @@
 import { Type } from "@fastify/type-provider-typebox";
 import type { Static, TSchema } from "@fastify/type-provider-typebox";
-import { GroupState, NodeDrainStatus, NodeState, ResourceState } from "../model/states.ts";
+import { GroupState, NodeDrainStatus, NodeState, ResourceState, ResumeFailback } from "../model/states.ts";
 import type { ClusterEvent } from "../model/events.ts";
 import type { DatabaseOperation } from "../model/inputs.ts";
 import type { DatabaseValue } from "../model/objects.ts";
@@ -13,7 +13,7 @@ const text = (description: string) => Type.String({ description });
 const number = (description: string) => Type.Number({ description });
 const orNull = <Schema extends TSchema>(schema: Schema) => Type.Union([schema, Type.Null()]);
 const names = <Key extends string>(states: Readonly<Record<Key, number>>) => Type.Unsafe<Key>({ type: "string", enum: Object.keys(states) });
-const closed = { additionalProperties: false };
+export const closed = { additionalProperties: false };
 
 export const NameSchema = Type.String({ minLength: 1, maxLength: 64, description: "Name or id." });
 export const PropertyValueSchema = Type.Union([Type.String(), Type.Number(), Type.Boolean(), Type.Array(Type.String(), { maxItems: 256 })]);
@@ -233,11 +233,26 @@ export const ChangeQuerySchema = Type.Object({ dryRun: Type.Optional(Flag), time
 // ---- bodies ------------------------------------------------------------------
 
 export const CreateGroupSchema = Type.Object({ name: NameSchema, properties: Type.Optional(PropertyBagSchema), preferredOwners: Type.Optional(Type.Array(NameSchema, { maxItems: 64 })) }, closed);
-export const SetGroupSchema = Type.Object({ name: Type.Optional(NameSchema), properties: Type.Optional(PropertyBagSchema), preferredOwners: Type.Optional(Type.Array(NameSchema, { maxItems: 64 })) }, closed);
-export const MoveGroupSchema = Type.Object({ node: Type.Optional(NameSchema) }, closed);
-export const PauseNodeSchema = Type.Object({ drain: Type.Optional(Type.Boolean()) }, closed);
-export const ResumeNodeSchema = Type.Object({ failback: Type.Optional(Type.Boolean()) }, closed);
-export const SetClusterSchema = Type.Object({ properties: PropertyBagSchema }, closed);
+export const SetGroupSchema = Type.Object(
+  {
+    name: Type.Optional(NameSchema),
+    properties: Type.Optional(PropertyBagSchema),
+    preferredOwners: Type.Optional(Type.Array(NameSchema, { maxItems: 64 })),
+    startsAfter: Type.Optional(Type.Array(NameSchema, { maxItems: 64, description: "Names of groups and group sets." })),
+  },
+  closed,
+);
+const OptionalFlag = Type.Optional(Type.Boolean());
+/** For online: where, and what may be overruled. */
+export const OnlineGroupSchema = Type.Union([Type.Object({ node: Type.Optional(NameSchema), bestPossible: OptionalFlag, ignoreLocked: OptionalFlag, ignoreAffinity: OptionalFlag }, closed), Type.Null()]);
+export const OfflineGroupSchema = Type.Union([Type.Object({ ignoreLocked: OptionalFlag }, closed), Type.Null()]);
+export const MoveGroupSchema = Type.Object({ node: Type.Optional(NameSchema), ignoreLocked: OptionalFlag, returnToSource: OptionalFlag, queue: OptionalFlag, highPriorityStart: OptionalFlag, ignoreAffinity: OptionalFlag }, closed);
+export const PauseNodeSchema = Type.Object({ drain: OptionalFlag, target: Type.Optional(NameSchema), force: OptionalFlag, retry: OptionalFlag }, closed);
+export const ResumeNodeSchema = Type.Object({ failback: Type.Optional(Type.Union([Type.Boolean(), names(ResumeFailback)])) }, closed);
+export const ShutDownNodeSchema = Type.Object({ drain: OptionalFlag }, closed);
+export const AddNodeSchema = Type.Object({ name: NameSchema }, closed);
+export const MoveResourceSchema = Type.Object({ group: NameSchema }, closed);
+export const SetClusterSchema = Type.Object({ properties: Type.Optional(PropertyBagSchema), name: Type.Optional(NameSchema) }, closed);
 export const CreateResourceSchema = Type.Object(
   {
     name: NameSchema,
@@ -277,7 +292,7 @@ export const WhatIfSchema = Type.Object(
 
 // The schemas and the types of the model must say the same; the compiler checks it.
 type Mutable<Value> = Value extends readonly (infer Item)[] ? Mutable<Item>[] : Value extends object ? { -readonly [Key in keyof Value]: Mutable<Value[Key]> } : Value;
-type Same<A, B> = [Mutable<A>] extends [Mutable<B>] ? true : never;
+export type Same<A, B> = [Mutable<A>] extends [Mutable<B>] ? true : never;
 const agreements: readonly true[] = [
   true satisfies Same<ClusterView, Static<typeof ClusterSchema>>,
   true satisfies Same<NodeView, Static<typeof NodeSchema>>,

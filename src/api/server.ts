@@ -10,6 +10,7 @@ import { clusterRoutes } from "./routes/cluster.ts";
 import { databaseRoutes } from "./routes/database.ts";
 import { eventRoutes } from "./routes/events.ts";
 import { groupRoutes } from "./routes/groups.ts";
+import { groupSetRoutes } from "./routes/group-sets.ts";
 import { nodeRoutes } from "./routes/nodes.ts";
 import { resourceRoutes } from "./routes/resources.ts";
 
@@ -65,6 +66,7 @@ export async function createApi(facade: ServiceFacade, options: ApiOptions): Pro
   await server.register(async (routes) => {
     clusterRoutes(routes as ApiServer, facade);
     nodeRoutes(routes as ApiServer, facade);
+    groupSetRoutes(routes as ApiServer, facade);
     groupRoutes(routes as ApiServer, facade);
     resourceRoutes(routes as ApiServer, facade);
     databaseRoutes(routes as ApiServer, facade);

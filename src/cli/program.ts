@@ -3,6 +3,7 @@ import { version } from "../model/version.ts";
 import { databaseCommands } from "./commands/database.ts";
 import { eventCommands } from "./commands/events.ts";
 import { groupCommands } from "./commands/groups.ts";
+import { groupSetCommands } from "./commands/group-sets.ts";
 import { nodeCommands } from "./commands/nodes.ts";
 import { resourceCommands } from "./commands/resources.ts";
 import { statusCommands } from "./commands/status.ts";
@@ -22,6 +23,7 @@ export function createProgram(): Program {
   statusCommands(program);
   nodeCommands(program);
   groupCommands(program);
+  groupSetCommands(program);
   resourceCommands(program);
   eventCommands(program);
   databaseCommands(program);

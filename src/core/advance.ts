@@ -47,6 +47,8 @@ function advanceOnce(context: StepContext, group: GroupRecord): boolean {
     finishMove(context, group);
     return true;
   }
+  // Insisting holds for what is stopped now, not for the next time.
+  if (row.ignoreLocked && !resources.some((resource) => isRunning(context.resource(resource.id)) && !staying.has(resource.id))) context.setGroup(group.id, { ignoreLocked: false });
   if (mayStart(context, group)) startWhatCan(context, group, context.group(group.id), resources, staying);
   return false;
 }

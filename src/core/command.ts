@@ -8,6 +8,7 @@ import { moveGroup } from "./move-commands.ts";
 import { addNode, evictNode, pauseNode, resumeNode, setCluster, shutDownNode } from "./node-commands.ts";
 import { cancelMove } from "./queued-moves.ts";
 import { createResource, deleteResource, dependResource, failByHand, registerType, resourceOffline, resourceOnline, setResource } from "./resource-commands.ts";
+import { moveResource } from "./resource-move.ts";
 import type { ClusterState } from "./state.ts";
 
 /**
@@ -50,6 +51,8 @@ export function configure(configuring: Configuring, command: Command): Reaction 
       return setGroupSet(configuring, command);
     case "resource.create":
       return createResource(configuring, command);
+    case "resource.move":
+      return moveResource(configuring, command);
     case "resource.delete":
       return deleteResource(configuring, command);
     case "resource.set":

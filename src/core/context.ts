@@ -86,12 +86,12 @@ export class StepContext {
     const after = { ...before, ...change };
     if (before.owner !== after.owner) this.ownerChanges.push({ group: id, from: before.owner, to: after.owner });
     if (before.movingTo !== null && before.movingTo !== after.movingTo) this.returning.add(before.movingTo);
-    if (before.announced !== after.announced || before.startedAtMs !== after.startedAtMs) this.#touchWaiters(id);
+    if (before.announced !== after.announced || before.startedAtMs !== after.startedAtMs) this.touchWaiters(id);
     this.state.tables.groupRuntime.put(id, after);
   }
 
   /** Those that wait for the group, or for the set it is in, look again. */
-  #touchWaiters(id: GroupId): void {
+  touchWaiters(id: GroupId): void {
     for (const waiting of this.state.groupIdsWaitingFor(id)) this.touched.add(waiting);
     const set = this.state.setIdOf(id);
     if (set !== undefined) for (const waiting of this.state.groupIdsWaitingFor(set)) this.touched.add(waiting);
@@ -114,7 +114,7 @@ export class StepContext {
   }
 
   nodeName(id: NodeId): string {
-    return this.state.tables.nodes.get(String(id))?.name ?? `node ${id}`;
+    return this.state.tables.nodes.get(String(id))?.name ?? this.node(id).evictedName ?? `node ${id}`;
   }
 
   /** Groups that shall be online, per owner: counted once per step, then kept. */

@@ -228,7 +228,7 @@ function nameOfSet(state: ClusterState, id: string | undefined): string | null {
 }
 
 export function nodeName(state: ClusterState, id: NodeId): string {
-  return state.tables.nodes.get(String(id))?.name ?? `node ${id}`;
+  return state.tables.nodes.get(String(id))?.name ?? nodeRow(state, id).evictedName ?? `node ${id}`;
 }
 
 export function nodeRow(state: ClusterState, id: NodeId): NodeRow {

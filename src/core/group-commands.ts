@@ -43,12 +43,13 @@ export function deleteGroup({ state }: Configuring, command: CommandOf<"group.de
     throw new MusterError("MUSTER_GROUP_NOT_OFFLINE", { field: "group", name: group.name });
   }
   for (const resource of resources) state.tables.resources.remove(resource.id);
+  const set = state.setIdOf(group.id);
   state.tables.groups.remove(group.id);
   forgetInStartOrder(state, group.id);
   return (context) => {
     for (const resource of providersFirst(resources).reverse()) forgetResource(context, group, resource);
     const { owner } = context.group(group.id);
-    for (const waiting of state.groupIdsWaitingFor(group.id)) context.touched.add(waiting);
+    for (const provider of set === undefined ? [group.id] : [group.id, set]) for (const waiting of state.groupIdsWaitingFor(provider)) context.touched.add(waiting);
     state.tables.groupRuntime.remove(group.id);
     if (owner !== null) context.relieved.add(owner);
     sayChanged(context, group.name, `The role '${group.name}' was deleted.`);

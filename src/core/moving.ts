@@ -120,9 +120,9 @@ export function ownerLost(context: StepContext, group: GroupRecord, why: string,
     context.setGroup(group.id, { cause });
     return;
   }
+  if (context.group(group.id).startGate === "byHand") return;
   const text = `The role '${group.name}' fails over from ${context.nodeName(lost)} to ${context.nodeName(to)}: ${why}.`;
   const event = context.event("GroupFailover", { node: to, group: group.name, text, cause });
-  if (context.group(group.id).startGate === "byHand") return;
   context.setGroup(group.id, { cause: event, reason: context.reason("node lost", `It fails over from ${context.nodeName(lost)} to ${context.nodeName(to)}: ${why}.`) });
 }
 

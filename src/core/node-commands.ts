@@ -113,7 +113,8 @@ export function evictNode({ state, stamp }: Configuring, command: CommandOf<"nod
     const row = context.node(node.id);
     if (row.state === "Down") context.state.tables.nodeRuntime.remove(String(node.id));
     // It is still there: what it runs stays its own until it has left the view.
-    else if (row.state === "Up") drain(context, node.id, { target: null, force: true, retry: false }, cause);
+    else context.setNode(node.id, { leaving: true, evictedName: node.name, reason: context.reason("evicted", "It was evicted and is about to leave.") });
+    if (row.state === "Up") drain(context, node.id, { target: null, force: true, retry: false }, cause);
     return null;
   };
 }

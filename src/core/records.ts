@@ -53,6 +53,8 @@ export interface NodeRow extends NodeRuntime {
   readonly failbackStatus: NodeDrainStatus;
   /** Its service is about to stop: it takes nothing any more, and goes once it owns nothing. */
   readonly leaving: boolean;
+  /** The name it had, of a node that was evicted and has not left the view yet; null = it is configured. */
+  readonly evictedName: string | null;
 }
 
 export interface DrainOrder {
@@ -145,7 +147,7 @@ export interface RefusalRow {
 const UNTOUCHED: Reason = { text: "It has not been brought online yet.", rule: "initial", sinceMs: 0 };
 
 export function initialNodeRow(id: NodeId): NodeRow {
-  return { id, state: "Down", incarnation: null, inventoryKnown: false, drainStatus: "NotInitiated", drain: null, failbackStatus: "NotInitiated", leaving: false, reason: { text: "It has not joined yet.", rule: "initial", sinceMs: 0 } };
+  return { id, state: "Down", incarnation: null, inventoryKnown: false, drainStatus: "NotInitiated", drain: null, failbackStatus: "NotInitiated", leaving: false, evictedName: null, reason: { text: "It has not joined yet.", rule: "initial", sinceMs: 0 } };
 }
 
 export function initialGroupRow(id: GroupId): GroupRow {

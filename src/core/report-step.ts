@@ -45,6 +45,7 @@ function noteStatus(context: StepContext, status: ReportedStatus, resource: Reso
   if (bits === row.status) return;
   const failed = (bits & ~row.status & ResourceStatus.EmbeddedFailure) !== 0;
   context.setResource(row.id, { status: bits });
+  context.touchWaiters(resource.group);
   if (failed) embeddedFailure(context, resource, input, action === EmbeddedFailureAction.Recover);
 }
 

@@ -15,6 +15,7 @@ import { quote, startMove } from "./moving.ts";
 import { foldName } from "./order.ts";
 import { bestNode, whyNeverOn } from "./placement.ts";
 import { checkName, checkNodes, findGroup, findResource, findType, invalid, mergeProperties, requireBag, requireText, withProperty } from "./resolve.ts";
+import { askForStart } from "./start-order.ts";
 import type { ClusterState } from "./state.ts";
 import { groupWantedOnline, resourceWantedOnline } from "./wanted.ts";
 
@@ -42,7 +43,8 @@ export function createResource({ state, stamp }: Configuring, command: CommandOf
   };
   state.tables.resources.put(resource.id, resource);
   return (context) => {
-    sayChanged(context, group.name, `The resource '${resource.name}' was created in the role '${group.name}'.`, resource.name);
+    const cause = sayChanged(context, group.name, `The resource '${resource.name}' was created in the role '${group.name}'.`, resource.name);
+    leaveForbiddenNode(context, group, cause);
     context.touched.add(group.id);
     return groupWantedOnline(group) ? `The resource is offline; bring it online with: muster resource online ${quote(resource.name)}` : null;
   };
@@ -90,7 +92,7 @@ export function setResource({ state }: Configuring, command: CommandOf<"resource
 }
 
 /** The owner is no possible owner any more: the group goes where it may be. */
-function leaveForbiddenNode(context: StepContext, group: GroupRecord, cause: string): void {
+export function leaveForbiddenNode(context: StepContext, group: GroupRecord, cause: string): void {
   const { owner, movingTo } = context.group(group.id);
   if (owner === null || movingTo !== null) return;
   const problem = whyNeverOn(context, group, owner);
@@ -134,6 +136,7 @@ export function resourceOnline({ state }: Configuring, command: CommandOf<"resou
   const all = [...allProviders(state, resource), resource];
   for (const wanted of all) setWish(state, group, wanted, 1);
   return (context) => {
+    askForStart(context, group);
     if (context.resource(resource.id).state === "Online") return `The resource '${resource.name}' is online already.`;
     const cause = sayChanged(context, group.name, `The resource '${resource.name}' shall be online.`, resource.name);
     for (const { id } of all) {
@@ -156,7 +159,7 @@ export function resourceOffline({ state }: Configuring, command: CommandOf<"reso
   return (context) => {
     if (context.resource(resource.id).state === "Offline") return `The resource '${resource.name}' is offline already.`;
     const cause = sayChanged(context, group.name, `The resource '${resource.name}' shall be offline.`, resource.name);
-    context.setGroup(group.id, { cause, reason: context.reason("asked offline", `An administrator asked for '${resource.name}' to be offline.`, `muster resource online ${quote(resource.name)}`) });
+    context.setGroup(group.id, { cause, ignoreLocked: command.ignoreLocked === true, reason: context.reason("asked offline", `An administrator asked for '${resource.name}' to be offline.`, `muster resource online ${quote(resource.name)}`) });
     context.touched.add(group.id);
     return null;
   };

@@ -39,7 +39,7 @@ export function mayStart(context: StepContext, group: GroupRecord): boolean {
     return false;
   }
   if (waitsFor.length > 0) {
-    const text = `The role '${group.name}' is started although it has waited in vain: ${describeProviders(context, waitsFor)}.`;
+    const text = `The role '${group.name}' is started although it has waited in vain for ${describeProviders(context, waitsFor)}.`;
     const cause = context.event("GroupDependencyTimeout", { node: row.owner, group: group.name, text, next: `muster why ${quote(group.name)}`, cause: row.cause });
     context.setGroup(group.id, { cause });
   }
@@ -146,7 +146,7 @@ export function describeProviders(context: StepContext, ids: readonly string[]):
       const laggards = groupsOf(context.state, id)
         .filter((group) => context.group(group).announced !== "Online")
         .map((group) => `'${context.state.tables.groups.get(group)?.name ?? group}' is ${context.group(group).announced}`);
-      if (set === undefined) return laggards[0] ?? `'${id}'`;
+      if (set === undefined) return `'${context.state.tables.groups.get(id)?.name ?? id}', which is ${context.group(id).announced}`;
       const { setting, delayMs } = readiness(set);
       const detail = setting === ReadySetting.Delay ? `ready ${delayMs / 1_000} s after its start` : laggards.slice(0, 3).join(", ");
       return `the group set '${set.name}'${detail === "" ? "" : ` (${detail})`}`;

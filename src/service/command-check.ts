@@ -1,8 +1,10 @@
 import { describeResources, describeResourceTypes } from "../core/index.ts";
 import type { ClusterState } from "../core/index.ts";
+import { MusterError } from "../model/errors.ts";
 import type { Command } from "../model/inputs.ts";
 import type { PropertyBag } from "../model/objects.ts";
 import { requireProperties, validateProperties } from "../model/properties.ts";
+import { ResourceStatus } from "../model/states.ts";
 import { builtInTypes } from "../resources/index.ts";
 
 /**
@@ -13,10 +15,21 @@ import { builtInTypes } from "../resources/index.ts";
  */
 export function checkCommand(state: ClusterState, command: Command): void {
   if (command.verb === "resource.create") checkValues(state, command.type, command.privateProperties ?? {});
+  if ((command.verb === "group.offline" || command.verb === "resource.offline") && command.ignoreLocked !== true) refuseLocked(state, command.verb === "group.offline" ? command.group : null, command.verb === "resource.offline" ? command.resource : null);
   if (command.verb !== "resource.set" || command.privateProperties === undefined) return;
   const wanted = String(command.resource).toLowerCase();
   const resource = describeResources(state).find((known) => known.id === command.resource || known.name.toLowerCase() === wanted);
   if (resource !== undefined) checkValues(state, resource.type, { ...resource.privateProperties, ...command.privateProperties });
+}
+
+/**
+ * The core cannot refuse it: what is locked is run-time state, and what a role shall be is written before that is
+ * looked at. There a locked resource goes on until it is not locked any more; here whoever asks is told at once.
+ */
+function refuseLocked(state: ClusterState, group: string | null, resource: string | null): void {
+  const same = (name: string, wanted: string | null): boolean => wanted !== null && name.toLowerCase() === String(wanted).toLowerCase();
+  const locked = describeResources(state).find((one) => (Number(one.properties["StatusInformation"]) & ResourceStatus.LockedMode) !== 0 && (same(one.group, group) || same(one.name, resource)));
+  if (locked !== undefined) throw new MusterError("MUSTER_RESOURCE_LOCKED", { name: locked.name });
 }
 
 function checkValues(state: ClusterState, typeName: string, bag: PropertyBag): void {

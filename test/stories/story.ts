@@ -1,9 +1,9 @@
 import * as core from "../../src/core/index.ts";
 import type { ClusterState, StepResult } from "../../src/core/index.ts";
 import type { Member } from "../../src/model/identifiers.ts";
-import type { Command, CoreInput, Effect, InventoryItem, ReportedState } from "../../src/model/inputs.ts";
+import type { Command, CoreInput, Effect, InventoryItem, ReportedState, ReportedStatus } from "../../src/model/inputs.ts";
 import type { PropertyBag, PropertyValue } from "../../src/model/objects.ts";
-import { groupProperties, resourceProperties } from "../../src/model/properties.ts";
+import { groupProperties, groupSetProperties, resourceProperties } from "../../src/model/properties.ts";
 import type { PropertyTable } from "../../src/model/properties.ts";
 
 /**
@@ -75,7 +75,7 @@ class Story {
     const [verb = "", first = "", ...rest] = words;
     switch (verb) {
       case "cluster":
-        return this.#begin([first, ...rest]);
+        return first === "set" ? this.#command(parseCommand(words), false) : this.#begin([first, ...rest]);
       case "answers":
         this.#answersManual = first === "manual";
         return;
@@ -115,6 +115,12 @@ class Story {
         return;
       case "inventory":
         return this.#inventory(this.#node(first));
+      case "status":
+        return this.#status(first, rest);
+      case "nodes":
+        return this.#sayNodes();
+      case "sets":
+        return this.#saySets();
       case "report":
         return this.#report(this.#node(first), rest[0] ?? "", (rest[1] ?? "online") as ReportedState);
       case "wait":
@@ -220,6 +226,28 @@ class Story {
     const known = core.describeResources(this.#cluster).find((resource) => resource.id === id);
     const current = known === undefined ? 0 : core.describeGroup(this.#cluster, known.group).generation;
     this.#node(nodeName).runs.set(id, { resource: id, generation: generation === undefined ? current : Number(generation), state: "online", effect: null, processId: 9 });
+  }
+
+  /** What a running resource's type says beside its state: `locked`, `!locked`, `embeddedFailure`… */
+  #status(name: string, words: readonly string[]): void {
+    const id = this.#id(name);
+    const node = this.#nodes.find((candidate) => candidate.runs.has(id));
+    const item = node?.runs.get(id);
+    if (node === undefined || item === undefined) throw new Error(`${name} runs nowhere`);
+    this.#say("report", `${node.name}: ${name} says ${words.join(", ")}`);
+    const status: ReportedStatus = Object.fromEntries(words.map((word) => [word.replace("!", ""), !word.startsWith("!")]));
+    this.#step({ kind: "report", from: { node: node.id, incarnation: node.incarnation }, resource: id, generation: item.generation, effect: null, state: "online", reason: "the guest says so", processId: item.processId, status });
+  }
+
+  #sayNodes(): void {
+    for (const node of core.describeNodes(this.#cluster)) {
+      const failback = node.failbackStatus === "NotInitiated" ? "" : `, failback ${node.failbackStatus}`;
+      this.#say("node", `${node.name}: ${node.state}, status ${node.properties["StatusInformation"]}${node.stopping ? `, stopping (may stop: ${node.mayStop})` : ""}${failback}. ${node.reason.text}`);
+    }
+  }
+
+  #saySets(): void {
+    for (const set of core.describeGroupSets(this.#cluster)) this.#say("set", `${set.name}: ${set.isReady ? "ready" : "not ready"}, status ${set.properties["StatusInformation"]}, waiting for it: ${set.waiting.join(", ") || "nobody"}. ${set.reason}`);
   }
 
   #report(node: PlayedNode, name: string, state: ReportedState): void {
@@ -383,7 +411,7 @@ class Story {
     for (const group of core.describeGroups(this.#cluster)) {
       alive.add(group.id);
       const parts = resources.filter((resource) => resource.group === group.name).map((resource) => `${resource.name} ${resource.state}`);
-      this.#sayIfNew(group.id, `role ${group.name}: ${group.state}, owner ${group.ownerNode ?? "nobody"}${group.movingTo === null ? "" : ` moving to ${group.movingTo}`}${parts.length === 0 ? "" : ` (${parts.join(", ")})`}`);
+      this.#sayIfNew(group.id, `role ${group.name}: ${group.state}, owner ${group.ownerNode ?? "nobody"}${group.movingTo === null ? "" : ` moving to ${group.movingTo}`}${statusText(group.properties["StatusInformation"])}${group.state === "Offline" && group.wantedState === "Online" ? `: ${group.reason.text}` : ""}${parts.length === 0 ? "" : ` (${parts.join(", ")})`}`);
     }
     for (const key of this.#shown.keys()) if (key.startsWith("g") && !alive.has(key)) this.#shown.delete(key);
   }
@@ -404,6 +432,11 @@ class Story {
   }
 }
 
+/** The bits of StatusInformation, when there are any. */
+function statusText(bits: PropertyValue | undefined): string {
+  return Number(bits) === 0 ? "" : `, status 0x${Number(bits).toString(16)}`;
+}
+
 // ---- the line language ----------------------------------------------------------------
 
 /** Words, with "…" keeping blanks together, also after a `=`. A `#` at the beginning makes a comment. */
@@ -419,6 +452,9 @@ function milliseconds(text: string): number {
   return Number(match[1]) * (units[match[2] ?? "ms"] ?? 1);
 }
 
+/** Words of the story = fields of the command. */
+const MOVE_FLAGS = ["queue=queue", "ignore-locked=ignoreLocked", "return=returnToSource", "out-of-turn=highPriorityStart", "ignore-affinity=ignoreAffinity"];
+
 /** The administrator's commands, in nearly the words of the command line. */
 function parseCommand(words: readonly string[]): Command {
   const plain = words.filter((word) => !word.includes("="));
@@ -428,19 +464,30 @@ function parseCommand(words: readonly string[]): Command {
   const force = plain.includes("force");
   const common = (table: PropertyTable): PropertyBag => bagOf(pairs, (key) => table.some((property) => property.name === key));
   const isPrivate = (key: string): boolean => /^[A-Z]/.test(key) && !resourceProperties.some((property) => property.name === key);
+  const flags = (...wanted: readonly string[]): Record<string, true> => Object.fromEntries(wanted.map((flag) => flag.split("=") as [string, string]).filter(([word]) => plain.slice(3).includes(word)).map(([, field]) => [field, true as const]));
   switch (`${object} ${verb}`) {
     case "group create":
       return { verb: "group.create", name, properties: common(groupProperties), ...given("preferredOwners", list("preferred")) };
     case "group delete":
       return { verb: "group.delete", group: name, force };
     case "group set":
-      return { verb: "group.set", group: name, properties: common(groupProperties), ...given("preferredOwners", list("preferred")), ...given("name", pairs.get("name")) };
+      return { verb: "group.set", group: name, properties: common(groupProperties), ...given("preferredOwners", list("preferred")), ...given("name", pairs.get("name")), ...given("startsAfter", list("after")) };
     case "group online":
-      return { verb: "group.online", group: name };
+      return { verb: "group.online", group: name, ...given("node", pairs.get("node")), ...flags("best=bestPossible") };
     case "group offline":
-      return { verb: "group.offline", group: name };
+      return { verb: "group.offline", group: name, ...flags("ignore-locked=ignoreLocked") };
     case "group move":
-      return { verb: "group.move", group: name, ...given("node", extra) };
+      return { verb: "group.move", group: name, ...given("node", pairs.get("node") ?? (extra !== undefined && !MOVE_FLAGS.some((flag) => flag.startsWith(`${extra}=`)) ? extra : undefined)), ...flags(...MOVE_FLAGS) };
+    case "group cancel":
+      return { verb: "group.cancel", group: name };
+    case "groupset create":
+      return { verb: "groupset.create", name, properties: common(groupSetProperties), ...given("groups", list("groups")), ...given("startsAfter", list("after")) };
+    case "groupset set":
+      return { verb: "groupset.set", set: name, properties: common(groupSetProperties), ...given("groups", list("groups")), ...given("startsAfter", list("after")), ...given("name", pairs.get("name")) };
+    case "groupset delete":
+      return { verb: "groupset.delete", set: name };
+    case "cluster set":
+      return { verb: "cluster.set", properties: bagOf(pairs, (key) => key !== "name"), ...given("name", pairs.get("name")) };
     case "resource create":
       return {
         verb: "resource.create",
@@ -462,12 +509,20 @@ function parseCommand(words: readonly string[]): Command {
       return { verb: "resource.online", resource: name };
     case "resource offline":
       return { verb: "resource.offline", resource: name };
+    case "resource move":
+      return { verb: "resource.move", resource: name, group: extra ?? "" };
     case "resource fail":
       return { verb: "resource.fail", resource: name };
     case "node pause":
-      return { verb: "node.pause", node: name, drain: extra === "drain" };
+      return { verb: "node.pause", node: name, drain: plain.includes("drain"), ...given("target", pairs.get("target")), ...flags("force=force", "retry=retry") };
     case "node resume":
-      return { verb: "node.resume", node: name, failback: extra === "failback" };
+      return { verb: "node.resume", node: name, failback: extra === "policy" ? "FailbackGroupsPerPolicy" : extra === "failback" };
+    case "node shutdown":
+      return { verb: "node.shutdown", node: name, ...(plain.includes("nodrain") ? { drain: false } : {}) };
+    case "node add":
+      return { verb: "node.add", name };
+    case "node evict":
+      return { verb: "node.evict", node: name, force };
     default:
       throw new Error(`not understood: ${words.join(" ")}`);
   }

@@ -2,7 +2,7 @@ import { Type } from "@fastify/type-provider-typebox";
 import { describeGroup, describeGroups, describeResource, explainGroup } from "../../core/index.ts";
 import type { ServiceFacade } from "../../service/facade.ts";
 import { readOutput, streamOutput } from "../output.ts";
-import { ChangeQuerySchema, CreateGroupSchema, DoneSchema, ExplanationSchema, GroupSchema, MoveGroupSchema, NameSchema, ReadQuerySchema, SetGroupSchema } from "../schemas.ts";
+import { ChangeQuerySchema, CreateGroupSchema, DoneSchema, ExplanationSchema, GroupSchema, MoveGroupSchema, NameSchema, OfflineGroupSchema, OnlineGroupSchema, ReadQuerySchema, SetGroupSchema } from "../schemas.ts";
 import type { ApiServer } from "../server.ts";
 import { beforeReading, change, failures, mutable } from "./answers.ts";
 
@@ -31,12 +31,20 @@ export function groupRoutes(server: ApiServer, facade: ServiceFacade): void {
     change(facade, { verb: "group.delete", group: request.params.group, force: request.query.force === "true" }, request.query),
   );
 
-  server.post("/groups/:group/online", { schema: { summary: "Bring online", params: Params, querystring: ChangeQuerySchema, response: { 200: DoneSchema, ...failures } } }, (request) => change(facade, { verb: "group.online", group: request.params.group }, request.query));
+  server.post("/groups/:group/online", { schema: { summary: "Bring online", params: Params, querystring: ChangeQuerySchema, body: OnlineGroupSchema, response: { 200: DoneSchema, ...failures } } }, (request) =>
+    change(facade, { verb: "group.online", group: request.params.group, ...request.body }, request.query),
+  );
 
-  server.post("/groups/:group/offline", { schema: { summary: "Take offline", params: Params, querystring: ChangeQuerySchema, response: { 200: DoneSchema, ...failures } } }, (request) => change(facade, { verb: "group.offline", group: request.params.group }, request.query));
+  server.post("/groups/:group/offline", { schema: { summary: "Take offline", params: Params, querystring: ChangeQuerySchema, body: OfflineGroupSchema, response: { 200: DoneSchema, ...failures } } }, (request) =>
+    change(facade, { verb: "group.offline", group: request.params.group, ...request.body }, request.query),
+  );
+
+  server.post("/groups/:group/cancel", { schema: { summary: "Call off a move that is queued or under way", params: Params, querystring: ChangeQuerySchema, response: { 200: DoneSchema, ...failures } } }, (request) =>
+    change(facade, { verb: "group.cancel", group: request.params.group }, request.query),
+  );
 
   server.post("/groups/:group/move", { schema: { summary: "Move to a node, or to the best one", params: Params, querystring: ChangeQuerySchema, body: MoveGroupSchema, response: { 200: DoneSchema, ...failures } } }, (request) =>
-    change(facade, { verb: "group.move", group: request.params.group, node: request.body.node }, request.query),
+    change(facade, { verb: "group.move", group: request.params.group, ...request.body }, request.query),
   );
 
   server.get("/groups/:group/why", { schema: { summary: "Why it is where and how it is", params: Params, querystring: ReadQuerySchema, response: { 200: ExplanationSchema, ...failures } } }, async (request) => {

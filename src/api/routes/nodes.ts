@@ -1,7 +1,7 @@
 import { Type } from "@fastify/type-provider-typebox";
 import { describeNode, describeNodes } from "../../core/index.ts";
 import type { ServiceFacade } from "../../service/facade.ts";
-import { ChangeQuerySchema, DoneSchema, NameSchema, NodeAnswerSchema, PauseNodeSchema, ReadQuerySchema, ResumeNodeSchema } from "../schemas.ts";
+import { AddNodeSchema, ChangeQuerySchema, DoneSchema, NameSchema, NodeAnswerSchema, PauseNodeSchema, ReadQuerySchema, ResumeNodeSchema, ShutDownNodeSchema } from "../schemas.ts";
 import type { ApiServer } from "../server.ts";
 import { beforeReading, change, failures, mutable } from "./answers.ts";
 
@@ -20,10 +20,20 @@ export function nodeRoutes(server: ApiServer, facade: ServiceFacade): void {
   });
 
   server.post("/nodes/:node/pause", { schema: { summary: "Place nothing there; with drain, move its roles away", params: Params, querystring: ChangeQuerySchema, body: PauseNodeSchema, response: { 200: DoneSchema, ...failures } } }, (request) =>
-    change(facade, { verb: "node.pause", node: request.params.node, drain: request.body.drain }, request.query),
+    change(facade, { verb: "node.pause", node: request.params.node, ...request.body }, request.query),
   );
 
-  server.post("/nodes/:node/resume", { schema: { summary: "Let it host again; with failback, bring back roles that prefer it", params: Params, querystring: ChangeQuerySchema, body: ResumeNodeSchema, response: { 200: DoneSchema, ...failures } } }, (request) =>
+  server.post("/nodes/:node/resume", { schema: { summary: "Let it host again; with failback, bring back the roles that left it", params: Params, querystring: ChangeQuerySchema, body: ResumeNodeSchema, response: { 200: DoneSchema, ...failures } } }, (request) =>
     change(facade, { verb: "node.resume", node: request.params.node, failback: request.body.failback }, request.query),
+  );
+
+  server.post("/nodes/:node/shutdown", { schema: { summary: "Its roles leave and its vote moves, because its service is about to stop", params: Params, querystring: ChangeQuerySchema, body: ShutDownNodeSchema, response: { 200: DoneSchema, ...failures } } }, (request) =>
+    change(facade, { verb: "node.shutdown", node: request.params.node, ...request.body }, request.query),
+  );
+
+  server.post("/nodes", { schema: { summary: "Add a node to the configuration", querystring: ChangeQuerySchema, body: AddNodeSchema, response: { 200: DoneSchema, ...failures } } }, (request) => change(facade, { verb: "node.add", ...request.body }, request.query));
+
+  server.delete("/nodes/:node", { schema: { summary: "Evict a node: its votes and its places in the lists of owners end", params: Params, querystring: ChangeQuerySchema, response: { 200: DoneSchema, ...failures } } }, (request) =>
+    change(facade, { verb: "node.evict", node: request.params.node, force: request.query.force === "true" }, request.query),
   );
 }

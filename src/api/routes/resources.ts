@@ -1,7 +1,7 @@
 import { Type } from "@fastify/type-provider-typebox";
 import { describeResource, describeResources } from "../../core/index.ts";
 import type { ServiceFacade } from "../../service/facade.ts";
-import { ChangeQuerySchema, CreateResourceSchema, DependSchema, DoneSchema, NameSchema, ReadQuerySchema, ResourceSchema, SetResourceSchema } from "../schemas.ts";
+import { ChangeQuerySchema, CreateResourceSchema, DependSchema, DoneSchema, MoveResourceSchema, NameSchema, ReadQuerySchema, ResourceSchema, SetResourceSchema } from "../schemas.ts";
 import type { ApiServer } from "../server.ts";
 import { beforeReading, change, failures, mutable } from "./answers.ts";
 
@@ -30,6 +30,10 @@ export function resourceRoutes(server: ApiServer, facade: ServiceFacade): void {
 
   server.delete("/resources/:resource", { schema: { summary: "Delete a resource", params: Params, querystring: ChangeQuerySchema, response: { 200: DoneSchema, ...failures } } }, (request) =>
     change(facade, { verb: "resource.delete", resource: request.params.resource, force: request.query.force === "true" }, request.query),
+  );
+
+  server.post("/resources/:resource/move", { schema: { summary: "Take it to another group, with all it is connected with by dependencies", params: Params, querystring: ChangeQuerySchema, body: MoveResourceSchema, response: { 200: DoneSchema, ...failures } } }, (request) =>
+    change(facade, { verb: "resource.move", resource: request.params.resource, group: request.body.group }, request.query),
   );
 
   for (const verb of ["online", "offline", "fail"] as const) {

@@ -9,6 +9,14 @@ import { connect } from "../connect.ts";
 import { data, duration, json, list, table } from "../output.ts";
 import { parsePairs } from "../properties.ts";
 
+interface MoveOptions extends ChangeOptions {
+  readonly queue?: boolean;
+  readonly ignoreLocked?: boolean;
+  readonly returnOnError?: boolean;
+  readonly highPriorityStart?: boolean;
+  readonly ignoreAffinity?: boolean;
+}
+
 export function groupCommands(program: Program): void {
   const group = program.command("group").description("groups of resources: roles");
 
@@ -33,9 +41,10 @@ export function groupCommands(program: Program): void {
 
   changing(group.command("set").argument("<group>").argument("[properties...]", "NAME=VALUE").description("set properties, preferred owners or the name"))
     .option("--preferred-owners <nodes>", "comma-separated, best first; empty = none")
+    .option("--starts-after <names>", "groups and group sets that must be ready first; empty = none")
     .option("--rename <name>", "the new name")
-    .action((name: string, words: string[], options: ChangeOptions & { readonly preferredOwners?: string; readonly rename?: string }) =>
-      change(options, { method: "PATCH", path: path("groups", name), body: { properties: parsePairs(words, groupProperties), preferredOwners: splitNames(options.preferredOwners), name: options.rename }, said: `The role '${options.rename ?? name}' was changed.` }, (client) =>
+    .action((name: string, words: string[], options: ChangeOptions & { readonly preferredOwners?: string; readonly startsAfter?: string; readonly rename?: string }) =>
+      change(options, { method: "PATCH", path: path("groups", name), body: { properties: parsePairs(words, groupProperties), preferredOwners: splitNames(options.preferredOwners), startsAfter: splitNames(options.startsAfter), name: options.rename }, said: `The role '${options.rename ?? name}' was changed.` }, (client) =>
         client.get(path("groups", options.rename ?? name)),
       ),
     );
@@ -44,21 +53,37 @@ export function groupCommands(program: Program): void {
     .option("--force", "also when it is online")
     .action((name: string, options: ChangeOptions) => change(options, { method: "DELETE", path: path("groups", name), said: `The role '${name}' was deleted.` }));
 
-  waiting(group.command("online").argument("<group>").description("bring a role online")).action((name: string, options: ChangeOptions) =>
-    change(options, { method: "POST", path: path("groups", name, "online"), said: `The role '${name}' is online.` }, (client) => settled(client, name, "Online", options)),
-  );
+  waiting(group.command("online").argument("<group>").description("bring a role online"))
+    .option("--node <node>", "on this node")
+    .option("--best", "on the best possible node")
+    .action((name: string, options: ChangeOptions & { readonly node?: string; readonly best?: boolean }) =>
+      change(options, { method: "POST", path: path("groups", name, "online"), body: { node: options.node, bestPossible: options.best }, said: `The role '${name}' is online.` }, (client) => settled(client, name, "Online", options)),
+    );
 
-  waiting(group.command("offline").argument("<group>").description("take a role offline")).action((name: string, options: ChangeOptions) =>
-    change(options, { method: "POST", path: path("groups", name, "offline"), said: `The role '${name}' is offline.` }, (client) => settled(client, name, "Offline", options)),
-  );
+  waiting(group.command("offline").argument("<group>").description("take a role offline"))
+    .option("--ignore-locked", "end also what is locked")
+    .action((name: string, options: ChangeOptions & { readonly ignoreLocked?: boolean }) =>
+      change(options, { method: "POST", path: path("groups", name, "offline"), body: { ignoreLocked: options.ignoreLocked }, said: `The role '${name}' is offline.` }, (client) => settled(client, name, "Offline", options)),
+    );
 
-  waiting(group.command("move").argument("<group>").argument("[node]", "default: the best other one").description("move a role to another node")).action((name: string, node: string | undefined, options: ChangeOptions) =>
-    change(options, { method: "POST", path: path("groups", name, "move"), body: { node }, said: `The role '${name}' was moved.` }, async (client) => {
-      const one = await until(() => client.get<GroupView>(path("groups", name)), (answer) => answer.movingTo === null && answer.state !== "Pending", timeoutMs(options));
-      if (one.state === "Failed") throw failed(one);
-      if (!options.json) data(`${one.name} is ${one.state} on ${one.ownerNode ?? "no node"}`);
-      return one;
-    }),
+  waiting(group.command("move").argument("<group>").argument("[node]", "default: the best other one").description("move a role to another node"))
+    .option("--queue", "when something is locked, wait until it is not")
+    .option("--ignore-locked", "end also what is locked")
+    .option("--return-on-error", "go back when it cannot come online there")
+    .option("--high-priority-start", "start it there out of turn")
+    .option("--ignore-affinity", "also against an affinity rule")
+    .action((name: string, node: string | undefined, options: MoveOptions) => {
+      const body = { node, queue: options.queue, ignoreLocked: options.ignoreLocked, returnToSource: options.returnOnError, highPriorityStart: options.highPriorityStart, ignoreAffinity: options.ignoreAffinity };
+      return change(options, { method: "POST", path: path("groups", name, "move"), body, said: `The role '${name}' was moved.` }, async (client) => {
+        const one = await until(() => client.get<GroupView>(path("groups", name)), (answer) => answer.queuedMoveTo !== null || (answer.movingTo === null && answer.state !== "Pending"), timeoutMs(options));
+        if (one.state === "Failed") throw failed(one);
+        if (!options.json) data(`${one.name} is ${one.state} on ${one.ownerNode ?? "no node"}`);
+        return one;
+      });
+    });
+
+  changing(group.command("cancel").argument("<group>").description("call off a move that is queued or under way")).action((name: string, options: ChangeOptions) =>
+    change(options, { method: "POST", path: path("groups", name, "cancel"), said: `The move of the role '${name}' was called off.` }, (client) => client.get(path("groups", name))),
   );
 
   asking(group.command("log").argument("<group>").description("the output of the role's programs"))

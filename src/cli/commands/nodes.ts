@@ -1,6 +1,6 @@
 import type { Command as Program } from "commander";
 import type { NodeView } from "../../model/views.ts";
-import { asking, change, path, timeoutMs, until, waiting } from "../common.ts";
+import { asking, change, changing, path, timeoutMs, until, waiting } from "../common.ts";
 import type { ChangeOptions, CommonOptions } from "../common.ts";
 import { connect } from "../connect.ts";
 import { data, duration, json, list, table } from "../output.ts";
@@ -27,8 +27,11 @@ export function nodeCommands(program: Program): void {
 
   waiting(node.command("pause").argument("<node>").description("place nothing there; with --drain, move its roles away"))
     .option("--drain", "move its roles to other nodes")
-    .action((name: string, options: ChangeOptions & { readonly drain?: boolean }) =>
-      change(options, { method: "POST", path: path("nodes", name, "pause"), body: { drain: options.drain ?? false }, said: `${name} is paused.` }, async (client) => {
+    .option("--target <node>", "all to this node, as far as it can take them")
+    .option("--force", "also roles that are locked: they are ended and started elsewhere")
+    .option("--retry", "when a role cannot leave, try again when another node can take roles")
+    .action((name: string, options: ChangeOptions & { readonly drain?: boolean; readonly target?: string; readonly retry?: boolean }) =>
+      change(options, { method: "POST", path: path("nodes", name, "pause"), body: { drain: options.drain ?? false, target: options.target, force: options.force, retry: options.retry }, said: `${name} is paused.` }, async (client) => {
         const one = await until(() => client.get<NodeAnswer>(path("nodes", name)), (answer) => answer.state === "Paused" && answer.drainStatus !== "InProgress", timeoutMs(options));
         if (one.drainStatus === "Failed") throw new MusterError("MUSTER_NO_NODE_AVAILABLE", { group: list(one.groups), reason: `${name} could not be drained` });
         return one;
@@ -36,10 +39,36 @@ export function nodeCommands(program: Program): void {
     );
 
   waiting(node.command("resume").argument("<node>").description("let it host roles again"))
-    .option("--failback", "bring back roles that prefer it")
-    .action((name: string, options: ChangeOptions & { readonly failback?: boolean }) =>
-      change(options, { method: "POST", path: path("nodes", name, "resume"), body: { failback: options.failback ?? false }, said: `${name} hosts roles again.` }, (client) => client.get(path("nodes", name))),
+    .option("--failback [how]", "immediate: the roles that left it for a drain come back; policy: those with AutoFailbackType, in their window")
+    .action((name: string, options: ChangeOptions & { readonly failback?: boolean | string }) =>
+      change(options, { method: "POST", path: path("nodes", name, "resume"), body: { failback: failbackOf(options.failback) }, said: `${name} hosts roles again.` }, async (client) =>
+        until(() => client.get<NodeAnswer>(path("nodes", name)), (answer) => answer.failbackStatus !== "InProgress", timeoutMs(options)),
+      ),
     );
+
+  changing(node.command("add").argument("<node>").description("add a node to the configuration")).action((name: string, options: ChangeOptions) =>
+    change(options, { method: "POST", path: "/v1/nodes", body: { name }, said: `The node ${name} was added; start its service to make it a member.` }, (client) => client.get(path("nodes", name))),
+  );
+
+  changing(node.command("evict").argument("<node>").description("remove a node from the cluster"))
+    .option("--force", "also when it is not paused")
+    .action((name: string, options: ChangeOptions) => change(options, { method: "DELETE", path: path("nodes", name), said: `The node ${name} was evicted.` }));
+
+  waiting(node.command("shutdown").argument("<node>").description("let its roles leave and its vote move, so that its service can be stopped"))
+    .option("--no-drain", "leave its roles there: they end with it")
+    .action((name: string, options: ChangeOptions & { readonly drain?: boolean }) =>
+      change(options, { method: "POST", path: path("nodes", name, "shutdown"), body: options.drain === false ? { drain: false } : {}, said: `${name} may be stopped now.` }, async (client) =>
+        until(() => client.get<NodeAnswer>(path("nodes", name)), (answer) => answer.mayStop || answer.state === "Down", timeoutMs(options)),
+      ),
+    );
+}
+
+function failbackOf(how: boolean | string | undefined): string | undefined {
+  const names: Readonly<Record<string, string>> = { none: "DoNotFailbackGroups", immediate: "FailbackGroupsImmediately", policy: "FailbackGroupsPerPolicy" };
+  if (how === undefined) return undefined;
+  const found = names[how === true ? "immediate" : String(how)];
+  if (found === undefined) throw new MusterError("MUSTER_INVALID_ARGUMENT", { field: "--failback", problem: `one of ${Object.keys(names).join(", ")}` });
+  return found;
 }
 
 function nodeText(one: NodeAnswer): string {

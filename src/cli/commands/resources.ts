@@ -62,6 +62,10 @@ export function resourceCommands(program: Program): void {
     .option("--force", "also when it is online")
     .action((name: string, options: ChangeOptions) => change(options, { method: "DELETE", path: path("resources", name), said: `The resource '${name}' was deleted.` }));
 
+  changing(resource.command("move").argument("<resource>").argument("<group>").description("take an offline resource, with all it is connected with, to another role")).action((name: string, group: string, options: ChangeOptions) =>
+    change(options, { method: "POST", path: path("resources", name, "move"), body: { group }, said: `The resource '${name}' is in the role '${group}' now.` }, (client) => client.get(path("resources", name))),
+  );
+
   waiting(resource.command("online").argument("<resource>").description("bring online, with what it depends on")).action((name: string, options: ChangeOptions) =>
     change(options, { method: "POST", path: path("resources", name, "online"), said: `The resource '${name}' is online.` }, (client) => settled(client, name, "Online", options)),
   );
