@@ -56,7 +56,7 @@ class Rehearsal {
 
   constructor(state: ClusterState) {
     this.#before = state;
-    this.#state = state.fork();
+    this.#state = state.fork(true);
     const position = state.tables.position.get(ONLY);
     this.#epoch = position?.epoch ?? 1;
     this.#index = position?.index ?? 0;
@@ -180,8 +180,28 @@ class Rehearsal {
     }
   }
 
+  /** Groups of which anything is another than before; null when so much changed that it was not kept track of. */
+  #changedGroups(): Set<string> | null {
+    const { groups, groupRuntime, resources, resourceRuntime } = this.#state.tables;
+    const ofGroups = [groups.changedKeys(), groupRuntime.changedKeys()];
+    const ofResources = [resources.changedKeys(), resourceRuntime.changedKeys()];
+    const found = new Set<string>();
+    for (const keys of ofGroups) {
+      if (keys === null) return null;
+      for (const key of keys) found.add(key);
+    }
+    for (const keys of ofResources) {
+      if (keys === null) return null;
+      for (const key of keys) {
+        const group = resources.get(key)?.group ?? this.#before.tables.resources.get(key)?.group;
+        if (group !== undefined) found.add(group);
+      }
+    }
+    return found;
+  }
+
   #differences(): PlannedState[] {
-    const ids = new Set([...this.#before.tables.groups.keys(), ...this.#state.tables.groups.keys()]);
+    const ids = this.#changedGroups() ?? new Set([...this.#before.tables.groups.keys(), ...this.#state.tables.groups.keys()]);
     const found: PlannedState[] = [];
     for (const id of ids) {
       const before = this.#before.tables.groups.get(id);

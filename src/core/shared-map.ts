@@ -53,6 +53,11 @@ export class SharedMap<Value> {
     return keys;
   }
 
+  /** Keys set or deleted on this side since it was forked; null when that is not known any more. */
+  changedKeys(): Iterable<string> | null {
+    return this.#shared ? (this.#own?.keys() ?? []) : null;
+  }
+
   fork(): SharedMap<Value> {
     this.#shared = true;
     const fork = new SharedMap<Value>(this.#base);

@@ -1,3 +1,4 @@
+import { MusterError } from "../model/errors.ts";
 import type { ClusterEvent } from "../model/events.ts";
 import type { NodeId } from "../model/identifiers.ts";
 import type { ClusterRecord, DatabaseValue, GroupRecord, GroupSetRecord, NodeRecord, ResourceRecord, ResourceTypeRecord } from "../model/objects.ts";
@@ -104,7 +105,7 @@ export class ClusterState {
   }
 
   static empty(): ClusterState {
-    const guard: PhaseGuard = { phase: "idle" };
+    const guard: PhaseGuard = { phase: "idle", rehearses: false };
     const tables = Object.fromEntries(tableNames.map((name) => [name, new Table<object>(name, tableKinds[name], guard)])) as unknown as Tables;
     return new ClusterState(guard, tables, {
       groupNames: new IndexMap(),
@@ -119,8 +120,9 @@ export class ClusterState {
     });
   }
 
-  fork(): ClusterState {
-    const guard: PhaseGuard = { phase: "idle" };
+  /** @param rehearses for a copy that is thrown away: it keeps no hash, and its list of changes no values */
+  fork(rehearses = false): ClusterState {
+    const guard: PhaseGuard = { phase: "idle", rehearses };
     const tables = Object.fromEntries(tableNames.map((name) => [name, this.table(name).fork(guard)])) as unknown as Tables;
     const from = this.#indices;
     return new ClusterState(guard, tables, {
@@ -166,6 +168,7 @@ export class ClusterState {
   }
 
   hash(kind: TableKind | "all"): Hash {
+    if (this.#guard.rehearses) throw new MusterError("MUSTER_INTERNAL", { problem: "a rehearsal has no hash" });
     let sum = ZERO_HASH;
     for (const name of tableNames) if (kind === "all" || tableKinds[name] === kind) sum = addHash(sum, this.table(name).hash);
     return sum;

@@ -14,6 +14,8 @@ export type Phase = "idle" | "configure" | "react";
 
 export interface PhaseGuard {
   phase: Phase;
+  /** A rehearsal is thrown away: nobody asks for its hash, and making it costs half of a step. */
+  readonly rehearses: boolean;
 }
 
 export type TableKind = "durable" | "volatile";
@@ -92,6 +94,11 @@ export class Table<Row extends object> {
   /** Ends a step: its changes become part of the hash. Returns them sorted by key; `value` is JSON, null = deleted. */
   commit(): { readonly key: string; readonly value: string | null }[] {
     if (this.#before.size === 0) return [];
+    if (this.#guard.rehearses) {
+      const changes = this.kind === "durable" ? sortedText(this.#before.keys()).map((key) => ({ key, value: null })) : [];
+      this.#before.clear();
+      return changes;
+    }
     const changes: { key: string; value: string | null }[] = [];
     for (const key of sortedText(this.#before.keys())) {
       const before = this.#before.get(key);
@@ -141,6 +148,11 @@ export class Table<Row extends object> {
       this.#hash = addHash(this.#hash, this.#hashOf(key, row, null));
       this.#hook?.(undefined, row, key);
     }
+  }
+
+  /** Keys changed since this table was forked; null when that is not known any more. */
+  changedKeys(): Iterable<string> | null {
+    return this.#rows.changedKeys();
   }
 
   /** A table of another state that shares the records. */

@@ -22,8 +22,8 @@ export function clusterRoutes(server: ApiServer, facade: ServiceFacade): void {
     };
   });
 
-  server.patch("/cluster", { schema: { summary: "Set properties of the cluster", querystring: ChangeQuerySchema, body: SetClusterSchema, response: { 200: DoneSchema, ...failures } } }, (request) =>
-    change(facade, { verb: "cluster.set", properties: request.body.properties }, request.query),
+  server.patch("/cluster", { schema: { summary: "Set properties or the name of the cluster", querystring: ChangeQuerySchema, body: SetClusterSchema, response: { 200: DoneSchema, ...failures } } }, (request) =>
+    change(facade, { verb: "cluster.set", ...request.body }, request.query),
   );
 
   server.get("/resource-types", { schema: { summary: "Resource types and their properties", response: { 200: Type.Array(ResourceTypeSchema), ...failures } } }, async () => mutable(describeResourceTypes(facade.state())));

@@ -14,8 +14,11 @@ const Query = Type.Object({
   group: Type.Optional(Type.String({ maxLength: 64 })),
   node: Type.Optional(Type.String({ maxLength: 64 })),
   resource: Type.Optional(Type.String({ maxLength: 64 })),
+  sinceMs: Type.Optional(Type.String({ pattern: "^[0-9]{1,15}$", description: "Only events at or after this wall time." })),
+  untilMs: Type.Optional(Type.String({ pattern: "^[0-9]{1,15}$", description: "Only events before this wall time." })),
+  code: Type.Optional(Type.String({ pattern: "^[0-9]{1,5}$", description: "Only events with this number." })),
 });
-type Filter = { readonly level?: string; readonly group?: string; readonly node?: string; readonly resource?: string };
+type Filter = { readonly level?: string; readonly group?: string; readonly node?: string; readonly resource?: string; readonly sinceMs?: string; readonly untilMs?: string; readonly code?: string };
 
 const LEVELS = ["critical", "error", "warning", "information"];
 
@@ -40,7 +43,10 @@ function select(events: readonly ClusterEvent[], after: string | null, filter: F
       LEVELS.indexOf(event.level) <= worst &&
       (filter.group === undefined || event.group === filter.group) &&
       (filter.node === undefined || event.node === filter.node) &&
-      (filter.resource === undefined || event.resource === filter.resource),
+      (filter.resource === undefined || event.resource === filter.resource) &&
+      (filter.sinceMs === undefined || event.wallTimeMs >= Number(filter.sinceMs)) &&
+      (filter.untilMs === undefined || event.wallTimeMs < Number(filter.untilMs)) &&
+      (filter.code === undefined || event.code === Number(filter.code)),
   );
 }
 

@@ -5,6 +5,7 @@ import type { ClusterEvent } from "../../model/events.ts";
 import { asking } from "../common.ts";
 import type { CommonOptions } from "../common.ts";
 import { connect } from "../connect.ts";
+import { timeOption } from "../times.ts";
 import { clock, data, json, talk } from "../output.ts";
 
 interface EventOptions extends CommonOptions {
@@ -14,6 +15,9 @@ interface EventOptions extends CommonOptions {
   readonly node?: string;
   readonly resource?: string;
   readonly after?: string;
+  readonly since?: string;
+  readonly until?: string;
+  readonly code?: string;
 }
 
 /** Attempts to find a node again after the one that was followed has gone. */
@@ -28,9 +32,12 @@ export function eventCommands(program: Program): void {
     .option("--node <node>", "of this node")
     .option("--resource <resource>", "of this resource")
     .option("--after <id>", "after this event")
+    .option("--since <time>", "from then on: 2026-05-04T02:00, or 90min, 12h, 3d ago")
+    .option("--until <time>", "before then")
+    .option("--code <number>", "with this number")
     .action(async (options: EventOptions) => {
-      const { level, group, node, resource, after } = options;
-      const filter = { level, group, node, resource };
+      const { level, group, node, resource, after, code } = options;
+      const filter = { level, group, node, resource, code, sinceMs: timeOption(options.since, "--since"), untilMs: timeOption(options.until, "--until") };
       const client = await connect(options);
       const past = await client.get<ClusterEvent[]>("/v1/events", { query: { ...filter, after } });
       if (!options.follow) {

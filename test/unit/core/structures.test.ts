@@ -78,7 +78,7 @@ test("hashes add up in any order and can be taken away", () => {
 });
 
 test("a table: roll-back restores rows, index and hash; each phase may do only its part", () => {
-  const guard: PhaseGuard = { phase: "idle" };
+  const guard: PhaseGuard = { phase: "idle", rehearses: false };
   const durable = new Table<{ n: number }>("durable", "durable", guard);
   const volatile = new Table<{ n: number }>("volatile", "volatile", guard);
   const followed: string[] = [];
