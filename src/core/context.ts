@@ -2,9 +2,10 @@ import { EventCatalogue } from "../model/events.ts";
 import type { ClusterEvent, EventName } from "../model/events.ts";
 import { generationAt, ordinalId } from "../model/identifiers.ts";
 import type { EffectId, EventId, Generation, GroupId, NodeId, ResourceId } from "../model/identifiers.ts";
-import type { Effect, Stamp } from "../model/inputs.ts";
+import type { CoreRequest, Effect, Stamp } from "../model/inputs.ts";
 import type { GroupRecord, Reason, ResourceRecord } from "../model/objects.ts";
 import { EVENTS_KEPT } from "./limits.ts";
+import { noteOwner } from "./recording.ts";
 import { initialGroupRow, initialNodeRow, initialResourceRow } from "./records.ts";
 import type { GroupRow, NodeRow, ResourceRow, ViewRow } from "./records.ts";
 import { ONLY } from "./state.ts";
@@ -35,13 +36,16 @@ export class StepContext {
   readonly effects: Effect[] = [];
   readonly events: ClusterEvent[] = [];
   readonly ownerChanges: OwnerChange[] = [];
+  /** Commands the state gives rise to; the service of the orderer sends them. */
+  readonly requests: CoreRequest[] = [];
   /** Groups that must be looked at before the step ends. */
   readonly touched = new Set<GroupId>();
   /** Nodes that gave a group away: a drain may be complete. */
   readonly relieved = new Set<NodeId>();
   /** Nodes to which a move ended, well or not: a failback may be complete. */
   readonly returning = new Set<NodeId>();
-  #loads: Map<NodeId, number> | null = null;
+  readonly #memory = new Map<string, unknown>();
+  #loads: { readonly weigh: (group: GroupId) => number; readonly byNode: Map<NodeId, number> } | null = null;
 
   constructor(state: ClusterState, stamp: Stamp) {
     this.state = state;
@@ -84,9 +88,13 @@ export class StepContext {
   setGroup(id: GroupId, change: Partial<GroupRow>): void {
     const before = this.group(id);
     const after = { ...before, ...change };
-    if (before.owner !== after.owner) this.ownerChanges.push({ group: id, from: before.owner, to: after.owner });
     if (before.movingTo !== null && before.movingTo !== after.movingTo) this.returning.add(before.movingTo);
     if (before.announced !== after.announced || before.startedAtMs !== after.startedAtMs) this.touchWaiters(id);
+    if (before.owner !== after.owner) {
+      this.ownerChanges.push({ group: id, from: before.owner, to: after.owner });
+      noteOwner(this, id, after.owner);
+    }
+    if (before.owner !== after.owner || before.movingTo !== after.movingTo) this.#moveLoad(id, before, after);
     this.state.tables.groupRuntime.put(id, after);
   }
 
@@ -117,19 +125,33 @@ export class StepContext {
     return this.state.tables.nodes.get(String(id))?.name ?? this.node(id).evictedName ?? `node ${id}`;
   }
 
-  /** Groups that shall be online, per owner: counted once per step, then kept. */
-  loads(count: (group: GroupId) => boolean): Map<NodeId, number> {
-    if (this.#loads === null) {
-      this.#loads = new Map();
-      for (const id of this.state.nodeIds()) this.#loads.set(id, this.state.countGroupsOwnedBy(id, count));
-    }
-    return this.#loads;
+  /** What follows from the configuration alone cannot change while a step reacts: it is worked out once per step. */
+  once<Value>(name: string, make: () => Value): Value {
+    if (!this.#memory.has(name)) this.#memory.set(name, make());
+    return this.#memory.get(name) as Value;
   }
 
-  moveLoad(from: NodeId | null, to: NodeId | null): void {
+  /** The weight of what each node serves or is about to: added up once per step, then kept. */
+  loads(weigh: (group: GroupId) => number): ReadonlyMap<NodeId, number> {
+    if (this.#loads === null) {
+      const byNode = new Map<NodeId, number>();
+      for (const id of this.state.nodeIds()) byNode.set(id, this.state.weighGroupsOn(id, weigh));
+      this.#loads = { weigh, byNode };
+    }
+    return this.#loads.byNode;
+  }
+
+  /** After a change of what counts, beside a change of owner. */
+  forgetLoads(): void {
+    this.#loads = null;
+  }
+
+  #moveLoad(id: GroupId, before: GroupRow, after: GroupRow): void {
     if (this.#loads === null) return;
-    if (from !== null) this.#loads.set(from, (this.#loads.get(from) ?? 0) - 1);
-    if (to !== null) this.#loads.set(to, (this.#loads.get(to) ?? 0) + 1);
+    const { weigh, byNode } = this.#loads;
+    const weight = weigh(id);
+    for (const node of placesOf(before)) byNode.set(node, (byNode.get(node) ?? 0) - weight);
+    for (const node of placesOf(after)) byNode.set(node, (byNode.get(node) ?? 0) + weight);
   }
 
   // ---- what the step says and orders ------------------------------------------
@@ -179,4 +201,9 @@ export class StepContext {
     for (; next - first > EVENTS_KEPT; first++) events.remove(String(first));
     eventRing.put(ONLY, { first, next });
   }
+}
+
+/** A group on its way counts on both nodes. */
+function placesOf(row: GroupRow): Set<NodeId> {
+  return new Set([row.owner, row.movingTo].filter((node) => node !== null));
 }

@@ -41,12 +41,12 @@ export class IndexMap {
     return false;
   }
 
-  /** How many pass; in no particular order. */
-  countWhere(key: string, passes: (id: string) => boolean): number {
-    let count = 0;
+  /** The sum of whole numbers, so that their order does not matter. */
+  sum(key: string, weigh: (id: string) => number): number {
+    let sum = 0;
     const found = this.#sets.get(key);
-    if (found !== undefined) for (const id of found.members) if (passes(id)) count += 1;
-    return count;
+    if (found !== undefined) for (const id of found.members) sum += weigh(id);
+    return sum;
   }
 
   /** Sorted, and safe to keep while the index changes. */

@@ -31,3 +31,21 @@ export const INVENTORY_WAIT_MS = 10_000;
 export const PLAN_STEPS_MAX = 200_000;
 /** A plan looks no further ahead than this. */
 export const PLAN_HORIZON_MS = 24 * 3_600_000;
+
+export const FAULT_DOMAINS_MAX = 1_000;
+export const AFFINITY_RULES_MAX = 1_000;
+export const AFFINITY_GROUPS_MAX = 1_000;
+/** Free text of an administrator: descriptions, locations. */
+export const TEXT_LENGTH_MAX = 1_024;
+
+/** From the first change that the configuration shall remember until it is asked to. */
+export const RECORD_WAIT_MS = 1_000;
+/** Default owners in one command. */
+export const RECORDS_PER_REQUEST_MAX = 500;
+/** Requests to remember in a row that nothing came of. */
+export const RECORD_TRIES_MAX = 5;
+
+/** The window in which the departures of a node are counted (reference 1.8). */
+export const QUARANTINE_WINDOW_MS = 3_600_000;
+/** Departures remembered per node; a QuarantineThreshold above it never quarantines. */
+export const DEPARTURES_KEPT = 100;

@@ -1,38 +1,111 @@
-import type { GroupId, NodeId } from "../model/identifiers.ts";
+import type { NodeId } from "../model/identifiers.ts";
 import type { GroupRecord } from "../model/objects.ts";
+import { affinityOf } from "./affinity.ts";
+import type { AffinityView } from "./affinity.ts";
 import type { StepContext } from "./context.ts";
-import { hashText, printHash } from "./hash.ts";
-import { compareText } from "./order.ts";
-import { wantsAnything } from "./wanted.ts";
+import { obstacleOf, whyNot } from "./eligibility.ts";
+import type { Obstacle } from "./eligibility.ts";
+import { criteriaOf } from "./placement-criteria.ts";
+import type { Criterion } from "./placement-criteria.ts";
 
-/** Choosing a node for a group (reference 2.10). */
+/** Choosing a node for a group (reference 2.10, 2.14): the one place that decides where a role goes. */
+
+export { effectiveOrder, whyNeverOn, whyNot } from "./eligibility.ts";
 
 /**
- * Why a node cannot take a group now, as the end of a sentence "node X …"; null = it can.
- * A node whose inventory is not known may still run leftovers: nothing is placed there (PROTOCOL rule 15).
+ * Why a node is looked for:
+ * - `best`: an administrator or a drain asks for the best possible node;
+ * - `start`: the group has no owner and gets one;
+ * - `failure`: it failed on the node it is on, and goes further down the list;
+ * - `nodeLost`: the node it was on is gone;
+ * - `failback`: which of its preferred owners it should be on.
  */
-export function whyNot(context: StepContext, group: GroupRecord, node: NodeId): string | null {
-  return whyNeverOn(context, group, node) ?? whyNotNow(context, node);
+export type Situation = "best" | "start" | "failure" | "nodeLost" | "failback";
+
+export interface PlacementRequest {
+  readonly situation: Situation;
+  /** The node it leaves: never chosen. */
+  readonly from?: NodeId | null;
+  /** An administrator asked not to mind the affinity rules. */
+  readonly ignoreAffinity?: boolean;
 }
 
-/** The part of it that is the same for every group. */
-function whyNotNow(context: StepContext, node: NodeId): string | null {
-  const row = context.node(node);
-  if (row.state === "Down") return "is down";
-  if (row.state === "Joining") return "is joining";
-  if (context.state.tables.nodes.get(String(node))?.paused === true) return "is paused";
-  if (row.leaving) return "is about to stop";
-  if (!row.inventoryKnown) return "has not reported yet what it runs";
-  return null;
+export interface RankedNode {
+  readonly node: NodeId;
+  /** null = it can host the group now. */
+  readonly obstacle: Obstacle | null;
+  /** Why it comes where it does among those that can. */
+  readonly place: string;
 }
 
-/** What the configuration says, whatever runs: null = the node is a possible owner of every resource. */
-export function whyNeverOn(context: StepContext, group: GroupRecord, node: NodeId): string | null {
-  if (!context.state.someResourceOf(group.id, (id) => context.state.tables.resources.get(id)?.possibleOwners?.includes(node) === false)) return null;
-  for (const resource of context.resourcesOf(group.id)) {
-    if (resource.possibleOwners !== null && !resource.possibleOwners.includes(node)) return `is not a possible owner of the resource '${resource.name}'`;
+/** The node for the group, or null when none can take it. */
+export function choose(context: StepContext, group: GroupRecord, request: PlacementRequest): NodeId | null {
+  const candidates = new Candidates(context, group, request);
+  let best: NodeId | null = null;
+  for (const node of candidates.nodes()) {
+    // Whether it can is asked last, and only of those that would win.
+    if (best !== null && candidates.compare(node, best) >= 0) continue;
+    if (candidates.obstacle(node) === null) best = node;
   }
-  return null;
+  return best;
+}
+
+/** Every node: first those that can, best first, each with its reason; then those that cannot, each with what keeps it. */
+export function rankNodes(context: StepContext, group: GroupRecord, request: PlacementRequest): RankedNode[] {
+  const candidates = new Candidates(context, group, request);
+  const able: NodeId[] = [];
+  const unable: RankedNode[] = [];
+  for (const node of candidates.nodes()) {
+    const obstacle = candidates.obstacle(node);
+    if (obstacle === null) able.push(node);
+    else unable.push({ node, obstacle, place: "" });
+  }
+  able.sort((left, right) => candidates.compare(left, right));
+  const ranked = able.map((node, position) => ({ node, obstacle: null, place: candidates.place(node, able[position - 1], able[position + 1]) }));
+  return [...ranked, ...unable];
+}
+
+class Candidates {
+  readonly #context: StepContext;
+  readonly #group: GroupRecord;
+  readonly #request: PlacementRequest;
+  readonly #affinity: AffinityView | null;
+  readonly #criteria: readonly Criterion[];
+
+  constructor(context: StepContext, group: GroupRecord, request: PlacementRequest) {
+    this.#context = context;
+    this.#group = group;
+    this.#request = request;
+    this.#affinity = affinityOf(context, group);
+    this.#criteria = criteriaOf(context, group, request, this.#affinity);
+  }
+
+  nodes(): readonly NodeId[] {
+    const { from } = this.#request;
+    const all = this.#context.state.nodeIds();
+    return from === undefined || from === null ? all : all.filter((node) => node !== from);
+  }
+
+  compare(left: NodeId, right: NodeId): number {
+    for (const criterion of this.#criteria) {
+      const difference = criterion.value(left) - criterion.value(right);
+      if (difference !== 0) return difference;
+    }
+    return left - right;
+  }
+
+  obstacle(node: NodeId): Obstacle | null {
+    return obstacleOf(this.#context, this.#group, node, this.#affinity, this.#request.ignoreAffinity === true);
+  }
+
+  /** The criterion that decided, in words. */
+  place(node: NodeId, before: NodeId | undefined, after: NodeId | undefined): string {
+    const other = before ?? after;
+    if (other === undefined) return "the only node that can";
+    const criterion = this.#criteria.find((candidate) => candidate.value(node) !== candidate.value(other));
+    if (before === undefined) return `first choice: ${criterion?.better(node) ?? "the first in the order of nodes"}`;
+    return `after ${this.#context.nodeName(before)}: ${criterion?.worse(node) ?? "later in the order of nodes"}`;
+  }
 }
 
 /** "node1 is down, node2 is paused": for everyone who asks why a group waits. */
@@ -46,40 +119,12 @@ export function whyNowhere(context: StepContext, group: GroupRecord, except: Nod
   return reasons.length === 0 ? "there is no other node" : reasons.join(", ");
 }
 
-/** Preferred owners in their order, then the other nodes by number. */
-export function effectiveOrder(context: StepContext, group: GroupRecord): NodeId[] {
-  return [...group.preferredOwners, ...context.state.nodeIds().filter((id) => !group.preferredOwners.includes(id))];
-}
-
 /** After a failure: further down the list from the node it is on, round the end, never back to the top. */
 export function nextNode(context: StepContext, group: GroupRecord, from: NodeId): NodeId | null {
-  const order = effectiveOrder(context, group);
-  const start = order.indexOf(from);
-  for (let step = 1; step <= order.length; step++) {
-    const candidate = order[(start + step) % order.length] as NodeId;
-    if (candidate !== from && whyNot(context, group, candidate) === null) return candidate;
-  }
-  return null;
+  return choose(context, group, { situation: "failure", from });
 }
 
-/** The first preferred owner that can; else the node with the fewest groups to serve. */
-export function bestNode(context: StepContext, group: GroupRecord, except: NodeId | null): NodeId | null {
-  for (const id of group.preferredOwners) {
-    if (id !== except && whyNot(context, group, id) === null) return id;
-  }
-  const loads = context.loads((id) => wantsAnything(context.state, id));
-  let best: { readonly id: NodeId; readonly load: number; readonly lot: string } | null = null;
-  for (const id of context.state.nodeIds()) {
-    const load = loads.get(id) ?? 0;
-    if (id === except || (best !== null && load > best.load)) continue;
-    if (whyNot(context, group, id) !== null) continue;
-    const lot = drawLot(context, group.id, id);
-    if (best === null || load < best.load || compareText(lot, best.lot) < 0) best = { id, load, lot };
-  }
-  return best?.id ?? null;
-}
-
-/** Spreads groups over equally loaded nodes without any order of nodes being favoured; the same on every node. */
-function drawLot(context: StepContext, group: GroupId, node: NodeId): string {
-  return printHash(hashText(`${context.stamp.epoch} ${group} ${node}`));
+/** The best possible node but one. */
+export function bestNode(context: StepContext, group: GroupRecord, except: NodeId | null, options: { readonly ignoreAffinity?: boolean } = {}): NodeId | null {
+  return choose(context, group, { situation: "best", from: except, ...options });
 }

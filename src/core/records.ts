@@ -138,6 +138,57 @@ export interface LeftoverPlace {
   readonly effect: EffectId;
 }
 
+/** A group got an owner that its DefaultOwner does not say yet. */
+export interface UnrecordedRow {
+  readonly node: NodeId;
+}
+
+/** When the configuration is asked to remember what the state has found, and how often it was asked in vain. */
+export interface RecordingRow {
+  readonly atMs: number;
+  readonly tries: number;
+}
+
+/** An administrator put the group there in spite of the affinity rules; true as long as it stays on that node. */
+export interface AffinityIgnoredRow {
+  readonly node: NodeId;
+}
+
+/** After a cold start the group waits for this node (ClusterGroupWaitDelay). */
+export interface OwnerWaitRow {
+  readonly node: NodeId;
+  readonly untilMs: number;
+}
+
+/** The group shall go back to this node, from that time on; null = as soon as it is online. */
+export interface FailbackRow {
+  readonly node: NodeId;
+  readonly atMs: number | null;
+}
+
+/** Cluster local time, as the orderer told it last. */
+export interface LocalTimeRow {
+  readonly utcOffsetMinutes: number;
+}
+
+/** Cluster times at which a node dropped out, oldest first; bounded. */
+export interface DeparturesRow {
+  readonly timesMs: readonly number[];
+}
+
+/** In force now; null = until an administrator clears it. */
+export interface QuarantineRow {
+  readonly untilMs: number | null;
+  readonly untilWallMs: number | null;
+  /** The configuration knows it. */
+  readonly recorded: boolean;
+}
+
+/** Pushed out by a role of higher priority (reference 2.10 "Preemption"). */
+export interface PreemptedRow {
+  readonly by: GroupId;
+}
+
 /** Failures of commands that depend on run-time state and therefore cannot be durable. */
 export interface RefusalRow {
   readonly incarnation: number;

@@ -1,14 +1,16 @@
 import { MusterError } from "../model/errors.ts";
 import type { ClusterEvent } from "../model/events.ts";
 import type { NodeId } from "../model/identifiers.ts";
-import type { ClusterRecord, DatabaseValue, GroupRecord, GroupSetRecord, NodeRecord, ResourceRecord, ResourceTypeRecord } from "../model/objects.ts";
+import type { AffinityRuleRecord, ClusterRecord, DatabaseValue, FaultDomainRecord, GroupRecord, GroupSetRecord, NodeRecord, ResourceRecord, ResourceTypeRecord } from "../model/objects.ts";
 import { groupSetProperties, numberPropertyOf } from "../model/properties.ts";
 import { Deadlines } from "./deadlines.ts";
 import { ZERO_HASH, addHash } from "./hash.ts";
 import type { Hash } from "./hash.ts";
 import { IndexMap } from "./index-map.ts";
 import { foldName } from "./order.ts";
-import type { EventRingRow, GroupRow, LeftoverRow, NodeRow, PositionRow, RefusalRow, RequestRow, ResourceRow, ViewRow } from "./records.ts";
+import { connectPlacement, emptyPlacementIndices, forkPlacementIndices } from "./placement-indices.ts";
+import type { PlacementIndices } from "./placement-indices.ts";
+import type { AffinityIgnoredRow, DeparturesRow, EventRingRow, FailbackRow, GroupRow, LeftoverRow, LocalTimeRow, NodeRow, OwnerWaitRow, PositionRow, PreemptedRow, QuarantineRow, RecordingRow, RefusalRow, RequestRow, ResourceRow, UnrecordedRow, ViewRow } from "./records.ts";
 import { Table } from "./table.ts";
 import type { PhaseGuard, TableKind } from "./table.ts";
 
@@ -29,6 +31,8 @@ interface Rows {
   readonly resources: ResourceRecord;
   readonly resourceTypes: ResourceTypeRecord;
   readonly groupSets: GroupSetRecord;
+  readonly faultDomains: FaultDomainRecord;
+  readonly affinityRules: AffinityRuleRecord;
   readonly keys: DatabaseValue;
   readonly requests: RequestRow;
   readonly view: ViewRow;
@@ -40,6 +44,15 @@ interface Rows {
   readonly refusals: RefusalRow;
   readonly eventRing: EventRingRow;
   readonly events: ClusterEvent;
+  readonly unrecorded: UnrecordedRow;
+  readonly recording: RecordingRow;
+  readonly affinityIgnored: AffinityIgnoredRow;
+  readonly ownerWaits: OwnerWaitRow;
+  readonly failbacks: FailbackRow;
+  readonly localTime: LocalTimeRow;
+  readonly departures: DeparturesRow;
+  readonly quarantines: QuarantineRow;
+  readonly preempted: PreemptedRow;
 }
 
 export type TableName = keyof Rows;
@@ -53,6 +66,8 @@ export const tableKinds: Readonly<Record<TableName, TableKind>> = {
   resources: "durable",
   resourceTypes: "durable",
   groupSets: "durable",
+  faultDomains: "durable",
+  affinityRules: "durable",
   keys: "durable",
   requests: "durable",
   view: "volatile",
@@ -64,6 +79,15 @@ export const tableKinds: Readonly<Record<TableName, TableKind>> = {
   refusals: "volatile",
   eventRing: "volatile",
   events: "volatile",
+  unrecorded: "volatile",
+  recording: "volatile",
+  affinityIgnored: "volatile",
+  ownerWaits: "volatile",
+  failbacks: "volatile",
+  localTime: "volatile",
+  departures: "volatile",
+  quarantines: "volatile",
+  preempted: "volatile",
 };
 
 export const tableNames = Object.keys(tableKinds) as TableName[];
@@ -80,6 +104,7 @@ interface Indices {
   /** Groups that wait for their start, by the group or set they wait for. */
   readonly waiters: IndexMap;
   readonly deadlines: Deadlines;
+  readonly placement: PlacementIndices;
 }
 
 /**
@@ -117,6 +142,7 @@ export class ClusterState {
       setsByGroup: new IndexMap(),
       waiters: new IndexMap(),
       deadlines: new Deadlines(),
+      placement: emptyPlacementIndices(),
     });
   }
 
@@ -135,6 +161,7 @@ export class ClusterState {
       setsByGroup: from.setsByGroup.fork(),
       waiters: from.waiters.fork(),
       deadlines: from.deadlines.fork(),
+      placement: forkPlacementIndices(from.placement),
     });
   }
 
@@ -243,9 +270,17 @@ export class ClusterState {
     return this.#indices.waiters.of(provider);
   }
 
-  countGroupsOwnedBy(owner: NodeId, passes: (id: string) => boolean): number {
+  /** The sum over groups the node owns and groups on their way to it. */
+  weighGroupsOn(node: NodeId, weigh: (id: string) => number): number {
     this.#mayReadVolatile();
-    return this.#indices.groupsByOwner.countWhere(String(owner), passes);
+    const key = String(node);
+    const { groupsByOwner, groupsByTarget } = this.#indices;
+    return groupsByOwner.sum(key, weigh) + groupsByTarget.sum(key, weigh);
+  }
+
+  /** What placement looks up: rules and classes by group, groups that may fail back, groups that wait. */
+  get placement(): PlacementIndices {
+    return this.#indices.placement;
   }
 
   nextDeadline(): number | null {
@@ -265,10 +300,13 @@ export class ClusterState {
 
   #connect(): void {
     const { groupNames, resourceNames, resourcesByGroup, dependents, groupsByOwner, groupsByTarget, setsByGroup, waiters, deadlines } = this.#indices;
-    this.tables.nodes.hook = () => {
+    const placement = connectPlacement(this.tables, this.#indices.placement, deadlines);
+    this.tables.nodes.hook = (before, after, key) => {
+      placement.node(before, after, key);
       this.#nodeIds = null;
     };
     this.tables.groups.hook = (before, after, key) => {
+      placement.group(before, after, key);
       if (before?.name === after?.name) return;
       if (before !== undefined) groupNames.remove(foldName(before.name), key);
       if (after !== undefined) groupNames.add(foldName(after.name), key);
@@ -301,6 +339,7 @@ export class ClusterState {
         for (const provider of before?.waitsFor ?? []) waiters.remove(provider, key);
         for (const provider of after?.waitsFor ?? []) waiters.add(provider, key);
       }
+      placement.groupRow(before, after, key);
       if (before !== undefined && after !== undefined && before.owner === after.owner) return;
       if (before !== undefined) groupsByOwner.remove(before.owner === null ? NOBODY : String(before.owner), key);
       if (after !== undefined) groupsByOwner.add(after.owner === null ? NOBODY : String(after.owner), key);

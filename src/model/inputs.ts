@@ -123,6 +123,8 @@ export interface InventoryItem {
 /** A deadline of the state has passed; the clock is in the stamp. */
 export interface DueInput {
   readonly kind: "due";
+  /** How far the orderer's local time is from UTC now, in minutes, east positive: hours of the day are cluster local time. Absent = as before, at first UTC. */
+  readonly utcOffsetMinutes?: number;
 }
 
 // ---- commands: what an administrator can ask -------------------------------

@@ -39,7 +39,9 @@ export interface NodeRecord {
   readonly paused: boolean;
   readonly properties: PropertyBag;
   /** Id of the fault domain it stands in; absent = none. */
-  readonly faultDomain?: string | null;
+  readonly faultDomain?: string;
+  /** It hosts nothing until then (reference 1.8); null = until an administrator clears it; absent = it was never quarantined. */
+  readonly quarantinedUntilWallMs?: number | null;
 }
 
 export interface GroupRecord {
