@@ -1,10 +1,10 @@
 import { Type } from "@fastify/type-provider-typebox";
 import type { Static, TSchema } from "@fastify/type-provider-typebox";
-import { GroupState, NodeDrainStatus, NodeState, ResourceState, ResumeFailback } from "../model/states.ts";
+import { AffinityRuleType, FaultDomainType, GroupState, NodeDrainStatus, NodeState, ResourceState, ResumeFailback } from "../model/states.ts";
 import type { ClusterEvent } from "../model/events.ts";
 import type { DatabaseOperation } from "../model/inputs.ts";
 import type { DatabaseValue } from "../model/objects.ts";
-import type { ClusterView, Explanation, GroupView, Hypothesis, NodeView, Plan, ResourceTypeView, ResourceView } from "../model/views.ts";
+import type { AffinityRuleView, ClusterView, Explanation, FaultDomainView, GroupView, Hypothesis, NodeView, Plan, ResourceTypeView, ResourceView } from "../model/views.ts";
 import type { NodeInformation } from "../service/facade.ts";
 
 /** What crosses the API, as schemas: validated on the way in, described in /openapi.json. */
@@ -80,6 +80,8 @@ export const NodeSchema = Type.Object({
   mayStop: Type.Boolean(),
   incarnation: orNull(Type.Number()),
   inventoryKnown: Type.Boolean(),
+  faultDomain: Type.Array(text("Site:…, Rack:…, Chassis:…, the outermost first.")),
+  quarantinedUntil: Type.Union([Type.Number(), Type.Literal("cleared"), Type.Null()], { description: "It hosts nothing until this wall time in milliseconds, or until it is cleared; null = it is not quarantined." }),
   groups: Type.Array(Type.String()),
   reason: Reason,
   properties: PropertyBagSchema,
@@ -98,6 +100,8 @@ export const GroupSchema = Type.Object({
   groupSet: orNull(Type.String()),
   waitsFor: Type.Array(Type.String()),
   preferredOwners: Type.Array(Type.String()),
+  defaultOwner: orNull(text("Where it ran last or was moved to.")),
+  affinityRules: Type.Array(text("Names of the affinity rules it is in.")),
   resources: Type.Array(Type.String()),
   generation: Type.Number(),
   reason: Reason,
@@ -124,6 +128,26 @@ export const ResourceSchema = Type.Object({
   nextAttemptMs: orNull(Type.Number()),
   properties: PropertyBagSchema,
   privateProperties: PropertyBagSchema,
+});
+
+export const FaultDomainSchema = Type.Object({
+  id: Type.String(),
+  name: Type.String(),
+  type: names(FaultDomainType),
+  parent: orNull(Type.String()),
+  location: Type.String(),
+  description: Type.String(),
+  children: Type.Array(text("Names of the domains and nodes that stand directly in it.")),
+});
+
+export const AffinityRuleSchema = Type.Object({
+  id: Type.String(),
+  name: Type.String(),
+  type: names(AffinityRuleType),
+  groups: Type.Array(Type.String()),
+  enabled: Type.Boolean(),
+  soft: Type.Boolean(),
+  violations: Type.Array(text("What is not as the rule wants it now.")),
 });
 
 const PropertyDefinitionSchema = Type.Object({
@@ -253,6 +277,14 @@ export const ShutDownNodeSchema = Type.Object({ drain: OptionalFlag }, closed);
 export const AddNodeSchema = Type.Object({ name: NameSchema }, closed);
 export const MoveResourceSchema = Type.Object({ group: NameSchema }, closed);
 export const SetClusterSchema = Type.Object({ properties: Type.Optional(PropertyBagSchema), name: Type.Optional(NameSchema) }, closed);
+export const SetNodeSchema = Type.Object({ properties: Type.Optional(PropertyBagSchema), faultDomain: Type.Optional(orNull(NameSchema)) }, closed);
+const DomainText = Type.Optional(Type.String({ maxLength: 1_024 }));
+export const CreateFaultDomainSchema = Type.Object({ name: NameSchema, type: names(FaultDomainType), parent: Type.Optional(orNull(NameSchema)), location: DomainText, description: DomainText }, closed);
+export const SetFaultDomainSchema = Type.Object({ name: Type.Optional(NameSchema), parent: Type.Optional(orNull(NameSchema)), location: DomainText, description: DomainText }, closed);
+const RuleGroups = Type.Optional(Type.Array(NameSchema, { maxItems: 1_000 }));
+const RuleFlags = { enabled: Type.Optional(Type.Boolean()), soft: Type.Optional(Type.Boolean({ description: "It may be broken rather than leave a role offline." })) };
+export const CreateAffinityRuleSchema = Type.Object({ name: NameSchema, type: names(AffinityRuleType), groups: RuleGroups, ...RuleFlags }, closed);
+export const SetAffinityRuleSchema = Type.Object({ name: Type.Optional(NameSchema), type: Type.Optional(names(AffinityRuleType)), groups: RuleGroups, ...RuleFlags }, closed);
 export const CreateResourceSchema = Type.Object(
   {
     name: NameSchema,
@@ -298,6 +330,8 @@ const agreements: readonly true[] = [
   true satisfies Same<NodeView, Static<typeof NodeSchema>>,
   true satisfies Same<GroupView, Static<typeof GroupSchema>>,
   true satisfies Same<ResourceView, Static<typeof ResourceSchema>>,
+  true satisfies Same<FaultDomainView, Static<typeof FaultDomainSchema>>,
+  true satisfies Same<AffinityRuleView, Static<typeof AffinityRuleSchema>>,
   true satisfies Same<ResourceTypeView, Static<typeof ResourceTypeSchema>>,
   true satisfies Same<ClusterEvent, Static<typeof EventSchema>>,
   true satisfies Same<Explanation, Static<typeof ExplanationSchema>>,

@@ -6,7 +6,10 @@ import { providersFirst } from "./dependency.ts";
 import { deriveGroupState, isRunning } from "./group-state.ts";
 import { whyStartWaits } from "./leftovers.ts";
 import { bestNode, whyNot } from "./placement.ts";
-import { finishMove, isStopped, placeGroup, quote, sayWaiting } from "./moving.ts";
+import { failBackWhenOnline } from "./failback.ts";
+import { changeOwner, finishMove, isStopped, quote } from "./moving.ts";
+import { placeGroup, sayWaiting } from "./placing.ts";
+import { endPreemption, isPreempted, makeRoom, whyRoomIsTaken } from "./preemption.ts";
 import type { GroupRow, ResourceRow } from "./records.ts";
 import { isLocked, sayLocked } from "./status-bits.ts";
 import { tryQueuedMove } from "./queued-moves.ts";
@@ -34,8 +37,13 @@ export function advanceGroup(context: StepContext, id: string): void {
 
 /** Returns true when the group must be looked at again at once. */
 function advanceOnce(context: StepContext, group: GroupRecord): boolean {
+  if (!wantsAnything(context.state, group.id)) endPreemption(context, group.id);
   const row = context.group(group.id);
   if (row.owner === null) return placeGroup(context, group);
+  if (isPreempted(context, group.id) && isStopped(context, group)) {
+    changeOwner(context, group, null);
+    return true;
+  }
   if (row.movingTo === null && mustBePlacedAnew(context, group, row)) return replace(context, group, row);
   if (row.queuedMove !== null && tryQueuedMove(context, group, row.queuedMove)) return true;
   const resources = providersFirst(context.resourcesOf(group.id));
@@ -47,6 +55,7 @@ function advanceOnce(context: StepContext, group: GroupRecord): boolean {
     finishMove(context, group);
     return true;
   }
+  if (isPreempted(context, group.id)) return false;
   // Insisting holds for what is stopped now, not for the next time.
   if (row.ignoreLocked && !resources.some((resource) => isRunning(context.resource(resource.id)) && !staying.has(resource.id))) context.setGroup(group.id, { ignoreLocked: false });
   if (mayStart(context, group)) startWhatCan(context, group, context.group(group.id), resources, staying);
@@ -64,10 +73,12 @@ function mustBePlacedAnew(context: StepContext, group: GroupRecord, row: GroupRo
 }
 
 function replace(context: StepContext, group: GroupRecord, row: GroupRow): boolean {
-  if (bestNode(context, group, row.owner) === null) {
+  if (bestNode(context, group, row.owner) === null && makeRoom(context, group) === null) {
     sayWaiting(context, group);
     return false;
   }
+  // The room may have been made where it is.
+  if (row.owner !== null && whyNot(context, group, row.owner) === null) return true;
   return placeGroup(context, group);
 }
 
@@ -85,7 +96,7 @@ function forgetFailuresNobodyMinds(context: StepContext, group: GroupRecord, res
 /** Resources that are online or coming, are wanted, and keep the providers they need. Providers come first. */
 function decideWhatStays(context: StepContext, group: GroupRecord, row: GroupRow, resources: readonly ResourceRecord[]): ReadonlySet<ResourceId> {
   const staying = new Set<ResourceId>();
-  if (row.movingTo !== null) return staying;
+  if (row.movingTo !== null || isPreempted(context, group.id)) return staying;
   for (const resource of resources) {
     const { state } = context.resource(resource.id);
     if (state !== "Online" && state !== "OnlinePending") continue;
@@ -115,7 +126,7 @@ function stopTheRest(context: StepContext, group: GroupRecord, row: GroupRow, re
     }
     if (broken.has(resource.id)) stop(context, group, row, resource, "terminate", "provider failed", "A resource it depends on failed.");
     else if (locked) stop(context, group, row, resource, "terminate", "locked", `It is ended although it is locked: an administrator insisted.`);
-    else if (row.movingTo !== null) stop(context, group, row, resource, "offline", "moving", row.reason.text);
+    else if (row.movingTo !== null || isPreempted(context, group.id)) stop(context, group, row, resource, "offline", "moving", row.reason.text);
     else if (resourceWantedOnline(group, resource)) stop(context, group, row, resource, "offline", "provider stopped", "A resource it depends on goes offline.");
     else stop(context, group, row, resource, "offline", "not wanted", "It shall be offline.");
   }
@@ -146,7 +157,7 @@ function startWhatCan(context: StepContext, group: GroupRecord, row: GroupRow, r
     const resourceRow = context.resource(resource.id);
     if (resourceRow.state !== "Offline" || !resourceWantedOnline(group, resource)) continue;
     const provider = whyWaits(context, resource, staying);
-    const copy = provider === null ? whyStartWaits(context, resource.id) : null;
+    const copy = provider === null ? (whyStartWaits(context, resource.id) ?? whyRoomIsTaken(context, group, row.owner)) : null;
     if (provider !== null) sayResourceWaits(context, resourceRow, provider, null);
     else if (copy !== null) sayResourceWaits(context, resourceRow, copy, "copy");
     else startResource(context, group, row, resource);
@@ -194,6 +205,7 @@ function announce(context: StepContext, group: GroupRecord): void {
       if (row.returnTo !== null) context.setGroup(group.id, { returnTo: null });
       const cause = context.event("GroupOnline", { node: row.owner, group: group.name, text: `The role '${group.name}' is online${where}.`, cause: row.cause });
       context.setGroup(group.id, { announced: state, cause, reason: context.reason("online", `All its resources are online${where}.`) });
+      failBackWhenOnline(context, group);
       return;
     }
     case "Offline": {

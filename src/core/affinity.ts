@@ -1,5 +1,5 @@
 import type { GroupId, NodeId } from "../model/identifiers.ts";
-import type { GroupRecord } from "../model/objects.ts";
+import type { AffinityRuleRecord, GroupRecord } from "../model/objects.ts";
 import { clusterProperties, numberPropertyOf } from "../model/properties.ts";
 import type { AffinityRuleType } from "../model/states.ts";
 import type { StepContext } from "./context.ts";
@@ -149,10 +149,32 @@ function anchor(context: StepContext, id: GroupId): NodeId | null {
   const node = movingTo ?? owner;
   if (node === null || !wantsAnything(context.state, id)) return null;
   const { nodes, quarantines } = context.state.tables;
-  if (context.node(node).state !== "Up" || nodes.get(String(node))?.paused === true || quarantines.has(String(node))) return null;
+  if (context.node(node).state !== "Up" || context.node(node).leaving || nodes.get(String(node))?.paused === true || quarantines.has(String(node))) return null;
   return node;
 }
 
 function runs(context: StepContext, id: GroupId): boolean {
   return context.state.someResourceOf(id, (resource) => isRunning(context.resource(resource)));
+}
+
+/** An administrator insists on that node: the rules do not speak against it while the group stays there. */
+export function ignoreAffinityOn(context: StepContext, group: GroupId, node: NodeId | null): void {
+  if (node !== null) context.state.tables.affinityIgnored.put(group, { node });
+}
+
+/** Pairs of roles that are not as the rule wants them now, in sentences. */
+export function violationsOf(context: StepContext, rule: AffinityRuleRecord): string[] {
+  if (!rule.enabled || rule.type === "None") return [];
+  const found: string[] = [];
+  for (const id of rule.groups) {
+    const group = context.state.tables.groups.get(id);
+    const { owner } = context.group(id);
+    if (group === undefined || owner === null || !wantsAnything(context.state, id)) continue;
+    const { type } = rule;
+    const later = rule.groups.slice(rule.groups.indexOf(id) + 1);
+    const view = new Affinity(context, later.map((other) => ({ group: other, type: type as Peer["type"], hard: true, by: `the affinity rule '${rule.name}'` })));
+    const broken = view.broken(owner);
+    if (broken !== null) found.push(`'${group.name}' is on ${context.nodeName(owner)}, which ${broken}.`);
+  }
+  return found;
 }

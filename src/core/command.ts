@@ -9,6 +9,10 @@ import { addNode, evictNode, pauseNode, resumeNode, setCluster, shutDownNode } f
 import { cancelMove } from "./queued-moves.ts";
 import { createResource, deleteResource, dependResource, failByHand, registerType, resourceOffline, resourceOnline, setResource } from "./resource-commands.ts";
 import { moveResource } from "./resource-move.ts";
+import { createAffinityRule, deleteAffinityRule, setAffinityRule } from "./affinity-commands.ts";
+import { createFaultDomain, deleteFaultDomain, setFaultDomain, setNode } from "./fault-domain-commands.ts";
+import { clearQuarantine } from "./quarantine.ts";
+import { coreRecord } from "./recording.ts";
 import type { ClusterState } from "./state.ts";
 
 /**
@@ -71,6 +75,24 @@ export function configure(configuring: Configuring, command: Command): Reaction 
       return resumeNode(configuring, command);
     case "node.shutdown":
       return shutDownNode(configuring, command);
+    case "node.set":
+      return setNode(configuring, command);
+    case "node.clearQuarantine":
+      return clearQuarantine(configuring, command);
+    case "affinity.create":
+      return createAffinityRule(configuring, command);
+    case "affinity.delete":
+      return deleteAffinityRule(configuring, command);
+    case "affinity.set":
+      return setAffinityRule(configuring, command);
+    case "faultdomain.create":
+      return createFaultDomain(configuring, command);
+    case "faultdomain.delete":
+      return deleteFaultDomain(configuring, command);
+    case "faultdomain.set":
+      return setFaultDomain(configuring, command);
+    case "core.record":
+      return coreRecord(configuring, command);
     case "node.add":
       return addNode(configuring, command);
     case "node.evict":

@@ -5,6 +5,7 @@ import type { EffectId, EventId, Generation, GroupId, NodeId, ResourceId } from 
 import type { CoreRequest, Effect, Stamp } from "../model/inputs.ts";
 import type { GroupRecord, Reason, ResourceRecord } from "../model/objects.ts";
 import { EVENTS_KEPT } from "./limits.ts";
+import { WAITING } from "./placement-indices.ts";
 import { noteOwner } from "./recording.ts";
 import { initialGroupRow, initialNodeRow, initialResourceRow } from "./records.ts";
 import type { GroupRow, NodeRow, ResourceRow, ViewRow } from "./records.ts";
@@ -44,6 +45,8 @@ export class StepContext {
   readonly relieved = new Set<NodeId>();
   /** Nodes to which a move ended, well or not: a failback may be complete. */
   readonly returning = new Set<NodeId>();
+  /** Groups that are somewhere else or in another state than before: others may be able to go where they could not. */
+  readonly changed = new Set<GroupId>();
   readonly #memory = new Map<string, unknown>();
   #loads: { readonly weigh: (group: GroupId) => number; readonly byNode: Map<NodeId, number> } | null = null;
 
@@ -95,6 +98,7 @@ export class StepContext {
       noteOwner(this, id, after.owner);
     }
     if (before.owner !== after.owner || before.movingTo !== after.movingTo) this.#moveLoad(id, before, after);
+    if (before.owner !== after.owner || before.movingTo !== after.movingTo || before.announced !== after.announced) this.changed.add(id);
     this.state.tables.groupRuntime.put(id, after);
   }
 
@@ -152,6 +156,11 @@ export class StepContext {
     const weight = weigh(id);
     for (const node of placesOf(before)) byNode.set(node, (byNode.get(node) ?? 0) - weight);
     for (const node of placesOf(after)) byNode.set(node, (byNode.get(node) ?? 0) + weight);
+  }
+
+  /** Groups that say that no node can take them are looked at again. */
+  touchWaiting(): void {
+    for (const id of this.state.placement.waiting.of(WAITING)) this.touched.add(id);
   }
 
   // ---- what the step says and orders ------------------------------------------

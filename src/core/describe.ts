@@ -3,12 +3,15 @@ import type { DatabaseValue, GroupRecord, NodeRecord, Reason, ResourceRecord } f
 import { clusterProperties, groupProperties, nodeProperties, resourceProperties, resourceTypeProperties } from "../model/properties.ts";
 import { builtInResourceTypes } from "../model/resource-types.ts";
 import type { ClusterEvent } from "../model/events.ts";
-import { NodeDrainStatus } from "../model/states.ts";
+import { NodeDrainStatus, NodeStatus } from "../model/states.ts";
 import type { GroupState, NodeState } from "../model/states.ts";
 import { effectiveProperties } from "../model/views.ts";
 import type { ClusterView, GroupView, NodeView, ReasonView, ResourceTypeView, ResourceView } from "../model/views.ts";
 import { printDependency } from "./dependency.ts";
 import { countedFailovers, countedFailures } from "./failure.ts";
+import { nameOfLastOwner, placementBits, quarantinedUntil, rulesOf } from "./describe-placement.ts";
+import { pathOf } from "./fault-domains.ts";
+import { lastOwner } from "./last-owner.ts";
 import { deriveGroupState } from "./group-state.ts";
 import type { ResourceWithRow } from "./group-state.ts";
 import { compareText, foldName } from "./order.ts";
@@ -77,15 +80,19 @@ function viewOfNode(state: ClusterState, node: NodeRecord): NodeView {
     drainTarget: row.drain?.target === undefined || row.drain.target === null ? null : nodeName(state, row.drain.target),
     stopping: row.leaving,
     mayStop: row.leaving && row.drainStatus !== "InProgress",
+    faultDomain: pathOf(state, node.id),
+    quarantinedUntil: quarantinedUntil(state, node.id),
     groups: namesOf(state, state.groupIdsOwnedBy(node.id)),
     reason: viewOfReason(state, row.reason),
     properties: {
       ...effectiveProperties(nodeProperties, node.properties),
+      FaultDomain: pathOf(state, node.id),
+      FaultDomainId: node.faultDomain ?? "",
       NodeName: node.name,
       NodeDrainStatus: NodeDrainStatus[row.drainStatus],
       NodeDrainTarget: row.drain?.target ?? -1,
       NodeFailbackStatus: NodeDrainStatus[row.failbackStatus],
-      StatusInformation: nodeStatusBits(node, row),
+      StatusInformation: nodeStatusBits(node, row) | (state.tables.quarantines.has(String(node.id)) ? NodeStatus.Quarantined : 0),
     },
   };
 }
@@ -124,13 +131,19 @@ function viewOfGroup(state: ClusterState, group: GroupRecord): GroupView {
     groupSet: nameOfSet(state, state.setIdOf(group.id)),
     waitsFor: row.waitsFor.map((id) => nameOfProvider(state, id)),
     preferredOwners: group.preferredOwners.map((id) => nodeName(state, id)),
+    defaultOwner: nameOfLastOwner(state, group),
+    affinityRules: rulesOf(state, group.id),
     resources: resourcesOf(state, group.id)
       .map(({ record }) => record.name)
       .sort(compareText),
     generation: row.generation,
     reason: viewOfReason(state, waitsForInventories(state, group, row) ?? row.reason),
     failovers: { count: failoversMs.length, threshold, periodHours: hours },
-    properties: { ...effectiveProperties(groupProperties, group.properties), StatusInformation: groupStatusBits(row, resourcesOf(state, group.id).map((resource) => resource.row)) },
+    properties: {
+      ...effectiveProperties(groupProperties, group.properties),
+      DefaultOwner: lastOwner(state, group) ?? -1,
+      StatusInformation: groupStatusBits(row, resourcesOf(state, group.id).map((resource) => resource.row)) | placementBits(state, group),
+    },
   };
 }
 

@@ -7,7 +7,6 @@ import { bestNode, whyNot, whyNowhere } from "./placement.ts";
 import type { DrainOrder, MoveKind } from "./records.ts";
 import { compareStart } from "./serve.ts";
 import { lockedResources } from "./status-bits.ts";
-import { wantsAnything } from "./wanted.ts";
 
 /** Roles leave a node that is paused or about to stop, and come back when it is resumed (reference 2.12). */
 
@@ -52,8 +51,7 @@ export function leave(context: StepContext, id: GroupId, from: NodeId, to: NodeI
   const text = `moves from ${context.nodeName(from)} to ${context.nodeName(to)}: ${why}.`;
   const event = context.event("GroupMoving", { node: to, group: group.name, text: `The role '${group.name}' ${text}`, cause });
   context.setGroup(id, { reason: context.reason("moving", `It ${text}`) });
-  // The next group sees this one as gone already, so that a drain spreads.
-  if (wantsAnything(context.state, id)) context.moveLoad(null, to);
+  // From now on it counts on both nodes, so that a drain spreads.
   startMove(context, group, to, kind, event, flags);
 }
 

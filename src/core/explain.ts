@@ -4,7 +4,7 @@ import type { ExplainedNode, ExplainedResource, Explanation } from "../model/vie
 import { describeGroup, groupRow, nodeName, nowOf, resourcesOf } from "./describe.ts";
 import { contextOf } from "./looking.ts";
 import { countedFailures, duration, roughly } from "./failure.ts";
-import { effectiveOrder, whyNot } from "./placement.ts";
+import { rankNodes } from "./placement.ts";
 import { findGroup } from "./resolve.ts";
 import type { ClusterState } from "./state.ts";
 
@@ -45,12 +45,12 @@ function inWords(state: string): string {
 function explainNodes(state: ClusterState, group: GroupRecord): ExplainedNode[] {
   const context = contextOf(state);
   const { owner } = groupRow(state, group.id);
-  return effectiveOrder(context, group).map((id) => {
-    const problem = whyNot(context, group, id);
-    const rank = group.preferredOwners.indexOf(id);
-    const good = rank >= 0 ? `can host it; preferred owner number ${rank + 1}` : "can host it";
-    return { node: nodeName(state, id), canHost: problem === null, isOwner: id === owner, reason: problem ?? good };
-  });
+  return rankNodes(context, group, { situation: owner === null ? "start" : "best" }).map(({ node, obstacle, place }) => ({
+    node: nodeName(state, node),
+    canHost: obstacle === null,
+    isOwner: node === owner,
+    reason: obstacle?.text ?? `can host it; ${place}`,
+  }));
 }
 
 function explainResources(state: ClusterState, group: GroupRecord): ExplainedResource[] {

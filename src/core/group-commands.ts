@@ -6,6 +6,11 @@ import type { StepContext } from "./context.ts";
 import { providersFirst } from "./dependency.ts";
 import { isRunning } from "./group-state.ts";
 import { endCopy } from "./leftovers.ts";
+import { leaveAffinityRules } from "./affinity-commands.ts";
+import { ignoreAffinityOn } from "./affinity.ts";
+import { checkPreferredSite } from "./fault-domain-commands.ts";
+import { endOwnerWait } from "./owner-wait.ts";
+import { forgetPlacement } from "./placing.ts";
 import { GROUPS_MAX } from "./limits.ts";
 import { quote, restartHere } from "./moving.ts";
 import { foldName } from "./order.ts";
@@ -19,6 +24,7 @@ import { groupWantedOnline, wantsAnything } from "./wanted.ts";
 /** Commands on groups (reference 2.5, 2.10, 2.11). */
 
 export function createGroup({ state, stamp }: Configuring, command: CommandOf<"group.create">): Reaction {
+  checkPreferredSite(state, command.properties);
   const name = freeGroupName(state, command.name, null);
   if (state.tables.groups.size >= GROUPS_MAX) throw new MusterError("MUSTER_LIMIT", { what: "The number of roles", limit: GROUPS_MAX });
   const group: GroupRecord = {
@@ -46,11 +52,13 @@ export function deleteGroup({ state }: Configuring, command: CommandOf<"group.de
   const set = state.setIdOf(group.id);
   state.tables.groups.remove(group.id);
   forgetInStartOrder(state, group.id);
+  leaveAffinityRules(state, group.id);
   return (context) => {
     for (const resource of providersFirst(resources).reverse()) forgetResource(context, group, resource);
     const { owner } = context.group(group.id);
     for (const provider of set === undefined ? [group.id] : [group.id, set]) for (const waiting of state.groupIdsWaitingFor(provider)) context.touched.add(waiting);
     state.tables.groupRuntime.remove(group.id);
+    forgetPlacement(context, group.id);
     if (owner !== null) context.relieved.add(owner);
     sayChanged(context, group.name, `The role '${group.name}' was deleted.`);
     return null;
@@ -67,6 +75,7 @@ export function forgetResource(context: StepContext, group: GroupRecord, resourc
 
 export function setGroup({ state }: Configuring, command: CommandOf<"group.set">): Reaction {
   const before = findGroup(state, command.group);
+  checkPreferredSite(state, command.properties);
   const changed: GroupRecord = {
     ...before,
     name: command.name === undefined ? before.name : freeGroupName(state, command.name, before),
@@ -84,6 +93,8 @@ export function setGroup({ state }: Configuring, command: CommandOf<"group.set">
       context.setGroup(group.id, { cause, reason: context.reason(`asked ${wish}`, `An administrator changed it: it shall be ${wish}.`) });
     }
     context.touched.add(group.id);
+    // Its rules, weight or priority may have been what kept others waiting.
+    context.touchWaiting();
     return null;
   };
 }
@@ -94,7 +105,9 @@ export function groupOnline({ state }: Configuring, command: CommandOf<"group.on
   const node = command.node === undefined ? null : findNode(state, command.node);
   return (context) => {
     askForStart(context, group);
-    if (node !== null || command.bestPossible === true) moveBefore(context, group, node?.name);
+    endOwnerWait(context, group.id);
+    if (command.ignoreAffinity === true) ignoreAffinityOn(context, group.id, node?.id ?? context.group(group.id).owner);
+    if (node !== null || command.bestPossible === true) moveBefore(context, group, node?.name, command.ignoreAffinity === true);
     const row = context.group(group.id);
     const busy = row.announced === "Online" && context.resourcesOf(group.id).every((resource) => context.resource(resource.id).state === "Online");
     if (busy && row.owner !== null) return `The role '${group.name}' is online already.`;
@@ -110,11 +123,11 @@ export function groupOnline({ state }: Configuring, command: CommandOf<"group.on
  * Online on a named or on the best node: it goes there first. What it shall be is written already, so a node that
  * cannot take it is a remark here; whoever asks is told before (`service/command-check.ts`).
  */
-function moveBefore(context: StepContext, group: GroupRecord, node: string | undefined): void {
+function moveBefore(context: StepContext, group: GroupRecord, node: string | undefined, ignoreAffinity: boolean): void {
   const { owner } = context.group(group.id);
   if (node !== undefined && owner !== null && context.nodeName(owner) === node) return;
   try {
-    moveAsAsked(context, group, node, {});
+    moveAsAsked(context, group, node, ignoreAffinity ? { ignoreAffinity } : {});
   } catch (error) {
     const problem = MusterError.from(error);
     if (problem.code !== "MUSTER_NODE_NOT_AVAILABLE" && problem.code !== "MUSTER_NO_NODE_AVAILABLE") throw error;

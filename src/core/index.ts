@@ -22,15 +22,19 @@ export {
   events,
 } from "./describe.ts";
 export { describeGroupSet, describeGroupSets } from "./describe-sets.ts";
+export { describeAffinityRule, describeAffinityRules, describeFaultDomain, describeFaultDomains } from "./describe-placement.ts";
 export { explainGroup } from "./explain.ts";
 export { dryRun, whatIf } from "./plan.ts";
 export { recordedFailure } from "./recorded.ts";
 export { findGroup, findNode, findResource, findType } from "./resolve.ts";
 export { parseDependency, printDependency } from "./dependency.ts";
 
+import { recordDeadline } from "./recording.ts";
 import type { ClusterState } from "./state.ts";
 
 /** The earliest cluster time at which the core wants a "due", null = it waits for nothing. */
 export function nextDeadline(state: ClusterState): number | null {
-  return state.nextDeadline();
+  const record = recordDeadline(state);
+  const next = state.nextDeadline();
+  return record === null || next === null ? (record ?? next) : Math.min(record, next);
 }

@@ -5,6 +5,7 @@ import { compareOrdinalIds } from "../model/identifiers.ts";
 import type { StepContext } from "./context.ts";
 import { endStray } from "./copies.ts";
 import { retryDrains } from "./drain.ts";
+import { nodeAvailable } from "./failback.ts";
 import { failResource } from "./failure.ts";
 import { copiesOn, endCopyAgain, isCurrent } from "./leftovers.ts";
 import { initialResourceRow } from "./records.ts";
@@ -23,6 +24,7 @@ export function reactToInventory(context: StepContext, input: InventoryInput): v
   const ending = copiesOn(context, node);
   for (const resource of ending) endCopyAgain(context, resource, node);
   const wasKnown = context.node(node).inventoryKnown;
+  const wasOpen = context.view?.open === true;
   context.setNode(node, { inventoryKnown: true });
 
   for (const item of items.values()) {
@@ -33,6 +35,8 @@ export function reactToInventory(context: StepContext, input: InventoryInput): v
   for (const group of context.groupsByName(context.state.groupIdsOwnedBy(node))) {
     for (const resource of context.resourcesOf(group.id)) if (!items.has(resource.id)) missing(context, resource, node);
   }
+  // At a cold start every role is where it was found or is placed anew: nothing goes back.
+  if (!wasKnown && wasOpen) nodeAvailable(context, node);
   if (!wasKnown) {
     touchWaitingGroups(context);
     retryDrains(context, context.entry);

@@ -49,3 +49,6 @@ export const RECORD_TRIES_MAX = 5;
 export const QUARANTINE_WINDOW_MS = 3_600_000;
 /** Departures remembered per node; a QuarantineThreshold above it never quarantines. */
 export const DEPARTURES_KEPT = 100;
+
+/** How often roles that could go nowhere are looked at again in one step. */
+export const SERVE_ROUNDS_MAX = 100;

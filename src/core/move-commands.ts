@@ -3,6 +3,8 @@ import type { MoveFlags } from "../model/inputs.ts";
 import type { GroupRecord } from "../model/objects.ts";
 import { groupProperties, numberPropertyOf } from "../model/properties.ts";
 import type { CommandOf, Configuring, Reaction } from "./command.ts";
+import { ignoreAffinityOn } from "./affinity.ts";
+import { forgetFailback } from "./failback.ts";
 import type { StepContext } from "./context.ts";
 import { changeOwner, startMove } from "./moving.ts";
 import { bestNode, whyNot, whyNowhere } from "./placement.ts";
@@ -30,14 +32,16 @@ export function moveAsAsked(context: StepContext, group: GroupRecord, node: stri
   if (wished !== null && wished.id === owner) return alreadyThere(context, group, wished.name, flags);
   if (wished !== null && wished.id === movingTo) return `The role '${group.name}' is on its way to ${wished.name}.`;
   if (wished !== null) {
-    const problem = whyNot(context, group, wished.id);
+    const problem = whyNot(context, group, wished.id, flags);
     if (problem !== null) throw new MusterError("MUSTER_NODE_NOT_AVAILABLE", { field: "node", node: wished.name, group: group.name, reason: `${wished.name} ${problem}` });
   }
-  const to = wished?.id ?? bestNode(context, group, owner);
+  const to = wished?.id ?? bestNode(context, group, owner, flags);
   if (to === null) throw new MusterError("MUSTER_NO_NODE_AVAILABLE", { group: group.name, reason: whyNowhere(context, group, owner) });
   const [locked] = flags.ignoreLocked === true ? [] : lockedResources(context, group);
   if (locked !== undefined && flags.queue !== true) throw new MusterError("MUSTER_RESOURCE_LOCKED", { name: locked.name });
   if (locked !== undefined) return queueMove(context, group, { to: wished?.id ?? null, flags });
+  forgetFailback(context, group.id);
+  if (flags.ignoreAffinity === true) ignoreAffinityOn(context, group.id, to);
   const from = owner === null ? "no node" : context.nodeName(owner);
   const text = `The role '${group.name}' moves from ${from} to ${context.nodeName(to)}: an administrator asked for it.`;
   const cause = context.event("GroupMoving", { node: to, group: group.name, text });

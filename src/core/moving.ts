@@ -3,7 +3,9 @@ import type { MoveFlags } from "../model/inputs.ts";
 import type { GroupRecord } from "../model/objects.ts";
 import type { StepContext } from "./context.ts";
 import { isRunning } from "./group-state.ts";
-import { bestNode, nextNode, whyNot, whyNowhere } from "./placement.ts";
+import { bestNode, choose, nextNode, whyNot } from "./placement.ts";
+import { leavesNode } from "./placing.ts";
+import { makeRoom } from "./preemption.ts";
 import { initialResourceRow } from "./records.ts";
 import type { MoveKind } from "./records.ts";
 import { closeAfterLoss } from "./start-order.ts";
@@ -57,13 +59,13 @@ export function finishMove(context: StepContext, group: GroupRecord): void {
  */
 export function changeOwner(context: StepContext, group: GroupRecord, to: NodeId | null): void {
   const row = context.group(group.id);
-  if (wantsAnything(context.state, group.id)) context.moveLoad(row.owner, to);
   for (const resource of context.resourcesOf(group.id)) {
     const before = context.resource(resource.id);
     const reason = before.state === "Offline" ? before.reason : context.reason("owner changed", "It was ended with its role's change of node.");
     context.setResource(resource.id, { ...initialResourceRow(resource.id), reason });
   }
   if (row.owner !== null && row.owner !== to) context.relieved.add(row.owner);
+  leavesNode(context, group.id, to);
   context.setGroup(group.id, {
     owner: to,
     movingTo: null,
@@ -108,7 +110,7 @@ export function ownerLost(context: StepContext, group: GroupRecord, why: string,
   const row = context.group(group.id);
   const lost = row.owner as NodeId;
   const wished = row.movingTo !== null && whyNot(context, group, row.movingTo) === null ? row.movingTo : null;
-  const to = wished ?? bestNode(context, group, lost);
+  const to = wished ?? choose(context, group, { situation: "nodeLost", from: lost }) ?? makeRoom(context, group);
   changeOwner(context, group, to);
   context.setGroup(group.id, { returnTo: null, queuedMove: null, drainedFrom: null });
   closeAfterLoss(context, group, row);
@@ -124,43 +126,6 @@ export function ownerLost(context: StepContext, group: GroupRecord, why: string,
   const text = `The role '${group.name}' fails over from ${context.nodeName(lost)} to ${context.nodeName(to)}: ${why}.`;
   const event = context.event("GroupFailover", { node: to, group: group.name, text, cause });
   context.setGroup(group.id, { cause: event, reason: context.reason("node lost", `It fails over from ${context.nodeName(lost)} to ${context.nodeName(to)}: ${why}.`) });
-}
-
-/** Gives a group without an owner one, if a node can take it. */
-export function placeGroup(context: StepContext, group: GroupRecord): boolean {
-  const row = context.group(group.id);
-  const wanted = wantsAnything(context.state, group.id);
-  const to = bestNode(context, group, null);
-  if (to === null) {
-    if (wanted) sayWaiting(context, group);
-    return false;
-  }
-  changeOwner(context, group, to);
-  if (wanted) {
-    const why = group.preferredOwners.includes(to) ? "it is the first of its preferred owners that can" : "it has the fewest roles of the nodes that can";
-    const event = context.event("GroupPlaced", { node: to, group: group.name, text: `The role '${group.name}' is placed on ${context.nodeName(to)}: ${why}.`, cause: row.cause });
-    if (row.startGate === "byHand") return true;
-    context.setGroup(group.id, { cause: event, reason: context.reason("placed", `It was placed on ${context.nodeName(to)}: ${why}.`) });
-  }
-  return true;
-}
-
-/** No node may host it: said once, and shown until one can. */
-export function sayWaiting(context: StepContext, group: GroupRecord): void {
-  const row = context.group(group.id);
-  const text = `No node can take it: ${whyNowhere(context, group, null)}.`;
-  if (row.reason.rule === "waiting") {
-    if (row.reason.text !== text) context.setGroup(group.id, { reason: { ...row.reason, text, command: commandThatHelps(context, group) } });
-    return;
-  }
-  const event = context.event("GroupWaiting", { node: row.owner, group: group.name, text: `The role '${group.name}' waits. ${text}`, next: `muster why ${quote(group.name)}`, cause: row.cause });
-  context.setGroup(group.id, { cause: event, reason: context.reason("waiting", text, commandThatHelps(context, group)) });
-}
-
-/** A paused node needs only a command; a node that is down needs somebody to look. */
-function commandThatHelps(context: StepContext, group: GroupRecord): string {
-  const paused = context.state.nodeIds().find((id) => whyNot(context, group, id) === "is paused");
-  return paused === undefined ? "muster node list" : `muster node resume ${context.nodeName(paused)}`;
 }
 
 /** A name as one word of a shell command. */

@@ -1,14 +1,14 @@
 import { MusterError } from "../model/errors.ts";
 import { NODES_MAX } from "../model/identifiers.ts";
-import type { GroupRecord, NodeRecord, ResourceRecord } from "../model/objects.ts";
+import type { GroupRecord, ResourceRecord } from "../model/objects.ts";
 import { clusterProperties, numberPropertyOf } from "../model/properties.ts";
 import { ResumeFailback } from "../model/states.ts";
 import type { CommandOf, Configuring, Reaction } from "./command.ts";
-import type { StepContext } from "./context.ts";
-import { bringBackDrained, drain, leave, retryDrains } from "./drain.ts";
+import { bringBackDrained, drain, retryDrains } from "./drain.ts";
+import { nodeAvailable } from "./failback.ts";
+import { checkPreferredSite } from "./fault-domain-commands.ts";
 import { sayChanged } from "./group-commands.ts";
 import { foldName } from "./order.ts";
-import { effectiveOrder, whyNot } from "./placement.ts";
 import { checkName, findNode, invalid, mergeProperties } from "./resolve.ts";
 import { ONLY } from "./state.ts";
 
@@ -47,7 +47,8 @@ export function resumeNode({ state }: Configuring, command: CommandOf<"node.resu
       const count = bringBackDrained(context, node.id, cause);
       context.setNode(node.id, { failbackStatus: count === 0 ? "Completed" : "InProgress" });
     }
-    if (failback === "FailbackGroupsPerPolicy") failBack(context, node, cause);
+    if (failback === "FailbackGroupsPerPolicy") nodeAvailable(context, node.id);
+    context.touchWaiting();
     retryDrains(context, cause);
     return null;
   };
@@ -119,25 +120,16 @@ export function evictNode({ state, stamp }: Configuring, command: CommandOf<"nod
   };
 }
 
-/** Groups that prefer this node to the one they are on come back. */
-function failBack(context: StepContext, node: NodeRecord, cause: string): void {
-  for (const group of context.groupsByName(context.state.tables.groups.keys())) {
-    const { owner, movingTo } = context.group(group.id);
-    if (owner === null || owner === node.id || movingTo !== null || !group.preferredOwners.includes(node.id)) continue;
-    const order = effectiveOrder(context, group);
-    if (order.indexOf(node.id) > order.indexOf(owner) || whyNot(context, group, node.id) !== null) continue;
-    leave(context, group.id, owner, node.id, "failback", `it prefers ${node.name}, which is back`, cause);
-  }
-}
-
 export function setCluster({ state }: Configuring, command: CommandOf<"cluster.set">): Reaction {
   const before = state.tables.cluster.get(ONLY);
   if (before === undefined) throw new MusterError("MUSTER_INTERNAL", { problem: "the state has no cluster" });
+  checkPreferredSite(state, command.properties);
   const name = command.name === undefined ? before.name : checkName(command.name);
   state.tables.cluster.put(ONLY, { ...before, name, properties: mergeProperties(clusterProperties, before.properties, command.properties, "properties", "a cluster") });
   return (context) => {
     const renamed = name === before.name ? "" : ` Its name is now '${name}'.`;
     sayChanged(context, null, `The cluster '${before.name}' was changed.${renamed}`);
+    context.touchWaiting();
     return null;
   };
 }

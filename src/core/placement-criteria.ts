@@ -7,6 +7,7 @@ import type { StepContext } from "./context.ts";
 import { effectiveOrder, whyNeverOn } from "./eligibility.ts";
 import { siteOf, standsInSite } from "./fault-domains.ts";
 import { hashText } from "./hash.ts";
+import { lastOwner } from "./last-owner.ts";
 import type { PlacementRequest } from "./placement.ts";
 import { ONLY } from "./state.ts";
 
@@ -81,7 +82,7 @@ function byTheList(context: StepContext, group: GroupRecord, request: PlacementR
   if (request.situation === "failure" && request.from !== undefined && request.from !== null) return roundFrom(context, group, request.from, () => 0);
   if (request.situation === "nodeLost" && request.from !== undefined && request.from !== null && keepsToOrder(context)) return roundFrom(context, group, request.from, listed);
   if (group.preferredOwners.length > 0) return { value: listed, better: say, worse: say };
-  const last = request.situation === "start" ? lastOwner(context, group) : null;
+  const last = request.situation === "start" ? lastOwner(context.state, group) : null;
   return last === null ? null : yesOrNo((node) => node === last, "it ran there last", "it ran elsewhere last");
 }
 
@@ -101,12 +102,6 @@ function roundFrom(context: StepContext, group: GroupRecord, from: NodeId, above
 /** After the loss of a node roles without a list go by lot, unless an administrator wants the order of nodes (reference 1.10). */
 function keepsToOrder(context: StepContext): boolean {
   return context.once("order of nodes", () => numberPropertyOf(clusterProperties, context.state.tables.cluster.get(ONLY)?.properties ?? {}, "DisableGroupPreferredOwnerRandomization") === 1);
-}
-
-/** Where it ran last or was moved to: as it is now, recorded or not. */
-export function lastOwner(context: StepContext, group: GroupRecord): NodeId | null {
-  const recorded = Number(group.properties["DefaultOwner"] ?? -1);
-  return context.state.tables.unrecorded.get(group.id)?.node ?? (recorded < 0 ? null : recorded);
 }
 
 function byLoad(context: StepContext, group: GroupRecord): Criterion {

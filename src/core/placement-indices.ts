@@ -20,7 +20,9 @@ export interface PlacementIndices {
   readonly limited: IndexMap;
 }
 
+/** Rules of reasons as well. */
 export const WAITING = "waiting";
+export const PREEMPTED = "preempted";
 export const LIMITED = "limited";
 
 const OWNER_WAIT = "owner ";
@@ -82,8 +84,8 @@ export function connectPlacement(tables: Tables, indices: PlacementIndices, dead
       for (const node of failbackNodes(after)) indices.failbackGroups.add(node, key);
     },
     groupRow(before, after, key) {
-      const waited = before?.reason.rule === WAITING;
-      const waits = after?.reason.rule === WAITING;
+      const waited = isWaiting(before);
+      const waits = isWaiting(after);
       if (waited && !waits) indices.waiting.remove(WAITING, key);
       if (!waited && waits) indices.waiting.add(WAITING, key);
     },
@@ -94,6 +96,11 @@ export function connectPlacement(tables: Tables, indices: PlacementIndices, dead
       if (!limited && limits) indices.limited.add(LIMITED, key);
     },
   };
+}
+
+/** What was pushed out waits like what never had a node. */
+function isWaiting(row: GroupRow | undefined): boolean {
+  return row?.reason.rule === WAITING || row?.reason.rule === PREEMPTED;
 }
 
 /** Names that differ only in case are one class. */

@@ -1,10 +1,12 @@
 import type { GroupId, NodeId } from "../model/identifiers.ts";
 import type { GroupRecord } from "../model/objects.ts";
-import { clusterProperties, groupProperties, numberPropertyOf } from "../model/properties.ts";
+import { clusterProperties, numberPropertyOf } from "../model/properties.ts";
 import { lackingRoom, weightOf } from "./capacity.ts";
 import type { StepContext } from "./context.ts";
-import { obstacleFor } from "./eligibility.ts";
+import { quote } from "./moving.ts";
+import { PREEMPTED } from "./placement-indices.ts";
 import { rankNodes } from "./placement.ts";
+import { priorityOf } from "./serve.ts";
 import { ONLY } from "./state.ts";
 import { wantsAnything } from "./wanted.ts";
 
@@ -58,9 +60,9 @@ function costs(victims: readonly GroupRecord[]): number {
 function pushOut(context: StepContext, victim: GroupRecord, by: GroupRecord): void {
   const { owner } = context.group(victim.id);
   const text = `is taken offline to make room for '${by.name}', which has a higher priority; it comes back when there is room.`;
-  const cause = context.event("GroupPreempted", { node: owner, group: victim.name, text: `The role '${victim.name}' ${text}`, next: `muster why '${victim.name}'` });
+  const cause = context.event("GroupPreempted", { node: owner, group: victim.name, text: `The role '${victim.name}' ${text}`, next: `muster why ${quote(victim.name)}` });
   context.state.tables.preempted.put(victim.id, { by: by.id });
-  context.setGroup(victim.id, { movingTo: null, moveKind: null, cause, reason: context.reason("preempted", `It ${text}`) });
+  context.setGroup(victim.id, { movingTo: null, moveKind: null, cause, reason: context.reason(PREEMPTED, `It ${text}`) });
   context.forgetLoads();
   context.touched.add(victim.id);
 }
@@ -77,22 +79,13 @@ export function endPreemption(context: StepContext, group: GroupId): void {
 }
 
 /** Why a role that has its node is not started there yet; null = it may be. Its room is still taken by those who make it. */
-export function whyRoomIsTaken(context: StepContext, group: GroupRecord, node: NodeId): string | null {
+export function whyRoomIsTaken(context: StepContext, group: GroupRecord, node: NodeId | null): string | null {
   const { preempted } = context.state.tables;
   if (preempted.size === 0) return null;
   for (const id of preempted.keys()) {
     if (preempted.get(id)?.by === group.id && context.group(id).owner === node) return `'${context.state.tables.groups.get(id)?.name ?? id}' makes room for it`;
   }
   return null;
-}
-
-/** Whether the group lacks nothing but room on some node (reference 2.3, status 8). */
-export function lacksOnlyRoom(context: StepContext, group: GroupRecord): boolean {
-  return context.state.nodeIds().some((node) => obstacleFor(context, group, node)?.kind === "room");
-}
-
-export function priorityOf(group: GroupRecord): number {
-  return numberPropertyOf(groupProperties, group.properties, "Priority");
 }
 
 function limit(context: StepContext, name: string): number {

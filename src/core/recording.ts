@@ -32,6 +32,12 @@ export function askSoon(context: StepContext): void {
   if (recording.get(ONLY) === undefined) recording.put(ONLY, { atMs: context.now + RECORD_WAIT_MS, tries: 0 });
 }
 
+/** What was to be remembered may be gone. */
+export function stopAskingIfDone(context: StepContext): void {
+  const { unrecorded, recording } = context.state.tables;
+  if (unrecorded.size === 0 && unrecordedQuarantines(context.state).length === 0) recording.remove(ONLY);
+}
+
 /** A command that was asked for may have been lost with the orderer: a new view asks again. */
 export function askAgain(context: StepContext): void {
   const { unrecorded, recording } = context.state.tables;

@@ -1,7 +1,7 @@
 import { MusterError } from "../model/errors.ts";
 import type { ErrorBody } from "../model/errors.ts";
 import type { ClusterEvent } from "../model/events.ts";
-import type { CommandInput, CoreInput, Effect, RequestId, Stamp } from "../model/inputs.ts";
+import type { CommandInput, CoreInput, CoreRequest, Effect, RequestId, Stamp } from "../model/inputs.ts";
 import type { DurableRow } from "./storage.ts";
 import { configure } from "./command.ts";
 import type { Reaction } from "./command.ts";
@@ -9,8 +9,11 @@ import { StepContext } from "./context.ts";
 import type { OwnerChange } from "./context.ts";
 import { attemptDue } from "./failure.ts";
 import { reactToInventory } from "./inventory-step.ts";
-import { REQUEST_FAILURES_KEPT } from "./limits.ts";
+import { REQUEST_FAILURES_KEPT, SERVE_ROUNDS_MAX } from "./limits.ts";
 import { settleDrain, settleFailback } from "./drain.ts";
+import { noteLocalTime, placementDue } from "./placement-due.ts";
+import { touchFreed } from "./placing.ts";
+import { recordWhenDue } from "./recording.ts";
 import { recordedFailure } from "./recorded.ts";
 import { reactToReport } from "./report-step.ts";
 import { serveTouched } from "./serve.ts";
@@ -37,11 +40,13 @@ export interface StepResult {
   readonly ownerChanges: readonly OwnerChange[];
   /** Of commands only. */
   readonly outcome: StepOutcome | null;
+  /** Commands the state gives rise to: the service of the orderer sends them. */
+  readonly requests: readonly CoreRequest[];
   /** A fault of the core itself: the step left no trace in the run-time state, equally on all nodes. */
   readonly fault: ErrorBody | null;
 }
 
-const NOTHING: StepResult = { effects: [], changes: [], events: [], ownerChanges: [], outcome: null, fault: null };
+const NOTHING: StepResult = { effects: [], changes: [], events: [], ownerChanges: [], outcome: null, requests: [], fault: null };
 
 /**
  * Handles one entry of the log. The same entries give the same state on every node; a step that
@@ -53,7 +58,7 @@ export function step(state: ClusterState, stamp: Stamp, input: CoreInput): StepR
   // Reports and deadlines mean nothing before the first view.
   if (input.kind !== "view" && state.tables.view.get(ONLY) === undefined) return NOTHING;
   try {
-    const { effects, events, ownerChanges } = react(state, stamp, (context) => {
+    const { effects, events, ownerChanges, requests } = react(state, stamp, (context) => {
       switch (input.kind) {
         case "view":
           reactToView(context, input);
@@ -65,7 +70,10 @@ export function step(state: ClusterState, stamp: Stamp, input: CoreInput): StepR
           reactToInventory(context, input);
           return null;
         case "due":
+          noteLocalTime(context, input.utcOffsetMinutes);
+          recordWhenDue(context);
           for (const key of state.dueDeadlines(context.now)) {
+            if (placementDue(context, key)) continue;
             if (key === VIEW_DEADLINE) openWhenAllReported(context);
             else if (key.startsWith(GROUP_DEADLINE)) context.touched.add(key.slice(GROUP_DEADLINE.length));
             else attemptDue(context, key);
@@ -75,7 +83,7 @@ export function step(state: ClusterState, stamp: Stamp, input: CoreInput): StepR
           return null;
       }
     });
-    return { ...NOTHING, effects, events, ownerChanges };
+    return { ...NOTHING, effects, events, ownerChanges, requests };
   } catch (error) {
     state.rollback();
     return { ...NOTHING, fault: MusterError.from(error).toBody() };
@@ -103,8 +111,8 @@ function stepCommand(state: ClusterState, stamp: Stamp, { requestId, command }: 
   if (reaction === null || state.tables.view.get(ONLY) === undefined) return { ...NOTHING, changes, outcome };
 
   try {
-    const { effects, events, ownerChanges, note } = react(state, stamp, reaction);
-    return { effects, events, ownerChanges, changes, outcome: { ...outcome, note }, fault: null };
+    const { effects, events, ownerChanges, requests, note } = react(state, stamp, reaction);
+    return { effects, events, ownerChanges, changes, outcome: { ...outcome, note }, requests, fault: null };
   } catch (error) {
     state.rollback();
     const refusal = MusterError.from(error).toBody();
@@ -114,16 +122,24 @@ function stepCommand(state: ClusterState, stamp: Stamp, { requestId, command }: 
 }
 
 /** Runs the second half of a step, then serves every group it touched. */
-function react(state: ClusterState, stamp: Stamp, reaction: Reaction): Pick<StepContext, "effects" | "events" | "ownerChanges"> & { note: string | null } {
+function react(state: ClusterState, stamp: Stamp, reaction: Reaction): Pick<StepContext, "effects" | "events" | "ownerChanges" | "requests"> & { note: string | null } {
   state.begin("react");
   const context = new StepContext(state, stamp);
   const note = reaction(context);
-  serveTouched(context);
+  serveAll(context);
   for (const id of [...context.relieved].sort((left, right) => left - right)) settleDrain(context, id);
   for (const id of [...context.returning].sort((left, right) => left - right)) settleFailback(context, id);
   state.tables.position.put(ONLY, { epoch: stamp.epoch, index: stamp.index, clusterTimeMs: context.now, wallTimeMs: stamp.wallTimeMs });
   state.commit();
-  return { effects: context.effects, events: context.events, ownerChanges: context.ownerChanges, note };
+  return { effects: context.effects, events: context.events, ownerChanges: context.ownerChanges, requests: context.requests, note };
+}
+
+/** What one role gives up another may take, and so on: each round places or stops something, and there is an end to that. */
+function serveAll(context: StepContext): void {
+  for (let round = 0; round < SERVE_ROUNDS_MAX; round++) {
+    serveTouched(context);
+    if (!touchFreed(context)) return;
+  }
 }
 
 // ---- requests that come twice (PROTOCOL rule 8) -------------------------------

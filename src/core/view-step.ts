@@ -7,6 +7,9 @@ import { INVENTORY_WAIT_MS } from "./limits.ts";
 import { ownerLost, targetLost } from "./moving.ts";
 import { compareStart } from "./serve.ts";
 import { closeAtColdStart } from "./start-order.ts";
+import { beginOwnerWaits } from "./owner-wait.ts";
+import { noteArrival, noteDeparture, restoreQuarantines } from "./quarantine.ts";
+import { askAgain } from "./recording.ts";
 import { ONLY } from "./state.ts";
 
 /** The membership change is an input: in its own step every node computes the same new owners. */
@@ -18,6 +21,7 @@ export function reactToView(context: StepContext, input: ViewInput): void {
   const learners = [...input.learners].sort((left, right) => left - right);
 
   const cause = sayViewActive(context, input);
+  if (before === undefined) restoreQuarantines(context);
   context.state.tables.view.put(ONLY, {
     epoch: context.stamp.epoch,
     members,
@@ -36,7 +40,10 @@ export function reactToView(context: StepContext, input: ViewInput): void {
     const sameLife = row.state !== "Down" && (row.incarnation === incarnation || row.incarnation === null || incarnation === null);
     if (row.state !== "Down" && !(present && sameLife)) {
       const why = present ? `the Cluster Service of ${context.nodeName(id)} was started anew` : `${context.nodeName(id)} is down`;
-      lost.push({ id, why, cause: nodeLost(context, id, present, cause) });
+      const graceful = row.leaving && !present;
+      const event = nodeLost(context, id, present, cause);
+      lost.push({ id, why, cause: event });
+      if (!graceful) noteDeparture(context, id, event);
     }
     if (present) nodePresent(context, id, incarnation, learners.includes(id), sameLife, cause);
   }
@@ -50,6 +57,7 @@ export function reactToView(context: StepContext, input: ViewInput): void {
   }
   touchWaitingGroups(context);
   openWhenAllReported(context);
+  askAgain(context);
 }
 
 /** Those of the configuration, and evicted ones that have not left yet. */
@@ -91,12 +99,15 @@ function nodePresent(context: StepContext, id: NodeId, incarnation: number | nul
   if (sameLife && row.state === state && row.incarnation === incarnation) return;
   const text = learner ? `${context.nodeName(id)} is joining and catches up.` : `${context.nodeName(id)} joined the active view.`;
   context.setNode(id, { state, incarnation, inventoryKnown: sameLife && row.inventoryKnown, reason: context.reason("joined", text) });
-  if (!learner) context.event("NodeUp", { node: id, text, cause });
+  if (learner) return;
+  context.event("NodeUp", { node: id, text, cause });
+  noteArrival(context, id, cause);
 }
 
 /** Groups without an owner may find one now. */
 export function touchWaitingGroups(context: StepContext): void {
   for (const id of context.state.groupIdsOwnedBy(null)) context.touched.add(id);
+  context.touchWaiting();
 }
 
 /** After a start without run-time state: roles are started once all members have said what they run. */
@@ -107,6 +118,7 @@ export function openWhenAllReported(context: StepContext): void {
   const expired = view.inventoryDeadlineMs !== null && context.now >= view.inventoryDeadlineMs;
   if (silent.length > 0 && !expired) return;
   context.state.tables.view.put(ONLY, { ...view, open: true, inventoryDeadlineMs: null });
+  beginOwnerWaits(context);
   for (const id of context.state.tables.groups.keys()) {
     const group = context.state.tables.groups.get(id);
     if (group !== undefined) closeAtColdStart(context, group);

@@ -39,6 +39,9 @@ export const EventCatalogue = {
   EmbeddedFailure: { code: 1250, level: "error", title: "an application inside a resource failed" },
   OperationBlocked: { code: 1071, level: "warning", title: "an operation waits for a locked resource" },
   QueuedMoveGivenUp: { code: 1155, level: "warning", title: "a queued move did not take place" },
+  GroupPreempted: { code: 1251, level: "warning", title: "a role was pushed out by a role of higher priority" },
+  NodeQuarantined: { code: 1672, level: "error", title: "a node was quarantined" },
+  QuarantinedNodeJoined: { code: 1675, level: "warning", title: "a quarantined node joined" },
   NodeEvicted: { code: 1011, level: "warning", title: "a node was evicted" },
   ViewActive: { code: 20001, level: "information", title: "a view became active" },
   NodeUp: { code: 20002, level: "information", title: "a node joined the active view" },
@@ -63,6 +66,7 @@ export const EventCatalogue = {
   ResourceOffline: { code: 20021, level: "information", title: "a resource is offline" },
   ResourceRestart: { code: 20022, level: "warning", title: "a resource is restarted on its node" },
   ResourceStray: { code: 20023, level: "warning", title: "a leftover resource is ended" },
+  QuarantineEnded: { code: 20060, level: "information", title: "a node is no longer quarantined" },
   ConfigurationChanged: { code: 20030, level: "information", title: "the configuration was changed" },
 } as const satisfies Record<string, EventDefinition>;
 

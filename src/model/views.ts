@@ -3,7 +3,7 @@ import type { ClusterEvent } from "./events.ts";
 import type { Command } from "./inputs.ts";
 import type { PropertyBag, PropertyValue } from "./objects.ts";
 import type { PropertyTable } from "./properties.ts";
-import type { GroupState, NodeDrainStatus, NodeState, ResourceState } from "./states.ts";
+import type { AffinityRuleType, FaultDomainType, GroupState, NodeDrainStatus, NodeState, ResourceState } from "./states.ts";
 
 /**
  * What every interface shows: the command line with `--json`, the API, the console.
@@ -56,6 +56,10 @@ export interface NodeView {
   /** Its service is about to stop; `mayStop` when nothing is to be waited for any more. */
   readonly stopping: boolean;
   readonly mayStop: boolean;
+  /** "Site:…", "Rack:…", "Chassis:…": where it stands, the outermost first. */
+  readonly faultDomain: readonly string[];
+  /** It is a member but hosts nothing: until this wall time in milliseconds, or "cleared" = until somebody does; null = it is not. */
+  readonly quarantinedUntil: number | "cleared" | null;
   /** Names of the groups it owns. */
   readonly groups: readonly string[];
   readonly reason: ReasonView;
@@ -77,6 +81,10 @@ export interface GroupView {
   /** Those of them it waits for now. */
   readonly waitsFor: readonly string[];
   readonly preferredOwners: readonly string[];
+  /** Where it ran last or was moved to. */
+  readonly defaultOwner: string | null;
+  /** Names of the affinity rules it is in. */
+  readonly affinityRules: readonly string[];
   readonly resources: readonly string[];
   readonly generation: number;
   readonly reason: ReasonView;
@@ -119,6 +127,30 @@ export interface GroupSetView {
   readonly waiting: readonly string[];
   readonly reason: string;
   readonly properties: Readonly<Record<string, PropertyValue>>;
+}
+
+/** Which roles shall be together or apart. */
+export interface AffinityRuleView {
+  readonly id: string;
+  readonly name: string;
+  readonly type: AffinityRuleType;
+  readonly groups: readonly string[];
+  readonly enabled: boolean;
+  readonly soft: boolean;
+  /** What is not as the rule wants it now, in sentences; empty = it is kept. */
+  readonly violations: readonly string[];
+}
+
+/** A site, rack or chassis. */
+export interface FaultDomainView {
+  readonly id: string;
+  readonly name: string;
+  readonly type: FaultDomainType;
+  readonly parent: string | null;
+  readonly location: string;
+  readonly description: string;
+  /** Names of the domains and nodes that stand directly in it. */
+  readonly children: readonly string[];
 }
 
 export interface ResourceTypeView {

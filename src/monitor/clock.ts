@@ -6,6 +6,11 @@ export function monotonicMs(): number {
   return Number(process.hrtime.bigint() / 1000n) / 1000;
 }
 
+/** How far local time is from UTC now, in minutes, east positive. */
+export function utcOffsetMinutes(): number {
+  return -new Date().getTimezoneOffset();
+}
+
 /** Longest delay a timer of Node takes; more would fire at once. */
 export const TIMER_MAX_MS = 2 ** 31 - 1;
 

@@ -8,7 +8,7 @@ import type { ErrorBody } from "../model/errors.ts";
 import { MusterError } from "../model/errors.ts";
 import type { ClusterEvent } from "../model/events.ts";
 import type { Member } from "../model/identifiers.ts";
-import type { Command, CommandInput, CoreInput, Effect, InventoryInput, InventoryItem, ReportInput } from "../model/inputs.ts";
+import type { Command, CommandInput, CoreInput, CoreRequest, Effect, InventoryInput, InventoryItem, ReportInput } from "../model/inputs.ts";
 import type { ResourceRecord } from "../model/objects.ts";
 import type { MonitorOrder, MonitorReport } from "../monitor/contract.ts";
 import { CoreMachine } from "./core-machine.ts";
@@ -24,7 +24,7 @@ export interface CommandOutcome {
 }
 
 /** What one life of a node needs from the world, beside what its replica needs. */
-export interface NodeEnvironment extends Pick<ReplicaEnvironment<StepResult>, "clock" | "multicast" | "fetch" | "write" | "writeLazily"> {
+export interface NodeEnvironment extends Pick<ReplicaEnvironment<StepResult>, "clock" | "utcOffsetMinutes" | "multicast" | "fetch" | "write" | "writeLazily"> {
   /** To this node's resource monitor. */
   order(order: MonitorOrder): void;
   inventory(): readonly InventoryItem[];
@@ -252,11 +252,17 @@ export class ClusterNode {
     if (!replayed) for (const effect of result.effects) if (effect.node === this.#self.node) this.#carryOut(effect);
     if (!replayed) this.#updateMonitor(result);
     if (result.events.length > 0) this.#environment.onEvents(result.events);
+    if (!replayed && this.#replica.isOrderer) for (const request of result.requests) this.#record(request);
     const { outcome } = result;
     if (outcome === null || outcome.requestId.node !== this.#self.node || outcome.requestId.incarnation !== this.#self.incarnation) return;
     const waiting = this.#commands.get(outcome.requestId.number);
     this.#commands.delete(outcome.requestId.number);
     waiting?.done({ error: outcome.error, note: outcome.note, at: { epoch: entry.epoch, index: entry.index } });
+  }
+
+  /** The state asks again when nothing comes of it: a full queue or a lost view needs no care here. */
+  #record(request: CoreRequest): void {
+    if (this.commandsWaiting < REQUESTS_IN_FLIGHT_MAX) this.command(request, () => {});
   }
 
   /** A command of this node took effect while it was catching up; its outcome stands in the state that was fetched. */

@@ -19,6 +19,8 @@ const FETCHED_STATES_MAX = 3;
 /** What a replica needs from the world. The service gives it the real one, the simulator a model. */
 export interface ReplicaEnvironment<Result> {
   clock(): Clock;
+  /** How far this machine's local time is from UTC now, in minutes, east positive; a model of the world may leave it out. */
+  utcOffsetMinutes?(): number;
   multicast(payload: Uint8Array): void;
   /** `done` gets the reply, or null when there is none. */
   fetch(from: Member, request: Uint8Array, done: (reply: Uint8Array | null) => void): void;
@@ -263,7 +265,8 @@ export class Replica<Result> {
     const now = this.#log.clusterNowMs(this.#environment.clock());
     if (deadline === null || now === null || now < deadline || this.#dueAskedForMs === deadline) return;
     this.#dueAskedForMs = deadline;
-    const due: DueInput = { kind: "due" };
+    const utcOffsetMinutes = this.#environment.utcOffsetMinutes?.();
+    const due: DueInput = { kind: "due", ...(utcOffsetMinutes === undefined ? {} : { utcOffsetMinutes }) };
     this.request(false, 0, JSON.stringify(due));
     this.flush();
   }

@@ -9,7 +9,7 @@ import type { ClusterEvent } from "../model/events.ts";
 import type { Member } from "../model/identifiers.ts";
 import type { Command } from "../model/inputs.ts";
 import type { DryRun, Hypothesis, Plan } from "../model/views.ts";
-import { monotonicMs, sleepMs, withinMs } from "../monitor/clock.ts";
+import { monotonicMs, sleepMs, utcOffsetMinutes, withinMs } from "../monitor/clock.ts";
 import type { MonitorHost } from "../monitor/contract.ts";
 import { createMonitorHost } from "../monitor/host.ts";
 import { outputPath } from "../monitor/role-output.ts";
@@ -116,7 +116,7 @@ export class ClusterService implements ServiceFacade {
     const life: { -readonly [Key in keyof Life]: Life[Key] } = { member, engine, monitor, database, over: false, typesRegistered: false } as Life;
     const leave = (cause: LeaveCause | "engine", reason: string): void => void this.#leave(life, cause, reason);
     life.node = new ClusterNode({ ...TIMES, self: member, store }, durable, initialWeights(configuration), {
-      clock: () => ({ nowMs: monotonicMs(), wallTimeMs: Date.now() }),
+      clock: () => ({ nowMs: monotonicMs(), wallTimeMs: Date.now() }), utcOffsetMinutes,
       multicast: (payload) => engine.multicast(payload),
       fetch: (from, request, done) => {
         engine.fetch(from, request, 30_000).then(done, () => done(null));

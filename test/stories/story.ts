@@ -1,10 +1,11 @@
 import * as core from "../../src/core/index.ts";
 import type { ClusterState, StepResult } from "../../src/core/index.ts";
 import type { Member } from "../../src/model/identifiers.ts";
-import type { Command, CoreInput, Effect, InventoryItem, ReportedState, ReportedStatus } from "../../src/model/inputs.ts";
+import type { Command, CoreInput, CoreRequest, Effect, InventoryItem, ReportedState, ReportedStatus } from "../../src/model/inputs.ts";
 import type { PropertyBag, PropertyValue } from "../../src/model/objects.ts";
-import { groupProperties, groupSetProperties, resourceProperties } from "../../src/model/properties.ts";
+import { groupProperties, groupSetProperties, nodeProperties, resourceProperties } from "../../src/model/properties.ts";
 import type { PropertyTable } from "../../src/model/properties.ts";
+import type { AffinityRuleType, FaultDomainType } from "../../src/model/states.ts";
 
 /**
  * Plays a story: lines of inputs in, a golden log out. The nodes are played here, with what
@@ -51,6 +52,8 @@ class Story {
   #answersManual = false;
   #inventoriesManual = false;
   #losing = false;
+  #recording = true;
+  #zoneMinutes = 0;
   #epoch = 0;
   #index = -1;
   #now = 0;
@@ -106,7 +109,11 @@ class Story {
       case "answer":
         return this.#answerByHand(first, rest[0] ?? "online", rest.slice(1).join(" "));
       case "lose":
-        this.#losing = first !== "nothing";
+        this.#losing = first === "orders";
+        this.#recording = first !== "records";
+        return;
+      case "zone":
+        this.#zoneMinutes = Number(first);
         return;
       case "plant":
         return this.#plant(first, rest[0] ?? "", rest[1]);
@@ -328,7 +335,7 @@ class Story {
         continue;
       }
       this.#now = Math.max(this.#now, deadline);
-      this.#step({ kind: "due" });
+      this.#step({ kind: "due", utcOffsetMinutes: this.#zoneMinutes });
       this.#settle();
     }
   }
@@ -387,7 +394,15 @@ class Story {
     for (const event of result.events) this.#say(event.level === "information" ? "event" : event.level, `${String(event.code).padStart(5)} ${event.text}${event.next === null ? "" : ` [${event.next}]`}`);
     for (const effect of result.effects) this.#order(effect);
     this.#sayStates();
+    for (const request of result.requests) if (this.#recording) this.#record(request);
     return result;
+  }
+
+  /** What the service of the orderer does with what the state asks for: a command like any other. */
+  #record(request: CoreRequest): void {
+    const quarantines = request.quarantines?.map(({ node, untilWallMs }) => `${this.#nodeName(node)} is quarantined ${untilWallMs === null ? "until it is cleared" : "for a while"}`) ?? [];
+    for (const text of quarantines) this.#say("record", text);
+    this.#command(request, false);
   }
 
   #order(effect: Effect): void {
@@ -403,7 +418,7 @@ class Story {
 
   #sayStates(): void {
     for (const node of core.describeNodes(this.#cluster)) {
-      const drain = node.drainStatus === "NotInitiated" ? "" : `, drain ${node.drainStatus}`;
+      const drain = `${node.drainStatus === "NotInitiated" ? "" : `, drain ${node.drainStatus}`}${node.quarantinedUntil === null ? "" : ", quarantined"}`;
       this.#sayIfNew(`node ${node.name}`, `node ${node.name}: ${node.state}${drain}`);
     }
     const resources = core.describeResources(this.#cluster);
@@ -473,7 +488,7 @@ function parseCommand(words: readonly string[]): Command {
     case "group set":
       return { verb: "group.set", group: name, properties: common(groupProperties), ...given("preferredOwners", list("preferred")), ...given("name", pairs.get("name")), ...given("startsAfter", list("after")) };
     case "group online":
-      return { verb: "group.online", group: name, ...given("node", pairs.get("node")), ...flags("best=bestPossible") };
+      return { verb: "group.online", group: name, ...given("node", pairs.get("node")), ...flags("best=bestPossible", "ignore-affinity=ignoreAffinity") };
     case "group offline":
       return { verb: "group.offline", group: name, ...flags("ignore-locked=ignoreLocked") };
     case "group move":
@@ -513,6 +528,22 @@ function parseCommand(words: readonly string[]): Command {
       return { verb: "resource.move", resource: name, group: extra ?? "" };
     case "resource fail":
       return { verb: "resource.fail", resource: name };
+    case "node set":
+      return { verb: "node.set", node: name, properties: common(nodeProperties), ...given("faultDomain", pairs.get("domain") === "-" ? null : pairs.get("domain")) };
+    case "node clear-quarantine":
+      return { verb: "node.clearQuarantine", node: name };
+    case "faultdomain create":
+      return { verb: "faultdomain.create", name, type: (extra ?? "Site") as FaultDomainType, ...given("parent", pairs.get("parent")) };
+    case "faultdomain set":
+      return { verb: "faultdomain.set", domain: name, ...given("name", pairs.get("name")), ...given("parent", pairs.get("parent") === "-" ? null : pairs.get("parent")) };
+    case "faultdomain delete":
+      return { verb: "faultdomain.delete", domain: name };
+    case "affinity create":
+      return { verb: "affinity.create", name, type: (extra ?? "None") as AffinityRuleType, soft: plain.includes("soft"), ...given("groups", list("groups")) };
+    case "affinity set":
+      return { verb: "affinity.set", rule: name, ...given("groups", list("groups")), ...(plain.includes("disabled") ? { enabled: false } : {}), ...(plain.includes("soft") ? { soft: true } : {}) };
+    case "affinity delete":
+      return { verb: "affinity.delete", rule: name };
     case "node pause":
       return { verb: "node.pause", node: name, drain: plain.includes("drain"), ...given("target", pairs.get("target")), ...flags("force=force", "retry=retry") };
     case "node resume":
@@ -534,6 +565,6 @@ function given<Name extends string, Value>(name: Name, value: Value | undefined)
 
 function bagOf(pairs: ReadonlyMap<string, string>, wanted: (key: string) => boolean): PropertyBag {
   const bag: Record<string, PropertyValue> = {};
-  for (const [key, value] of pairs) if (wanted(key)) bag[key] = /^\d+$/.test(value) ? Number(value) : value;
+  for (const [key, value] of pairs) if (wanted(key)) bag[key] = key === "AntiAffinityClassNames" ? value.split(",").filter((item) => item !== "") : /^\d+$/.test(value) ? Number(value) : value;
   return bag;
 }

@@ -11,6 +11,7 @@ export const nodeProperties: PropertyTable = [
   { name: "FaultDomain", type: "stringList", default: [], readOnly: true, computed: true, description: "Where it stands: Site:…, Rack:…, Chassis:…." },
   { name: "FaultDomainId", type: "string", default: "", readOnly: true, computed: true, description: "Id of the fault domain it stands in." },
   { name: "NeedsPreventQuorum", type: "number", default: 0, minimum: 0, maximum: 1, readOnly: true, computed: true, description: "1 = it may only join, because the cluster was forced to start elsewhere." },
+  { name: "NodeCapacity", type: "number", default: UNSET, minimum: 0, maximum: UNSET, description: "Muster's own: the sum of the GroupWeights of the roles it takes; 4294967295 = any." },
   { name: "NodeDrainStatus", type: "number", default: 0, minimum: 0, maximum: 3, readOnly: true, computed: true, description: "0 not initiated, 1 in progress, 2 completed, 3 failed." },
   { name: "NodeDrainTarget", type: "number", default: -1, minimum: -1, maximum: 64, readOnly: true, computed: true, description: "Number of the node its roles were sent to; -1 = none was named." },
   { name: "NodeFailbackStatus", type: "number", default: 0, minimum: 0, maximum: 3, readOnly: true, computed: true, description: "0 not initiated, 1 in progress, 2 completed, 3 failed." },

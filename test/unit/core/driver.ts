@@ -36,6 +36,7 @@ export class Driver {
     const result = core.step(this.state, { epoch: this.epoch, index: this.index, clusterTimeMs: this.now, wallTimeMs: this.now }, input);
     assert.equal(result.fault, null, result.fault?.message);
     this.orders.push(...result.effects);
+    for (const request of result.requests) this.command(request);
     return result;
   }
 

@@ -152,7 +152,7 @@ test("why: who can host it and who cannot, and what would change it", () => {
   driver.do({ verb: "node.pause", node: "node1" });
   const why = core.explainGroup(driver.state, "web");
   assert.deepEqual(why.nodes.map((node) => [node.node, node.canHost, node.isOwner, node.reason]), [
-    ["node2", true, true, "can host it; preferred owner number 1"],
+    ["node2", true, true, "can host it; the only node that can"],
     ["node1", false, false, "is paused"],
     ["node3", false, false, "is not a possible owner of the resource 'web-program'"],
   ]);

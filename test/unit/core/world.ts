@@ -84,6 +84,8 @@ export class World {
     for (const effect of result.effects) this.machines.find((machine) => machine.id === effect.node)?.orders.push(effect);
     this.onStep(this, null, step, result);
     this.checkNothingRunsTwice();
+    // The service of the orderer sends what the state asks for; sometimes that is lost.
+    for (const request of result.requests) if (this.calm || this.dice.chance(70)) this.command(request);
     return result;
   }
 

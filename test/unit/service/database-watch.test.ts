@@ -13,7 +13,7 @@ function entry(sequence: number | null, index: number): LogEntry {
 
 function changing(...keys: readonly string[]): StepResult {
   const changes = keys.map((key) => ({ table: "keys", key, value: JSON.stringify(value) }));
-  return { effects: [], events: [], ownerChanges: [], changes: [...changes, { table: "requests", key: "1", value: "{}" }], outcome: null, fault: null };
+  return { effects: [], events: [], ownerChanges: [], changes: [...changes, { table: "requests", key: "1", value: "{}" }], outcome: null, requests: [], fault: null };
 }
 
 test("every change is told once, with its place; what concerns other tables is not", () => {
