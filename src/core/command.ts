@@ -13,6 +13,7 @@ import { createAffinityRule, deleteAffinityRule, setAffinityRule } from "./affin
 import { createFaultDomain, deleteFaultDomain, setFaultDomain, setNode } from "./fault-domain-commands.ts";
 import { clearQuarantine } from "./quarantine.ts";
 import { coreRecord } from "./recording.ts";
+import { setQuorum } from "./quorum-commands.ts";
 import type { ClusterState } from "./state.ts";
 
 /**
@@ -103,6 +104,8 @@ export function configure(configuring: Configuring, command: Command): Reaction 
       return registerType(configuring, command);
     case "database.batch":
       return configureBatch(configuring, command);
+    case "quorum.set":
+      return setQuorum(configuring, command);
     default:
       throw new MusterError("MUSTER_INVALID_ARGUMENT", { field: "verb", problem: `'${String((command as { verb?: unknown }).verb)}' is not a command` });
   }

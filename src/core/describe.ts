@@ -22,6 +22,7 @@ import { providersOf } from "./start-order.ts";
 import { groupStatusBits, nodeStatusBits } from "./status-bits.ts";
 import { ONLY } from "./state.ts";
 import type { ClusterState } from "./state.ts";
+import { votesAreSettled } from "./votes.ts";
 import { groupWantedOnline, resourceWantedOnline, wantsAnything } from "./wanted.ts";
 
 /** The state as people see it: names instead of ids, values in force, reasons. Reads only. */
@@ -79,7 +80,7 @@ function viewOfNode(state: ClusterState, node: NodeRecord): NodeView {
     failbackStatus: row.failbackStatus,
     drainTarget: row.drain?.target === undefined || row.drain.target === null ? null : nodeName(state, row.drain.target),
     stopping: row.leaving,
-    mayStop: row.leaving && row.drainStatus !== "InProgress",
+    mayStop: row.leaving && row.drainStatus !== "InProgress" && votesAreSettled(state),
     faultDomain: pathOf(state, node.id),
     quarantinedUntil: quarantinedUntil(state, node.id),
     groups: namesOf(state, state.groupIdsOwnedBy(node.id)),

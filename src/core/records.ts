@@ -32,6 +32,27 @@ export interface ViewRow {
   readonly inventoryDeadlineMs: number | null;
 }
 
+/** What the votes depend on beside the configuration. */
+export interface QuorumRow {
+  /** The copies of the full members. */
+  readonly stores: readonly (readonly [NodeId, string])[];
+  /** The view stands on the vote of the witness. */
+  readonly claimed: boolean;
+  /** Started by force, and a majority of the configured nodes has not been there since (FixQuorum). */
+  readonly forced: boolean;
+  /** null = nobody has looked after it yet. */
+  readonly witness: WitnessRow | null;
+  readonly sinceMs: number;
+}
+
+export interface WitnessRow {
+  /** Of the configuration it speaks of. */
+  readonly id: string;
+  readonly state: "online" | "failed";
+  readonly reason: string;
+  readonly sinceMs: number;
+}
+
 /** The entry handled last. */
 export interface PositionRow {
   readonly epoch: number;

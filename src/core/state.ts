@@ -3,6 +3,7 @@ import type { ClusterEvent } from "../model/events.ts";
 import type { NodeId } from "../model/identifiers.ts";
 import type { AffinityRuleRecord, ClusterRecord, DatabaseValue, FaultDomainRecord, GroupRecord, GroupSetRecord, NodeRecord, ResourceRecord, ResourceTypeRecord } from "../model/objects.ts";
 import { groupSetProperties, numberPropertyOf } from "../model/properties.ts";
+import type { Weights } from "../model/votes.ts";
 import { Deadlines } from "./deadlines.ts";
 import { ZERO_HASH, addHash } from "./hash.ts";
 import type { Hash } from "./hash.ts";
@@ -10,7 +11,7 @@ import { IndexMap } from "./index-map.ts";
 import { foldName } from "./order.ts";
 import { connectPlacement, emptyPlacementIndices, forkPlacementIndices } from "./placement-indices.ts";
 import type { PlacementIndices } from "./placement-indices.ts";
-import type { AffinityIgnoredRow, DeparturesRow, EventRingRow, FailbackRow, GroupRow, LeftoverRow, LocalTimeRow, NodeRow, OwnerWaitRow, PositionRow, PreemptedRow, QuarantineRow, RecordingRow, RefusalRow, RequestRow, ResourceRow, UnrecordedRow, ViewRow } from "./records.ts";
+import type { AffinityIgnoredRow, DeparturesRow, EventRingRow, FailbackRow, GroupRow, LeftoverRow, LocalTimeRow, NodeRow, OwnerWaitRow, PositionRow, PreemptedRow, QuarantineRow, QuorumRow, RecordingRow, RefusalRow, RequestRow, ResourceRow, UnrecordedRow, ViewRow } from "./records.ts";
 import { Table } from "./table.ts";
 import type { PhaseGuard, TableKind } from "./table.ts";
 
@@ -35,7 +36,9 @@ interface Rows {
   readonly affinityRules: AffinityRuleRecord;
   readonly keys: DatabaseValue;
   readonly requests: RequestRow;
+  readonly votes: Weights;
   readonly view: ViewRow;
+  readonly quorum: QuorumRow;
   readonly position: PositionRow;
   readonly nodeRuntime: NodeRow;
   readonly groupRuntime: GroupRow;
@@ -70,7 +73,9 @@ export const tableKinds: Readonly<Record<TableName, TableKind>> = {
   affinityRules: "durable",
   keys: "durable",
   requests: "durable",
+  votes: "durable",
   view: "volatile",
+  quorum: "volatile",
   position: "volatile",
   nodeRuntime: "volatile",
   groupRuntime: "volatile",

@@ -1,7 +1,7 @@
 import { MusterError } from "../model/errors.ts";
 import type { ErrorBody } from "../model/errors.ts";
 import type { ClusterEvent } from "../model/events.ts";
-import type { CommandInput, CoreInput, CoreRequest, Effect, RequestId, Stamp } from "../model/inputs.ts";
+import type { CommandInput, CoreInput, CoreRequest, Effect, RequestId, Stamp, WeightsInput } from "../model/inputs.ts";
 import type { DurableRow } from "./storage.ts";
 import { configure } from "./command.ts";
 import type { Reaction } from "./command.ts";
@@ -14,6 +14,7 @@ import { settleDrain, settleFailback } from "./drain.ts";
 import { noteLocalTime, placementDue } from "./placement-due.ts";
 import { touchFreed } from "./placing.ts";
 import { recordWhenDue } from "./recording.ts";
+import { configureWeights, reactToWeights, reactToWitness } from "./quorum-step.ts";
 import { recordedFailure } from "./recorded.ts";
 import { reactToReport } from "./report-step.ts";
 import { serveTouched } from "./serve.ts";
@@ -50,11 +51,12 @@ const NOTHING: StepResult = { effects: [], changes: [], events: [], ownerChanges
 
 /**
  * Handles one entry of the log. The same entries give the same state on every node; a step that
- * throws inside changes nothing. Only a command writes durable tables, and only from what the
+ * throws inside changes nothing. Only a command and new votes write durable tables, and only from what the
  * durable tables held before: so a log replayed without run-time state makes an equal database.
  */
 export function step(state: ClusterState, stamp: Stamp, input: CoreInput): StepResult {
   if (input.kind === "command") return stepCommand(state, stamp, input);
+  if (input.kind === "weights") return stepWeights(state, stamp, input);
   // Reports and deadlines mean nothing before the first view.
   if (input.kind !== "view" && state.tables.view.get(ONLY) === undefined) return NOTHING;
   try {
@@ -68,6 +70,9 @@ export function step(state: ClusterState, stamp: Stamp, input: CoreInput): StepR
           return null;
         case "inventory":
           reactToInventory(context, input);
+          return null;
+        case "witness":
+          reactToWitness(context, input);
           return null;
         case "due":
           noteLocalTime(context, input.utcOffsetMinutes);
@@ -88,6 +93,19 @@ export function step(state: ClusterState, stamp: Stamp, input: CoreInput): StepR
     state.rollback();
     return { ...NOTHING, fault: MusterError.from(error).toBody() };
   }
+}
+
+/** New votes are part of the database: every node that has the entry has them. */
+function stepWeights(state: ClusterState, stamp: Stamp, input: WeightsInput): StepResult {
+  state.begin("configure");
+  const before = configureWeights(state, input);
+  const changes = state.commit();
+  if (state.tables.view.get(ONLY) === undefined) return { ...NOTHING, changes };
+  const { effects, events, ownerChanges } = react(state, stamp, (context) => {
+    reactToWeights(context, input, before);
+    return null;
+  });
+  return { ...NOTHING, effects, events, ownerChanges, changes };
 }
 
 function stepCommand(state: ClusterState, stamp: Stamp, { requestId, command }: CommandInput): StepResult {

@@ -5,6 +5,7 @@ import type { StepContext } from "./context.ts";
 import { copiesLost } from "./leftovers.ts";
 import { INVENTORY_WAIT_MS } from "./limits.ts";
 import { ownerLost, targetLost } from "./moving.ts";
+import { noteQuorum } from "./quorum-step.ts";
 import { compareStart } from "./serve.ts";
 import { closeAtColdStart } from "./start-order.ts";
 import { beginOwnerWaits } from "./owner-wait.ts";
@@ -22,6 +23,7 @@ export function reactToView(context: StepContext, input: ViewInput): void {
 
   const cause = sayViewActive(context, input);
   if (before === undefined) restoreQuarantines(context);
+  noteQuorum(context, input);
   context.state.tables.view.put(ONLY, {
     epoch: context.stamp.epoch,
     members,

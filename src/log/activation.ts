@@ -5,7 +5,7 @@ import type { Installing, LogState, View } from "./state.ts";
 import { sendTick } from "./presence.ts";
 import { assertRule, exclude, includes, send, setStatus } from "./state.ts";
 import type { Install, LogEntry } from "./types.ts";
-import { isQuorum } from "../quorum/weights.ts";
+import { isViewQuorum } from "../quorum/weights.ts";
 import type { Voter } from "../model/votes.ts";
 
 /** From INSTALL to an active view (PROTOCOL part 1, rules 6 and 7). */
@@ -20,10 +20,11 @@ export function sendActiveIfAccepted(state: LogState): void {
   if (installing === null || installing.activeSent || !installing.accepted) return;
   const { install, accepts } = installing;
   if (!sameMember(install.orderer, state.options.self) || installing.position === null) return;
-  const acceptors = votersOf(install).filter((voter) => accepts.has(voter.node));
-  if (!isQuorum(state.entries.weightsInForce(state.committed), acceptors)) return;
+  const members = votersOf(install);
+  const acceptors = members.filter((voter) => accepts.has(voter.node));
+  if (!isViewQuorum(state.entries.weightsInForce(state.committed), acceptors, members, install.claim)) return;
   installing.activeSent = true;
-  const input: ViewInput = { kind: "view", members: install.members, learners: install.learners, orderer: install.orderer.node };
+  const input: ViewInput = { kind: "view", members: install.members, learners: install.learners, orderer: install.orderer.node, stores: install.stores, ...remarksOf(state, installing) };
   const entry: LogEntry = {
     epoch: install.epoch,
     index: 0,
@@ -34,6 +35,17 @@ export function sendActiveIfAccepted(state: LogState): void {
     body: { type: "input", payload: JSON.stringify(input) },
   };
   send(state, { kind: "entries", epoch: install.epoch, entries: [entry], hash: null });
+}
+
+/** What is out of the ordinary about a view. */
+function remarksOf(state: LogState, { install, holds }: Installing): Partial<ViewInput> {
+  return {
+    ...(install.claim === null ? {} : { claimed: true }),
+    ...(install.forced ? { forced: true } : {}),
+    ...(install.discarded.length === 0 ? {} : { discarded: install.discarded }),
+    ...(holds.length === 0 ? {} : { holds }),
+    ...(install.runtime === null && state.options.holdMs > 0 ? { holdAbsentMs: state.options.holdMs } : {}),
+  };
 }
 
 /** Begins the view once ACTIVE is here, the log is durable and the run-time state is at hand. */
@@ -51,6 +63,7 @@ export function tryActivate(state: LogState): void {
   state.installing = null;
   state.proposeAtMs = null;
   state.suspects = [];
+  state.start = "normal";
   noteGone(state, install);
   const committedBefore = state.committed;
   state.committed = Math.max(state.committed, install.base.sequence);
@@ -106,6 +119,7 @@ function createView(state: LogState, install: Install, entryZero: LogEntry, step
     evidence: 0,
     nextIndex: 1,
     nextSequence: install.base.sequence + 1,
+    weightsNumberedAt: -1,
     clusterBaseMs: entryZero.clusterTimeMs,
     activeSinceMs: nowMs,
     outbox: [],

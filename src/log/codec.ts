@@ -16,6 +16,11 @@ export function decodeMessage(bytes: Uint8Array): LogMessage {
   return value;
 }
 
+/** What the state machine is given of an entry: new votes are input as well. */
+export function payloadOf(body: EntryBody): string {
+  return body.type === "input" ? body.payload : JSON.stringify({ kind: "weights", weights: body.weights });
+}
+
 /** The form in which a durable entry lies in the database. */
 export function encodeEntry(entry: LogEntry): { sequence: number; epoch: number; payload: string } {
   const { index, clusterTimeMs, wallTimeMs, origin, body } = entry;

@@ -67,6 +67,13 @@ export class EntryStore {
     this.#weights = [{ sequence: upTo, weights }];
   }
 
+  /** A forced start begins with votes of its own (rule 13). */
+  forceWeights(weights: Weights): { sequence: number; weights: Weights } {
+    const forced = { sequence: this.last, weights };
+    this.#weights = [forced];
+    return forced;
+  }
+
   /** Forgets entries up to `sequence`. */
   compactTo(sequence: number): void {
     const count = Math.min(sequence - this.#before.sequence, this.#entries.length);

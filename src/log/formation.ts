@@ -1,11 +1,13 @@
 import type { Member, NodeId } from "../model/identifiers.ts";
 import { sameMember } from "../model/identifiers.ts";
 import { tryActivate, sendActiveIfAccepted } from "./activation.ts";
+import type { Hold } from "../model/votes.ts";
 import type { Installing, LogState } from "./state.ts";
 import { assertRule, candidates, endEpoch, exclude, includes, leaveIfLeftOut, persist, rank, reachableExclusions, send, setStatus } from "./state.ts";
-import type { FetchedLog, Install, LogCopy, LogMessage, MemberState, PresentState, RuntimePosition } from "./types.ts";
-import { isQuorum, missingVoters, votesOf } from "../quorum/weights.ts";
-import type { Voter, WeightsInForce } from "../model/votes.ts";
+import type { FetchedLog, Install, LogMessage, LogWrite, MemberState, PresentState, RuntimePosition } from "./types.ts";
+import { claimingTick } from "./claiming.ts";
+import { decide, mayGoOn } from "./decision.ts";
+import { forcedTick, isForcing } from "./forced.ts";
 
 /**
  * Forming a view (PROTOCOL part 1, rules 1 to 6): PROPOSE, STATE, the choice of the best
@@ -16,6 +18,8 @@ import type { Voter, WeightsInForce } from "../model/votes.ts";
 const PRESENT_EVERY = 4;
 /** A fetch that failed more often will not succeed in this formation. */
 const FAILED_FETCHES_MAX = 3;
+/** Asks for rows and entries, whatever of them is here already. */
+const WHOLE_COPY = -1;
 /** As long as the others give a new life to copy everything. */
 const NEWCOMER_PATIENCE_MS = 60_000;
 
@@ -32,6 +36,7 @@ export function startForming(state: LogState, reason: string): void {
   endEpoch(state, reason);
   state.ballot = null;
   state.refused = false;
+  if (isForcing(state)) return;
   if (rank(state) === 0) propose(state, candidates(state));
   else state.proposeAtMs = state.clock.nowMs + rank(state) * state.options.silenceMs;
   // The others may go on without noticing: before they take this node for silent, they shall form a view with it.
@@ -44,14 +49,14 @@ function propose(state: LogState, members: readonly Member[]): void {
   const epoch = Math.max(state.promised, state.highestSeen) + 1;
   state.highestSeen = epoch;
   const leftOut = state.engineMembers.filter((member) => !includes(members, member));
-  state.ballot = { epoch, members, leftOut, states: new Map(), deadlineMs: state.clock.nowMs + silenceMs };
+  state.ballot = { epoch, members, leftOut, states: new Map(), deadlineMs: state.clock.nowMs + silenceMs, claiming: null };
   state.proposeAtMs = null;
   send(state, { kind: "propose", epoch, members });
 }
 
 export function onPropose(state: LogState, from: Member, message: Extract<LogMessage, { kind: "propose" }>): void {
   const { self, silenceMs } = state.options;
-  if (!includes(message.members, self)) return;
+  if (!includes(message.members, self) || isForcing(state)) return;
   state.highestSeen = Math.max(state.highestSeen, message.epoch);
   if (message.epoch <= state.promised) {
     send(state, { kind: "refuse", epoch: message.epoch, to: from, promised: state.promised });
@@ -79,6 +84,9 @@ function describeSelf(state: LogState): MemberState {
     lastActive: state.lastActive,
     runtime: state.runtime,
     clusterTimeMs: state.clusterTimeMs,
+    lineage: state.lineage.number,
+    forcedFrom: state.lineage.from,
+    prevented: state.start === "prevent",
   };
 }
 
@@ -113,81 +121,11 @@ export function leaveOutSilent(state: LogState): void {
   propose(state, ballot.members.filter((member) => ballot.states.has(member.node)));
 }
 
-function mayGoOn(states: readonly MemberState[]): boolean {
-  const best = bestLog(states);
-  return best !== undefined && isQuorum(weightsOf(states, best), states.map(voterOf));
-}
-
-/**
- * The weights in force in the best log. What any of the members knows to be committed need not be
- * doubted because the holder of the best log does not know it yet.
- */
-function weightsOf(states: readonly MemberState[], best: MemberState): WeightsInForce {
-  const known = Math.max(...states.map((one) => one.weights.at(-1)?.version ?? 0));
-  return best.weights.filter((one) => one.version >= known);
-}
-
-/** Rule 4: the highest (accepted epoch, sequence); among equals the lowest node. */
-function bestLog(states: readonly MemberState[]): MemberState | undefined {
-  return [...states].sort((a, b) => b.tag.accepted - a.tag.accepted || b.tag.sequence - a.tag.sequence || a.member.node - b.member.node)[0];
-}
-
-function voterOf(one: MemberState): Voter {
-  return { node: one.member.node, store: one.store };
-}
-
-function decide(state: LogState, unsorted: readonly MemberState[]): void {
-  const { ballot } = state;
-  if (ballot === null) return;
-  const states = [...unsorted].sort((a, b) => a.member.node - b.member.node);
-  const best = bestLog(states);
-  assertRule(best !== undefined, "a ballot has at least one state");
-  const weights = weightsOf(states, best);
-  assertRule(weights.length > 0, "the best log holds every committed entry");
-  const voters = states.filter((one) => votesOf(weights, voterOf(one)) > 0);
-  state.ballot = null;
-  if (!isQuorum(weights, states.map(voterOf))) {
-    send(state, { kind: "waiting", epoch: ballot.epoch, members: ballot.members, waitingFor: missingVoters(weights, states.map(voterOf)) });
-    return;
-  }
-  const runtime = newestRuntime(states, voters, best);
-  // Without any run-time state, who has the base already: everybody waits for the orderer.
-  const orderer = (runtime ?? bestLog(voters)!).member;
-  send(state, {
-    kind: "install",
-    install: {
-      epoch: ballot.epoch,
-      base: best.tag,
-      committed: Math.max(...states.map((one) => one.committed)),
-      clusterTimeMs: Math.max(...states.map((one) => one.clusterTimeMs)),
-      source: best.member,
-      members: states.map((one) => one.member),
-      stores: states.map((one) => one.store),
-      leftOut: ballot.leftOut,
-      learners: states.filter((one) => !voters.includes(one)).map((one) => one.member.node),
-      orderer,
-      runtime: runtime?.runtime ?? null,
-    },
-  });
-}
-
-/**
- * The voter whose run-time state everybody goes on from: the newest of the newest epoch that
- * is known to have been active. (A formation that was broken off has raised `accepted`
- * everywhere without any run-time state of its epoch; that must not cost the state there is.)
- * Its log must reach the base by entries: run-time state cannot be carried over a copy.
- */
-function newestRuntime(states: readonly MemberState[], voters: readonly MemberState[], best: MemberState): MemberState | undefined {
-  const lastActive = Math.max(...states.map((one) => one.lastActive));
-  const holders = voters.filter((one) => one.runtime !== null && one.runtime.epoch === lastActive && one.committed >= best.firstKept - 1);
-  return holders.sort((a, b) => b.runtime!.index - a.runtime!.index || a.member.node - b.member.node)[0];
-}
-
 export function onWaiting(state: LogState, message: Extract<LogMessage, { kind: "waiting" }>): void {
   // Another set may have counted up to the same number.
   if (message.epoch !== state.promised || !includes(message.members, state.options.self)) return;
-  state.proposeAtMs = null;
-  setStatus(state, { phase: "waiting", waitingFor: message.waitingFor });
+  state.proposeAtMs = message.retryMs === null ? null : state.clock.nowMs + message.retryMs + rank(state) * state.options.silenceMs;
+  setStatus(state, { phase: "waiting", waitingFor: message.waitingFor, reason: message.reason });
 }
 
 /** Rule 6: align the log with the base, make it durable under the new epoch, accept. */
@@ -198,6 +136,12 @@ export function onInstall(state: LogState, from: Member, install: Install): void
   if (install.epoch !== state.promised || !includes(install.members, self)) return;
   if (state.installing?.install.epoch === install.epoch || state.accepted >= install.epoch) return;
   for (const member of install.leftOut) exclude(state, member, install.epoch);
+  const otherLineage = install.lineage !== state.lineage.number;
+  // What this life knows and runs is of a history that was given up (rule 13): another life takes part.
+  if (otherLineage && state.lastMembers.length > 0) {
+    state.effects.push({ kind: "leave", cause: "forced", reason: `the cluster was started by force without this node: what it holds is given up` });
+    return;
+  }
   const base = install.base;
   const own = state.entries.tag(state.accepted);
   const installing: Installing = {
@@ -208,6 +152,9 @@ export function onInstall(state: LogState, from: Member, install: Install): void
     applied: state.applied,
     state: "own",
     accepts: new Set<NodeId>(),
+    holds: [],
+    ownHolds: [],
+    isDurable: false,
     activeSent: false,
     buffer: [],
     acknowledged: new Map(),
@@ -219,6 +166,11 @@ export function onInstall(state: LogState, from: Member, install: Install): void
   state.clusterTimeMs = Math.max(state.clusterTimeMs, install.clusterTimeMs);
   postponeProposal(state);
   prepareRuntime(state, installing);
+  askForHolds(state, installing);
+  if (otherLineage) {
+    state.effects.push({ kind: "fetchLog", epoch: install.epoch, from: install.source, after: WHOLE_COPY, upTo: base.sequence });
+    return;
+  }
 
   const sameEnd = own.sequence === base.sequence && own.lastEntryEpoch === base.lastEntryEpoch;
   const isPrefixOfOwn = own.sequence > base.sequence && state.entries.epochAt(base.sequence) === base.lastEntryEpoch;
@@ -231,6 +183,22 @@ export function onInstall(state: LogState, from: Member, install: Install): void
   const after = own.accepted === base.accepted ? own.sequence : state.committed;
   assertRule(after <= base.sequence, "a base holds every committed entry");
   state.effects.push({ kind: "fetchLog", epoch: install.epoch, from: install.source, after, upTo: base.sequence });
+}
+
+/** Part 2: how long those that the view leaves out may still be serving, as far as this node can tell. */
+function askForHolds(state: LogState, installing: Installing): void {
+  const { install } = installing;
+  const excluded = [...state.lastMembers, ...install.leftOut.filter((member) => !includes(state.lastMembers, member))].filter((member) => !includes(install.members, member));
+  if (state.options.holdMs === 0 || excluded.length === 0) return;
+  installing.ownHolds = null;
+  state.effects.push({ kind: "askHolds", epoch: install.epoch, excluded });
+}
+
+export function onHolds(state: LogState, epoch: number, holds: readonly Hold[]): void {
+  const { installing } = state;
+  if (installing === null || installing.install.epoch !== epoch || installing.ownHolds !== null) return;
+  installing.ownHolds = holds;
+  sendAccept(state, installing);
 }
 
 /** The view gets more time: its orderer shows that it runs, or somebody still fetches what it needs. */
@@ -259,12 +227,16 @@ function samePosition(a: RuntimePosition, b: RuntimePosition): boolean {
 export function onLogFetched(state: LogState, epoch: number, log: FetchedLog): void {
   const installing = state.installing;
   if (installing === null || installing.install.epoch !== epoch || installing.accepted || state.promised !== epoch) return;
+  const otherLineage = installing.install.lineage !== state.lineage.number;
+  // A log of another lineage is replaced whole: entries cannot be compared with those of this one.
+  if (otherLineage && log.copy === null) return onFetchFailed(state, epoch, "log");
   const first = log.copy === null ? log.entries[0]?.sequence : log.copy.upTo + 1;
   if (log.copy !== null) {
     state.entries.replace(log.copy.upTo, log.copy.epoch, log.copy.weights);
     state.applied = log.copy.upTo;
     state.runtime = null;
-    state.committed = Math.max(state.committed, log.copy.upTo);
+    state.committed = otherLineage ? log.copy.upTo : Math.max(state.committed, log.copy.upTo);
+    if (otherLineage) state.excluded = [];
     state.clusterTimeMs = Math.max(state.clusterTimeMs, log.copy.clusterTimeMs);
     alignRuntimeWithCopy(state, installing, log.copy.upTo);
   } else {
@@ -294,18 +266,26 @@ function alignRuntimeWithCopy(state: LogState, installing: Installing, upTo: num
   state.effects.push({ kind: "fetchState", epoch: installing.install.epoch, from: installing.install.orderer });
 }
 
-function accept(state: LogState, installing: Installing, write: { truncateAfter?: number; append?: FetchedLog["entries"]; replaceByCopy?: LogCopy }): void {
-  const epoch = installing.install.epoch;
-  persist(state, { ...write, accepted: epoch }, () => {
+export function accept(state: LogState, installing: Installing, write: LogWrite): void {
+  const { epoch, lineage, forcedFrom } = installing.install;
+  const descent = lineage === state.lineage.number ? {} : { lineage: { number: lineage, from: forcedFrom } };
+  if (descent.lineage !== undefined) state.lineage = descent.lineage;
+  persist(state, { ...write, ...descent, accepted: epoch }, () => {
     state.accepted = Math.max(state.accepted, epoch);
     if (state.installing !== installing) return;
     installing.accepted = true;
+    installing.isDurable = true;
     // The base holds what is committed, and now this log does. (New weights are in force alone once they are known committed.)
     state.committed = Math.max(state.committed, installing.install.committed);
-    send(state, { kind: "accept", epoch });
-    sendActiveIfAccepted(state);
-    tryActivate(state);
+    sendAccept(state, installing);
   });
+}
+
+function sendAccept(state: LogState, installing: Installing): void {
+  if (!installing.isDurable || installing.ownHolds === null) return;
+  send(state, { kind: "accept", epoch: installing.install.epoch, holds: installing.ownHolds });
+  sendActiveIfAccepted(state);
+  tryActivate(state);
 }
 
 export function onStateFetched(state: LogState, epoch: number, position: RuntimePosition, applied: number): void {
@@ -330,6 +310,7 @@ export function onFetchFailed(state: LogState, epoch: number, what: "log" | "sta
 }
 
 function fetchAfter(state: LogState, install: Install): number {
+  if (install.lineage !== state.lineage.number) return WHOLE_COPY;
   return state.accepted === install.base.accepted ? state.entries.last : state.committed;
 }
 
@@ -361,6 +342,8 @@ export function fetchesWhatItLacks({ installing, lastMembers, clock, options }: 
 
 /** Deadlines of the formation; called on every tick. */
 export function formationTick(state: LogState): void {
+  forcedTick(state);
+  claimingTick(state);
   leaveOutSilent(state);
   sayPresent(state);
   const installing = state.installing;
@@ -371,7 +354,7 @@ export function formationTick(state: LogState): void {
     installing.retryLog = null;
     installing.retryState = false;
   }
-  if (state.proposeAtMs !== null && state.clock.nowMs >= state.proposeAtMs && state.view === null) {
+  if (state.proposeAtMs !== null && state.clock.nowMs >= state.proposeAtMs && state.view === null && state.ballot?.claiming == null && !isForcing(state)) {
     endEpoch(state, "nobody finished forming a view");
     propose(state, candidates(state));
   }

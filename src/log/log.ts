@@ -1,14 +1,15 @@
 import type { Member } from "../model/identifiers.ts";
 import { sameMember } from "../model/identifiers.ts";
 import { sendActiveIfAccepted, tryActivate } from "./activation.ts";
-import { formationTick, onFetchFailed, onInstall, onLogFetched, onMembers, onPropose, onRefuse, onState, onStateFetched, onWaiting } from "./formation.ts";
+import { onClaimed } from "./claiming.ts";
+import { formationTick, onFetchFailed, onHolds, onInstall, onLogFetched, onMembers, onPropose, onRefuse, onState, onStateFetched, onWaiting } from "./formation.ts";
 import { onHeard, onOwnRead, onPresent, onRead, onReadAt, onTick, presenceTick } from "./presence.ts";
-import { advanceCommit, clusterNowMs, drain, flush, onAcknowledge, onOrdererHash, onOwnRequest, onRequest, onStepped, receive, replicationTick } from "./replication.ts";
+import { advanceCommit, clusterNowMs, drain, flush, onAcknowledge, onOrdererHash, onOwnRequest, onRequest, onStepped, onWeightsWanted, receive, replicationTick } from "./replication.ts";
 import type { LogState } from "./state.ts";
 import { createLogState, isOrderer } from "./state.ts";
 import type { Clock, FetchedLog, LogEffect, LogInput, LogMessage, LogOptions, LogRecovery, LogStatus, RuntimePosition } from "./types.ts";
 import { EARLY_MESSAGES_MAX, PENDING_ENTRIES_MAX } from "./types.ts";
-import type { Weights } from "../model/votes.ts";
+import type { Hold, Weights } from "../model/votes.ts";
 
 /**
  * The replicated log (PROTOCOL part 1) as a pure state machine: inputs in, effects out.
@@ -56,6 +57,17 @@ export class ReplicatedLog {
 
   get tag(): string {
     return `${this.#state.promised}:${this.#state.accepted}:${this.#state.entries.last}`;
+  }
+
+  /** Which forced start the log descends from; 0 = none. */
+  get lineage(): number {
+    return this.#state.lineage.number;
+  }
+
+  /** The votes in force; null while the newest change of the votes is not committed. */
+  get settledWeights(): Weights | null {
+    const inForce = this.weights;
+    return inForce.length === 1 ? inForce[0]! : null;
   }
 
   /** Cluster time now; null unless this node orders. */
@@ -107,6 +119,13 @@ function handle(state: LogState, input: LogInput): void {
       return onStateFetched(state, input.epoch, input.position, input.applied);
     case "fetchFailed":
       return onFetchFailed(state, input.epoch, input.what);
+    case "weightsWanted":
+      onWeightsWanted(state, input.weights);
+      return flush(state);
+    case "claimed":
+      return onClaimed(state, input.epoch, input.outcome);
+    case "holds":
+      return onHolds(state, input.epoch, input.holds);
     case "flush":
       return flush(state);
   }
@@ -137,7 +156,7 @@ function onMessage(state: LogState, from: Member, message: LogMessage): void {
       return replayEarly(state);
     case "accept":
       if (isEarly(state, message.epoch)) return keepEarly(state, from, message);
-      return onAccept(state, from, message.epoch);
+      return onAccept(state, from, message);
     case "entries":
       if (isEarly(state, message.epoch)) return keepEarly(state, from, message);
       return onEntries(state, from, message);
@@ -155,10 +174,23 @@ function onMessage(state: LogState, from: Member, message: LogMessage): void {
   }
 }
 
-function onAccept(state: LogState, from: Member, epoch: number): void {
-  if (state.installing?.install.epoch !== epoch) return;
-  state.installing.accepts.add(from.node);
+function onAccept(state: LogState, from: Member, { epoch, holds }: Extract<LogMessage, { kind: "accept" }>): void {
+  const { installing } = state;
+  if (installing?.install.epoch !== epoch) return;
+  installing.accepts.add(from.node);
+  installing.holds = longestHolds([...installing.holds, ...holds]);
   sendActiveIfAccepted(state);
+}
+
+/** hold[x] = the maximum over the ACCEPTs (rule 7). */
+function longestHolds(holds: readonly Hold[]): Hold[] {
+  const longest = new Map<string, Hold>();
+  for (const hold of holds) {
+    const key = `${hold.node}.${hold.incarnation}`;
+    const known = longest.get(key);
+    longest.set(key, { ...hold, leaseMs: Math.max(hold.leaseMs, known?.leaseMs ?? 0), permitMs: Math.max(hold.permitMs, known?.permitMs ?? 0) });
+  }
+  return [...longest.values()].filter((hold) => hold.leaseMs > 0 || hold.permitMs > 0).sort((a, b) => a.node - b.node || (a.incarnation ?? 0) - (b.incarnation ?? 0));
 }
 
 /** Order between senders is not promised: an ACCEPT or entry may come before the INSTALL it follows. */

@@ -5,7 +5,7 @@ import { noteAcknowledged } from "./replication.ts";
 import type { LogState, View } from "./state.ts";
 import { includes, isExcluded, isOrderer, leaveIfLeftOut, send } from "./state.ts";
 import type { LogMessage } from "./types.ts";
-import { isQuorum } from "../quorum/weights.ts";
+import { isViewQuorum } from "../quorum/weights.ts";
 
 /**
  * Ticks, echoes and evidence (PROTOCOL part 2, as far as rules 3, 11 and 14 of part 1 need
@@ -63,6 +63,8 @@ export function onPresent(state: LogState, from: Member, message: Extract<LogMes
   for (const { member, epoch } of message.leftOut) leaveIfLeftOut(state, from, epoch, [member]);
   const { view, installing } = state;
   const install = view?.install ?? installing?.install;
+  // The witness may take its time.
+  if (message.state === "claiming" && message.epoch === state.promised && install === undefined) return postponeProposal(state);
   if (install === undefined || install.epoch !== message.epoch || !includes(install.members, from) || sameMember(from, state.options.self)) return;
   if (message.state === "over") return startForming(state, `for node ${from.node} the view is over`);
   view?.heardAtMs.set(from.node, state.clock.nowMs);
@@ -100,7 +102,7 @@ function gatherEvidence(state: LogState, view: View): void {
   for (const number of numbers) {
     if (number <= view.evidence) break;
     const voters = view.voters.filter((voter) => voter.node === self || (view.echoed.get(voter.node) ?? 0) >= number);
-    if (!isQuorum(weights, voters)) continue;
+    if (!isViewQuorum(weights, voters, view.voters, view.install.claim)) continue;
     view.evidence = number;
     const armedAtMs = view.armedAtMs.get(number);
     if (armedAtMs !== undefined) state.effects.push({ kind: "permit", untilMs: armedAtMs + state.options.permitMs });

@@ -1,11 +1,13 @@
 import { INDEX_MAX, sameMember } from "../model/identifiers.ts";
 import type { Member, NodeId } from "../model/identifiers.ts";
+import { takeInOthers } from "./forced.ts";
 import { startForming } from "./formation.ts";
 import type { LogState, View } from "./state.ts";
 import { isOrderer, persist, send } from "./state.ts";
 import type { EntryBody, LogEntry, LogMessage, Origin } from "./types.ts";
 import { ENTRIES_BYTES_MAX, ENTRIES_PER_MESSAGE_MAX, PENDING_ENTRIES_MAX } from "./types.ts";
-import { admitStore, isQuorum, votesOf } from "../quorum/weights.ts";
+import { admitStore, isAdmitted, isViewQuorum } from "../quorum/weights.ts";
+import type { Weights } from "../model/votes.ts";
 import { askAgain, finishReads } from "./presence.ts";
 
 /** The active view: ordering, appending, acknowledging, committing (PROTOCOL part 1, rules 8 to 10, 12). */
@@ -24,6 +26,7 @@ export function replicationTick(state: LogState): void {
   }
   for (const node of view.install.learners) admitLearner(state, view, node);
   endLearning(state, view);
+  takeInOthers(state);
 }
 
 // ---- requests --------------------------------------------------------------
@@ -72,6 +75,7 @@ function number(state: LogState, view: View, durable: boolean, origin: Origin | 
     startForming(state, "the epoch is full");
     return;
   }
+  if (body.type === "weights") view.weightsNumberedAt = view.nextIndex;
   view.outbox.push({
     epoch: view.epoch,
     index: view.nextIndex++,
@@ -179,7 +183,7 @@ export function advanceCommit(state: LogState, view: View): void {
   for (const index of indices) {
     if (index <= view.committedIndex) break;
     const voters = view.voters.filter((voter) => (view.acknowledged.get(voter.node) ?? 0) >= index);
-    if (isQuorum(weights, voters)) {
+    if (isViewQuorum(weights, voters, view.voters, view.install.claim)) {
       view.committedIndex = index;
       drain(state, view);
       break;
@@ -219,21 +223,33 @@ export function noteCommitted(state: LogState): void {
   state.effects.push({ kind: "committed", sequence: state.committed, lastActive: state.lastActive, weights: state.entries.committedWeights(state.committed) });
 }
 
-/** Rule 10: a copy without a vote that has caught up is given one, by a quorum that does not need it. */
+/** Rule 10: one change of the votes at a time, each the successor of what is known committed. What cannot be numbered now is asked again. */
+export function onWeightsWanted(state: LogState, wanted: Weights): void {
+  const { view } = state;
+  if (view === null || !isOrderer(state) || weightsPending(state, view)) return;
+  const [current] = state.entries.weightsInForce(state.committed);
+  if (current !== undefined && wanted.version === current.version + 1) number(state, view, true, null, { type: "weights", weights: wanted });
+}
+
+function weightsPending(state: LogState, view: View): boolean {
+  return state.entries.weightsInForce(state.committed).length > 1 || view.weightsNumberedAt > view.appended;
+}
+
+/** Rule 10: a copy that the weights do not know is admitted once it has caught up, by a quorum that does not need it; its vote is the core's to give. */
 function admitLearner(state: LogState, view: View, node: NodeId): void {
   if (!isOrderer(state) || !view.acknowledged.has(node)) return;
   const weights = state.entries.weightsInForce(state.committed);
-  if (weights.length > 1 || view.outbox.some((entry) => entry.body.type === "weights")) return;
+  if (weightsPending(state, view)) return;
   const voter = view.voters.find((candidate) => candidate.node === node);
-  if (voter === undefined || votesOf(weights, voter) > 0 || (view.acknowledged.get(node) ?? 0) < view.committedIndex) return;
+  if (voter === undefined || isAdmitted(weights, voter) || (view.acknowledged.get(node) ?? 0) < view.committedIndex) return;
   number(state, view, true, null, { type: "weights", weights: admitStore(weights[0]!, voter) });
 }
 
-/** A learner that has its vote by now takes part from the next epoch on. */
+/** A learner that is admitted by now takes part from the next epoch on. */
 function endLearning(state: LogState, view: View): void {
   if (!isOrderer(state) || view.install.learners.length === 0) return;
   const weights = state.entries.weightsInForce(state.committed);
-  const admitted = view.voters.some((voter) => view.install.learners.includes(voter.node) && votesOf(weights, voter) > 0);
+  const admitted = view.voters.some((voter) => view.install.learners.includes(voter.node) && isAdmitted(weights, voter));
   if (admitted) startForming(state, "a copy was admitted");
 }
 

@@ -2,8 +2,8 @@ import type { Member, NodeId } from "../model/identifiers.ts";
 import { sameMember } from "../model/identifiers.ts";
 import { EntryStore } from "./entries.ts";
 import { EXCLUSIONS_MAX } from "./types.ts";
-import type { Clock, Exclusion, Install, LogEffect, LogEntry, LogMessage, LogOptions, LogRecovery, LogStatus, LogWrite, MemberState, RuntimePosition } from "./types.ts";
-import type { Voter } from "../model/votes.ts";
+import type { Clock, Exclusion, Install, Lineage, LogEffect, LogEntry, LogMessage, LogOptions, LogRecovery, LogStatus, LogWrite, MemberState, RuntimePosition } from "./types.ts";
+import type { Hold, Voter } from "../model/votes.ts";
 
 /** All that the log knows. Only `log.ts` and the modules it calls change it, inside one step. */
 export interface LogState {
@@ -17,6 +17,11 @@ export interface LogState {
   runtime: RuntimePosition | null;
   /** Cluster time of the newest entry seen: the next epoch goes on from there. */
   clusterTimeMs: number;
+  lineage: Lineage;
+  /** Clock of the first input: the start of this life. */
+  startedAtMs: number | null;
+  /** What this life was started with; "force" and "prevent" are over once it has been in a view. */
+  start: "force" | "prevent" | "normal";
 
   engineMembers: readonly Member[];
   /** Lives that a formation left out, or that were in a view and not in a later one: they may not return (rule 3). */
@@ -60,6 +65,13 @@ export interface Ballot {
   readonly leftOut: readonly Member[];
   readonly states: Map<NodeId, MemberState>;
   readonly deadlineMs: number;
+  /** All have answered, and the witness was asked. */
+  claiming: {
+    readonly sinceMs: number;
+    readonly voters: readonly Voter[];
+    readonly install: (claim: readonly Voter[]) => void;
+    readonly wait: (reason: string, retryMs: number | null) => void;
+  } | null;
 }
 
 /** Between INSTALL and the view being active here. */
@@ -75,6 +87,11 @@ export interface Installing {
   state: "own" | "empty" | "fetched";
   /** ACCEPTs seen, for the orderer. */
   readonly accepts: Set<NodeId>;
+  /** Newest holds that the ACCEPTs told, the longest of each node. */
+  holds: readonly Hold[];
+  /** What this node knows of those that were left out; null = it has been asked, and has not answered. */
+  ownHolds: readonly Hold[] | null;
+  isDurable: boolean;
   activeSent: boolean;
   /** Entries of this epoch that came before everything was ready. */
   readonly buffer: LogEntry[];
@@ -115,6 +132,8 @@ export interface View {
   // the orderer's own
   nextIndex: number;
   nextSequence: number;
+  /** Index of the newest WEIGHTS that was numbered. */
+  weightsNumberedAt: number;
   readonly clusterBaseMs: number;
   readonly activeSinceMs: number;
   readonly outbox: LogEntry[];
@@ -135,6 +154,9 @@ export function createLogState(options: LogOptions, recovery: LogRecovery): LogS
     lastActive: recovery.lastActive,
     runtime: null,
     clusterTimeMs: Math.max(recovery.clusterTimeMs, last === undefined ? 0 : last.clusterTimeMs),
+    lineage: recovery.lineage,
+    startedAtMs: null,
+    start: options.start ?? "normal",
     engineMembers: [],
     excluded: [],
     suspects: [],
@@ -185,7 +207,7 @@ export function isOrderer(state: LogState): boolean {
 
 /** A view was formed without this life of the node: only another may return (rule 3). */
 export function leaveIfLeftOut(state: LogState, from: Member, epoch: number, leftOut: readonly Member[]): void {
-  if (epoch <= state.lastActive || !includes(leftOut, state.options.self)) return;
+  if (epoch <= state.lastActive || state.start === "force" || !includes(leftOut, state.options.self)) return;
   state.effects.push({ kind: "leave", cause: "leftOut", reason: `node ${from.node} is in a view that was formed without this node, because it had been silent` });
 }
 

@@ -1,5 +1,7 @@
 import type { Member, NodeId } from "../model/identifiers.ts";
-import type { Weights } from "../model/votes.ts";
+import type { Hold, Voter, Weights, WitnessVote } from "../model/votes.ts";
+import type { ClaimRequest } from "../quorum/claims.ts";
+import type { ClaimOutcome } from "../quorum/witness.ts";
 
 /** Place of run-time state: the epoch it was active in and the index of the last entry stepped. */
 export interface RuntimePosition {
@@ -51,17 +53,28 @@ export interface MemberState {
   readonly runtime: RuntimePosition | null;
   /** Newest cluster time it has seen. */
   readonly clusterTimeMs: number;
+  /** Which forced start its log descends from; 0 = none. The higher goes before everything else (rule 13). */
+  readonly lineage: number;
+  /** Where the forced start found the log: what a log of another lineage holds beyond it is lost. */
+  readonly forcedFrom: ForcedFrom | null;
+  /** It was started to join only, and has not joined yet. */
+  readonly prevented: boolean;
+}
+
+export interface ForcedFrom {
+  readonly accepted: number;
+  readonly sequence: number;
 }
 
 export type LogMessage =
   | { readonly kind: "propose"; readonly epoch: number; readonly members: readonly Member[] }
   | { readonly kind: "state"; readonly epoch: number; readonly to: Member; readonly state: MemberState }
   | { readonly kind: "refuse"; readonly epoch: number; readonly to: Member; readonly promised: number }
-  | { readonly kind: "waiting"; readonly epoch: number; readonly members: readonly Member[]; readonly waitingFor: readonly NodeId[] }
+  | { readonly kind: "waiting"; readonly epoch: number; readonly members: readonly Member[]; readonly waitingFor: readonly NodeId[]; readonly reason: string | null; /** Try again after that long; null = when the membership changes. */ readonly retryMs: number | null }
   /** Said by who has no view: that it is here, the epoch it promised and what that has come to, and who may not return. */
   | { readonly kind: "present"; readonly epoch: number; readonly state: PresentState; readonly leftOut: readonly Exclusion[] }
   | { readonly kind: "install"; readonly install: Install }
-  | { readonly kind: "accept"; readonly epoch: number }
+  | { readonly kind: "accept"; readonly epoch: number; readonly holds: readonly Hold[] }
   | { readonly kind: "entries"; readonly epoch: number; readonly entries: readonly LogEntry[]; readonly hash: { readonly index: number; readonly value: string } | null }
   | { readonly kind: "acknowledge"; readonly epoch: number; readonly index: number }
   /** `lowest` is the lowest number still waiting at the origin: what is above it and not next has a hole before it. */
@@ -81,8 +94,8 @@ export type LogMessage =
   | { readonly kind: "read"; readonly epoch: number; readonly id: number }
   | { readonly kind: "readAt"; readonly epoch: number; readonly to: Member; readonly id: number; readonly index: number };
 
-/** The epoch is over for the sender; it fetches what it lacks for it; it waits (for a majority, for its disk, for ACTIVE). */
-export type PresentState = "over" | "fetching" | "waiting";
+/** The epoch is over for the sender; it fetches what it lacks for it; it waits (for a majority, for its disk, for ACTIVE); it asks the witness. */
+export type PresentState = "over" | "fetching" | "waiting" | "claiming";
 
 /** A life of a node that was left out of the formation of this epoch, or missed the view of it: it may not return (rule 3). */
 export interface Exclusion {
@@ -110,6 +123,14 @@ export interface Install {
   readonly orderer: Member;
   /** Position of the run-time state everybody goes on from; null = it starts empty. */
   readonly runtime: RuntimePosition | null;
+  /** Who stood behind the claim that decided the view; null = the votes of its nodes did. */
+  readonly claim: readonly Voter[] | null;
+  readonly lineage: number;
+  readonly forcedFrom: ForcedFrom | null;
+  /** This is the forced start itself. */
+  readonly forced: boolean;
+  /** Members whose log held what the forced one does not: it is lost. */
+  readonly discarded: readonly NodeId[];
 }
 
 export interface Clock {
@@ -131,6 +152,12 @@ export type LogInput =
   | { readonly kind: "logFetched"; readonly epoch: number; readonly log: FetchedLog }
   | { readonly kind: "stateFetched"; readonly epoch: number; readonly position: RuntimePosition; readonly applied: number }
   | { readonly kind: "fetchFailed"; readonly epoch: number; readonly what: "log" | "state" }
+  /** The core of the orderer would have these votes; numbered when it may be (rule 10). */
+  | { readonly kind: "weightsWanted"; readonly weights: Weights }
+  /** What came of asking the witness; counts for this epoch alone. */
+  | { readonly kind: "claimed"; readonly epoch: number; readonly outcome: ClaimOutcome }
+  /** How long each of those that `askHolds` names may still be serving. */
+  | { readonly kind: "holds"; readonly epoch: number; readonly holds: readonly Hold[] }
   /** Send what was ordered since the last flush. */
   | { readonly kind: "flush" };
 
@@ -157,6 +184,14 @@ export interface LogWrite {
   readonly append?: readonly LogEntry[];
   /** The rows of the copy fetched for this epoch replace the rows and the log. */
   readonly replaceByCopy?: LogCopy;
+  /** The log descends from this forced start from now on; with the votes it begins with, where it is the forced one. */
+  readonly lineage?: Lineage;
+  readonly forcedWeights?: { readonly sequence: number; readonly weights: Weights };
+}
+
+export interface Lineage {
+  readonly number: number;
+  readonly from: ForcedFrom | null;
 }
 
 export type LogEffect =
@@ -167,6 +202,10 @@ export type LogEffect =
   | { readonly kind: "committed"; readonly sequence: number; readonly lastActive: number; readonly weights: { readonly sequence: number; readonly weights: Weights } }
   | { readonly kind: "fetchLog"; readonly epoch: number; readonly from: Member; readonly after: number; readonly upTo: number }
   | { readonly kind: "fetchState"; readonly epoch: number; readonly from: Member }
+  /** Ask the witness for its vote, once; answer with `claimed`. */
+  | { readonly kind: "claim"; readonly epoch: number; readonly witness: WitnessVote; readonly request: ClaimRequest }
+  /** Answer with `holds`. */
+  | { readonly kind: "askHolds"; readonly epoch: number; readonly excluded: readonly Member[] }
   /** The view begins: make the run-time state that `install.runtime` names, step `replay`, then entries follow. */
   | { readonly kind: "activate"; readonly install: Install; readonly replay: readonly LogEntry[]; readonly state: "own" | "empty" | "fetched"; readonly position: RuntimePosition }
   | { readonly kind: "apply"; readonly entry: LogEntry }
@@ -181,11 +220,11 @@ export type LogEffect =
   /** This incarnation is over; come back as a new one. */
   | { readonly kind: "leave"; readonly reason: string; readonly cause: LeaveCause };
 
-export type LeaveCause = "leftOut" | "diverged" | "disk" | "overflow" | "fetch";
+export type LeaveCause = "leftOut" | "forced" | "diverged" | "disk" | "overflow" | "fetch";
 
 export type LogStatus =
   | { readonly phase: "forming"; readonly reason: string }
-  | { readonly phase: "waiting"; readonly waitingFor: readonly NodeId[] }
+  | { readonly phase: "waiting"; readonly waitingFor: readonly NodeId[]; /** What else stands in the way; null = votes alone. */ readonly reason: string | null }
   | { readonly phase: "active"; readonly epoch: number; readonly members: readonly Member[]; readonly learners: readonly NodeId[]; readonly orderer: NodeId };
 
 export interface LogOptions {
@@ -202,6 +241,14 @@ export interface LogOptions {
   readonly diskLimitMs: number;
   /** Entries below the applied ones that are kept for others. */
   readonly keepEntries: number;
+  /** Longest time to ask the witness (QuorumArbitrationTimeMax). */
+  readonly arbitrationMs: number;
+  /** How long to wait before the witness is asked again. */
+  readonly claimRetryMs: number;
+  /** How long a node that is not heard may still be serving (PROTOCOL part 2: H); 0 = the machine proves more. */
+  readonly holdMs: number;
+  /** "force": the operator states that the others are down (rule 13). "prevent": join, never form. */
+  readonly start?: "force" | "prevent";
 }
 
 /** What the log finds on the disk at start. */
@@ -216,6 +263,7 @@ export interface LogRecovery {
   readonly entries: readonly LogEntry[];
   /** Cluster time that a copy brought along. */
   readonly clusterTimeMs: number;
+  readonly lineage: Lineage;
   /** Sequence and epoch of the entry just before the first of `entries`. */
   readonly before: { readonly sequence: number; readonly epoch: number };
 }

@@ -67,6 +67,13 @@ export const EventCatalogue = {
   ResourceRestart: { code: 20022, level: "warning", title: "a resource is restarted on its node" },
   ResourceStray: { code: 20023, level: "warning", title: "a leftover resource is ended" },
   QuarantineEnded: { code: 20060, level: "information", title: "a node is no longer quarantined" },
+  UpdatesDiscarded: { code: 5396, level: "critical", title: "a forced start discarded changes of another partition" },
+  ForcedStart: { code: 20040, level: "critical", title: "the cluster was started by force" },
+  ForcedOver: { code: 20041, level: "information", title: "a forced cluster has a majority again" },
+  VotesChanged: { code: 20042, level: "information", title: "votes were assigned anew" },
+  WitnessClaimed: { code: 20043, level: "warning", title: "a view stands on the vote of the witness" },
+  WitnessOnline: { code: 20044, level: "information", title: "the witness works" },
+  WitnessFailed: { code: 20045, level: "error", title: "the witness does not work" },
   ConfigurationChanged: { code: 20030, level: "information", title: "the configuration was changed" },
 } as const satisfies Record<string, EventDefinition>;
 

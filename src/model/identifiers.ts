@@ -14,8 +14,11 @@ export type ResourceId = string;
 /** Counts ownership changes of a group over all epochs: a later owner always has a higher one. */
 export type Generation = number;
 
-/** Largest index of an entry inside one epoch; the orderer ends the epoch before it is passed. */
-export const INDEX_MAX = 2 ** 24 - 1;
+/**
+ * Largest index of an entry inside one epoch; the orderer ends the epoch before it is passed. Forced epochs are 64 times
+ * the minutes since 2020 (PROTOCOL rule 13): with 22 bits for the index a generation stays a safe integer until the year 2083.
+ */
+export const INDEX_MAX = 2 ** 22 - 1;
 export const NODES_MAX = 64;
 
 /** The place of an entry in the history of the cluster as one number: epochs order first, then indices. */

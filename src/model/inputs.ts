@@ -29,8 +29,12 @@ export interface ViewInput {
   readonly claimed?: boolean;
   /** An administrator forced it (PROTOCOL rule 13); the cluster stays forced until a majority is up. */
   readonly forced?: boolean;
+  /** Members whose copies held what the forced one does not: that is lost. */
+  readonly discarded?: readonly NodeId[];
   /** Nodes that were left out and may still be serving. */
   readonly holds?: readonly Hold[];
+  /** Nobody knows what ran before: every configured node that is not here may be serving for that long. */
+  readonly holdAbsentMs?: number;
 }
 
 /** New votes are in force (PROTOCOL rule 10). Durable. */

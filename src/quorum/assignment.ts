@@ -1,5 +1,6 @@
 import type { NodeId } from "../model/identifiers.ts";
 import type { WitnessRecord } from "../model/objects.ts";
+import { isQuorum } from "./weights.ts";
 import type { Vote, Weights, WitnessVote } from "../model/votes.ts";
 
 /** Who votes after a change of the membership or of the witness: dynamic quorum and dynamic witness (reference 4.3). */
@@ -46,7 +47,10 @@ export function assignVotes(rules: VotingRules): Weights | null {
   const voting = new Set(voters);
   const votes: Vote[] = admitted.map((vote) => ({ node: vote.node, store: vote.store, votes: voting.has(vote.node) && vote.node !== without ? 1 : 0 }));
   const wanted: Weights = { version: current.version + 1, votes, witness };
-  return sameVotes(wanted, current) ? null : wanted;
+  if (sameVotes(wanted, current)) return null;
+  // What takes the quorum from those who are to commit it would never be committed, and would stand in the way of the next view.
+  const present = rules.nodes.flatMap((node) => (node.active && node.store !== null ? [{ node: node.id, store: node.store }] : []));
+  return isQuorum([wanted], present) ? wanted : null;
 }
 
 /** Without dynamic quorum the votes are as configured, whoever is there. */
@@ -61,7 +65,8 @@ function witnessVote({ witness, dynamicQuorum, current }: VotingRules, voters: n
   // A witness has a vote only after its first record was written, and while it works.
   const known = current.witness?.id === id;
   if (!online && !known) return null;
-  const wanted = dynamicQuorum ? (online && voters % 2 === 0 ? 1 : 0) : 1;
+  // Beside a single voter it would not break a tie but make one.
+  const wanted = dynamicQuorum ? (online && voters % 2 === 0 ? 1 : 0) : voters > 1 ? 1 : 0;
   // Never two witnesses with a vote at once: one of them would have to be asked for each of the weights.
   const votes = !known && (current.witness?.votes ?? 0) > 0 ? 0 : wanted;
   return { id, votes, record };

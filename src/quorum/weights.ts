@@ -59,10 +59,10 @@ export function missingVoters(weights: WeightsInForce, voters: readonly Voter[])
   return [...missing].sort((a, b) => a - b);
 }
 
-/** The weights after the node's copy was replaced by another one. */
+/** The weights after the node's copy was replaced by another one; its vote comes with the next assignment. */
 export function admitStore(weights: Weights, voter: Voter): Weights {
   const others = weights.votes.filter((vote) => vote.node !== voter.node);
-  const votes = [...others, { node: voter.node, store: voter.store, votes: 1 }].sort((a, b) => a.node - b.node);
+  const votes = [...others, { node: voter.node, store: voter.store, votes: 0 }].sort((a, b) => a.node - b.node);
   return { version: weights.version + 1, votes, witness: weights.witness };
 }
 

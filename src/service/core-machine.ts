@@ -1,6 +1,7 @@
-import { durableRows, loadState, nextDeadline, restore, snapshot, stateHash, step } from "../core/index.ts";
+import { durableRows, loadState, nextDeadline, restore, snapshot, stateHash, step, wantedWeights } from "../core/index.ts";
 import type { ClusterState, StepResult } from "../core/index.ts";
 import type { CoreInput, Stamp } from "../model/inputs.ts";
+import type { Weights } from "../model/votes.ts";
 import type { Row, StateMachine, Stepped } from "./state-machine.ts";
 
 /** The core as the state machine that the log replicates. */
@@ -43,5 +44,9 @@ export class CoreMachine implements StateMachine<StepResult> {
 
   nextDeadline(): number | null {
     return nextDeadline(this.#state);
+  }
+
+  wantedWeights(current: Weights): Weights | null {
+    return wantedWeights(this.#state, current);
   }
 }

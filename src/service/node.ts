@@ -9,11 +9,16 @@ import { MusterError } from "../model/errors.ts";
 import type { ClusterEvent } from "../model/events.ts";
 import type { Member } from "../model/identifiers.ts";
 import type { Command, CommandInput, CoreInput, CoreRequest, Effect, InventoryInput, InventoryItem, ReportInput } from "../model/inputs.ts";
-import type { ResourceRecord } from "../model/objects.ts";
+import type { ResourceRecord, WitnessRecord } from "../model/objects.ts";
+import type { Hold } from "../model/votes.ts";
 import type { MonitorOrder, MonitorReport } from "../monitor/contract.ts";
+import { claim } from "../quorum/witness.ts";
+import type { ClaimOutcome, Witness } from "../quorum/witness.ts";
 import { CoreMachine } from "./core-machine.ts";
 import { Replica } from "./replica.ts";
 import type { ReplicaEnvironment } from "./replica.ts";
+import { WitnessKeeper } from "./witness-keeper.ts";
+import type { KeeperTimes } from "./witness-keeper.ts";
 
 /** How a command ended. */
 export interface CommandOutcome {
@@ -31,6 +36,13 @@ export interface NodeEnvironment extends Pick<ReplicaEnvironment<StepResult>, "c
   onEvents(events: readonly ClusterEvent[]): void;
   onStatus(status: LogStatus): void;
   onLeave(cause: LeaveCause, reason: string): void;
+  /** A way to the witness; null = this engine has none for its kind. Absent = for no kind. */
+  connectWitness?(record: WitnessRecord): Witness | null;
+  readonly witnessTimes?: KeeperTimes;
+  /** How long each of these may still be serving (PROTOCOL part 2); absent = the machine proves that they cannot. */
+  holdsOf?(excluded: readonly Member[]): readonly Hold[];
+  /** For whoever watches: what came of asking the witness. */
+  onClaim?(outcome: ClaimOutcome): void;
   /** For whoever watches the history: called after each entry was stepped. */
   onEntry?(entry: LogEntry, result: StepResult, replayed: boolean): void;
 }
@@ -48,6 +60,7 @@ export class ClusterNode {
   readonly #self: Member;
   readonly #machine: CoreMachine;
   readonly #replica: Replica<StepResult>;
+  readonly #keeper: WitnessKeeper;
   /** Commands under way, by the number of their request. */
   readonly #commands = new Map<number, { readonly ticket: number; readonly done: (outcome: CommandOutcome) => void }>();
   readonly #reads = new Map<number, (ok: boolean) => void>();
@@ -77,7 +90,23 @@ export class ClusterNode {
       onPermit: (untilMs) => this.#onPermit(untilMs),
       onRead: (id, ok) => this.#onRead(id, ok),
       onLeave: (cause, reason) => environment.onLeave(cause, reason),
+      claim: ({ record }, request, done) => {
+        const witness = record === undefined ? null : this.#connectWitness(record);
+        if (witness === null) done({ kind: "failed", reason: "this node cannot reach a witness of its kind" });
+        else {
+          claim(witness, request, (outcome) => {
+            environment.onClaim?.(outcome);
+            done(outcome);
+          });
+        }
+      },
+      holdsOf: (excluded) => environment.holdsOf?.(excluded) ?? [],
     });
+    this.#keeper = new WitnessKeeper(options.self, this.#replica, () => this.#machine.state, (record) => this.#connectWitness(record), (input) => this.#submitVolatile(input), environment.witnessTimes);
+  }
+
+  #connectWitness(record: WitnessRecord): Witness | null {
+    return this.#environment.connectWitness?.(record) ?? null;
   }
 
   get machine(): CoreMachine {
@@ -114,6 +143,7 @@ export class ClusterNode {
   tick(): void {
     this.#replica.tick();
     const { nowMs } = this.#environment.clock();
+    this.#keeper.tick(nowMs);
     if (nowMs - this.#lastResendMs >= RESEND_MS) this.#resendLevels();
   }
 

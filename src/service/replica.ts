@@ -1,11 +1,13 @@
 import type { DurableState, DurableWrite } from "../database/contract.ts";
 import type { Member } from "../model/identifiers.ts";
 import type { DueInput, Stamp } from "../model/inputs.ts";
-import { decodeEntry, decodeMessage, encodeEntry, encodeMessage } from "../log/codec.ts";
+import { decodeEntry, decodeMessage, encodeEntry, encodeMessage, payloadOf } from "../log/codec.ts";
 import { Assembler, Fragmenter } from "../log/fragments.ts";
 import { ReplicatedLog } from "../log/log.ts";
 import type { Clock, LeaveCause, LogCopy, LogEffect, LogEntry, LogInput, LogOptions, LogRecovery, LogStatus, LogWrite, RuntimePosition } from "../log/types.ts";
-import type { Weights } from "../model/votes.ts";
+import type { Hold, Weights, WitnessVote } from "../model/votes.ts";
+import type { ClaimRequest } from "../quorum/claims.ts";
+import type { ClaimOutcome } from "../quorum/witness.ts";
 import type { Row, StateMachine } from "./state-machine.ts";
 
 /** Metadata in the database that the log owns. */
@@ -13,7 +15,10 @@ export const WEIGHTS_KEY = "log.weights";
 export const LAST_ACTIVE_KEY = "log.lastActive";
 /** Sequence and epoch of the entry a fetched copy ends with. */
 export const COPY_KEY = "log.copy";
+/** Which forced start the log descends from. */
+export const LINEAGE_KEY = "log.lineage";
 const NO_COPY = JSON.stringify({ sequence: 0, epoch: 0, clusterTimeMs: 0 });
+const NO_LINEAGE = JSON.stringify({ number: 0, from: null });
 const FETCHED_STATES_MAX = 3;
 
 /** What a replica needs from the world. The service gives it the real one, the simulator a model. */
@@ -33,6 +38,10 @@ export interface ReplicaEnvironment<Result> {
   onStatus(status: LogStatus): void;
   onPermit(untilMs: number): void;
   onRead(id: number, ok: boolean): void;
+  /** Asks the witness for its vote, once. */
+  claim(witness: WitnessVote, request: ClaimRequest, done: (outcome: ClaimOutcome) => void): void;
+  /** How long each of these may still be serving, as far as this node can tell (PROTOCOL part 2). */
+  holdsOf(excluded: readonly Member[]): readonly Hold[];
   /** This incarnation is over. Called once; the replica does nothing afterwards. */
   onLeave(cause: LeaveCause, reason: string): void;
 }
@@ -98,6 +107,11 @@ export class Replica<Result> {
     return this.#log.weights;
   }
 
+  /** Which forced start the log descends from; 0 = none. */
+  get lineage(): number {
+    return this.#log.lineage;
+  }
+
   get requestsWaiting(): number {
     return this.#log.requestsWaiting;
   }
@@ -116,6 +130,7 @@ export class Replica<Result> {
   tick(): void {
     this.#step({ kind: "tick" });
     this.#askForDue();
+    this.#askForVotes();
   }
 
   /** Sends what was ordered since; call it when a burst of inputs has been handled. */
@@ -180,6 +195,12 @@ export class Replica<Result> {
         return environment.onStatus(effect.status);
       case "permit":
         return environment.onPermit(effect.untilMs);
+      case "claim": {
+        const { epoch } = effect;
+        return environment.claim(effect.witness, effect.request, (outcome) => this.#step({ kind: "claimed", epoch, outcome }));
+      }
+      case "askHolds":
+        return this.#step({ kind: "holds", epoch: effect.epoch, holds: environment.holdsOf(effect.excluded) });
       case "readReady":
         return environment.onRead(effect.id, true);
       case "readLost":
@@ -196,7 +217,7 @@ export class Replica<Result> {
   }
 
   #durableWrite(write: LogWrite): DurableWrite {
-    const { append, replaceByCopy, ...rest } = write;
+    const { append, replaceByCopy, lineage, forcedWeights, ...rest } = write;
     const durable: { -readonly [Key in keyof DurableWrite]: DurableWrite[Key] } = { ...rest };
     if (append !== undefined) durable.append = append.map(encodeEntry);
     if (replaceByCopy !== undefined) {
@@ -208,6 +229,8 @@ export class Replica<Result> {
       durable.metadata = { [WEIGHTS_KEY]: JSON.stringify({ sequence: upTo, weights }), [COPY_KEY]: JSON.stringify({ sequence: upTo, epoch, clusterTimeMs }) };
       this.#rowsApplied = upTo;
     }
+    if (forcedWeights !== undefined) durable.metadata = { ...durable.metadata, [WEIGHTS_KEY]: JSON.stringify(forcedWeights) };
+    if (lineage !== undefined) durable.metadata = { ...durable.metadata, [LINEAGE_KEY]: JSON.stringify(lineage) };
     return durable;
   }
 
@@ -247,15 +270,24 @@ export class Replica<Result> {
     const { sequence, body } = entry;
     if (sequence !== null) this.#applied = sequence;
     const stamp: Stamp = { epoch: entry.epoch, index: entry.index, clusterTimeMs: entry.clusterTimeMs, wallTimeMs: entry.wallTimeMs };
-    const stepped = body.type === "input" ? this.#machine.step(stamp, body.payload) : null;
+    const stepped = this.#machine.step(stamp, payloadOf(body));
     if (sequence !== null && sequence > this.#rowsApplied) {
       this.#rowsApplied = sequence;
-      this.#environment.writeLazily({ apply: { upTo: sequence, changes: stepped?.changes ?? [] }, committed: sequence });
+      this.#environment.writeLazily({ apply: { upTo: sequence, changes: stepped.changes }, committed: sequence });
     }
-    if (stepped === null) return;
     if (!replayed) this.#step({ kind: "stepped", index: entry.index, hash: this.#machine.hash() });
     this.#environment.onStepped(entry, stamp, stepped.result, replayed);
+    if (replayed) return;
     this.#askForDue();
+    this.#askForVotes();
+  }
+
+  /** The orderer has the votes follow the state (rule 10). */
+  #askForVotes(): void {
+    const current = this.#log.settledWeights;
+    if (this.#ended || !this.#log.isOrderer || current === null) return;
+    const weights = this.#machine.wantedWeights(current);
+    if (weights !== null) this.#step({ kind: "weightsWanted", weights });
   }
 
   /** The orderer stamps "due" when a deadline of the state has passed. */
@@ -335,6 +367,7 @@ function recover(durable: DurableState, initialWeights: Weights): LogRecovery {
     entries,
     before,
     clusterTimeMs,
+    lineage: JSON.parse(durable.metadata[LINEAGE_KEY] ?? NO_LINEAGE) as LogRecovery["lineage"],
   };
 }
 

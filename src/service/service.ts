@@ -36,7 +36,7 @@ export interface ServiceOptions {
 
 const TICK_MS = 100;
 /** The embedded engine shares a machine with its roles: a process may stand still for a while without being dead. */
-const TIMES = { silenceMs: 500, tickMs: TICK_MS, detectionMs: 1_500, permitMs: 5_000, diskLimitMs: 10_000, keepEntries: 10_000 };
+const TIMES = { silenceMs: 500, tickMs: TICK_MS, detectionMs: 1_500, permitMs: 5_000, diskLimitMs: 10_000, keepEntries: 10_000, arbitrationMs: 20_000, claimRetryMs: 5_000, holdMs: 0 };
 const INFORMATION_TIMEOUT_MS = 1_000;
 /** An entry of the log; larger things are several commands. */
 const COMMAND_BYTES_MAX = 64 * 1024;

@@ -1,4 +1,5 @@
 import type { Stamp } from "../model/inputs.ts";
+import type { Weights } from "../model/votes.ts";
 
 export interface Row {
   readonly table: string;
@@ -27,4 +28,6 @@ export interface StateMachine<Result> {
   hash(): string;
   /** Cluster time at which the state wants a "due" entry; null = never. */
   nextDeadline(): number | null;
+  /** The votes that should follow the current ones; null = they are as they should be (PROTOCOL rule 10). */
+  wantedWeights(current: Weights): Weights | null;
 }

@@ -33,7 +33,8 @@ export class Checker {
     }
   }
 
-  onStepped(node: number, entry: LogEntry, hash: string, replayed: boolean): void {
+  /** @returns whether nobody has stepped it before */
+  onStepped(node: number, entry: LogEntry, hash: string, replayed: boolean): boolean {
     const text = JSON.stringify(entry);
     if (entry.sequence !== null) {
       const known = this.#sequences.get(entry.sequence);
@@ -46,11 +47,23 @@ export class Checker {
     const before = replayed ? 0 : (this.#clusterTimes.get(node) ?? 0);
     if (entry.clusterTimeMs < before) throw new BrokenInvariant(`cluster time goes back from ${before} to ${entry.clusterTimeMs} at ${place} of node ${node}`);
     this.#clusterTimes.set(node, Math.max(entry.clusterTimeMs, this.#clusterTimes.get(node) ?? 0));
-    if (replayed) return;
+    if (replayed) return false;
     const known = this.#steps.get(place);
     if (known === undefined) this.#steps.set(place, { entry: text, hash, node });
     else if (known.entry !== text) throw new BrokenInvariant(`entry ${place} is ${known.entry} at node ${known.node} and ${text} at node ${node}`);
     else if (known.hash !== hash) throw new BrokenInvariant(`after ${place} node ${known.node} has state ${known.hash} and node ${node} has ${hash}`);
+    return known === undefined;
+  }
+
+  /** A forced start gives up what its copy does not hold; from here on there is one history again. */
+  onForced(committed: number): void {
+    for (const sequence of [...this.#sequences.keys()]) if (sequence > committed) this.#sequences.delete(sequence);
+    for (const [place, sequence] of [...this.#places]) if (sequence !== null && sequence > committed) this.#places.delete(place);
+    for (const [request, sequence] of [...this.#carriedOut]) if (sequence > committed) this.#carriedOut.delete(request);
+    this.#acknowledged = Math.min(this.#acknowledged, committed);
+    this.#acknowledgedInEpoch = 0;
+    this.#views.clear();
+    this.#steps.clear();
   }
 
   /** Sequence of the durable entry at a place somebody has stepped. */

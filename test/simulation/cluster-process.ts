@@ -2,7 +2,9 @@ import { createState, describeGroups, durableRows, restore, snapshot, stateHash,
 import type { ClusterState } from "../../src/core/index.ts";
 import { REQUESTS_IN_FLIGHT_MAX } from "../../src/log/types.ts";
 import type { LogEntry } from "../../src/log/types.ts";
-import { votesOf } from "../../src/quorum/weights.ts";
+import { isAdmitted } from "../../src/quorum/weights.ts";
+import { payloadOf } from "../../src/log/codec.ts";
+import type { QuorumMode } from "./quorum-mode.ts";
 import type { Command, CoreInput } from "../../src/model/inputs.ts";
 import { ClusterNode } from "../../src/service/node.ts";
 import type { Row } from "../../src/service/state-machine.ts";
@@ -38,10 +40,23 @@ export class SimulatedCluster {
       const monitor = new SimulatedMonitor(world, this.machine, slot, self, (report) => world.run(slot, self, () => {
         if (slot.process === process) node.onReport(report);
       }));
-      const node = new ClusterNode(options, durable, weights, {
-        ...environment,
+      const { claim: _claim, ...given } = environment;
+      const node: ClusterNode = new ClusterNode(options, durable, weights, {
+        ...given,
         order: (order) => environment.act(() => monitor.order(order)),
         inventory: () => monitor.inventory(),
+        connectWitness: (record) => {
+          const witness = world.witness?.connect(self.node, record.id) ?? null;
+          // Answers come back into the process, if it still lives.
+          const inside = <Result>(done: (result: Result) => void) => (result: Result): void => world.run(slot, self, () => done(result));
+          return witness === null ? null : {
+            initialise: (first, done) => witness.initialise(first, inside(done)),
+            read: (done) => witness.read(inside(done)),
+            append: (record, done) => witness.append(record, inside(done)),
+          };
+        },
+        onClaim: (outcome) => world.countClaim(slot, outcome),
+        witnessTimes: { probeMs: 1_000, retryMs: 1_500 },
         onEvents: (events) => {
           for (const event of events) world.trace.add(world.scheduler.nowMs, slot.node, "event", `${event.id} ${event.text}`);
         },
@@ -81,8 +96,14 @@ export class SimulatedCluster {
         get requestsWaiting() {
           return node.replica.requestsWaiting;
         },
-        get storeHasVote() {
-          return votesOf(node.replica.weights, { node: options.self.node, store: options.store }) > 0;
+        get storeIsAdmitted() {
+          return isAdmitted(node.replica.weights, { node: options.self.node, store: options.store });
+        },
+        get weights() {
+          return node.replica.weights;
+        },
+        get lineage() {
+          return node.replica.lineage;
         },
         get promised() {
           return Number(node.replica.tag.split(":")[0]);
@@ -139,8 +160,8 @@ class Shadow {
     const follows = entry.epoch === this.#last.epoch && entry.index === this.#last.index + 1;
     this.#last = entry;
     if (!follows || replayed) this.#state = null;
-    else if (this.#state !== null && entry.body.type === "input") {
-      step(this.#state, { epoch: entry.epoch, index: entry.index, clusterTimeMs: entry.clusterTimeMs, wallTimeMs: entry.wallTimeMs }, JSON.parse(entry.body.payload) as CoreInput);
+    else if (this.#state !== null) {
+      step(this.#state, { epoch: entry.epoch, index: entry.index, clusterTimeMs: entry.clusterTimeMs, wallTimeMs: entry.wallTimeMs }, JSON.parse(payloadOf(entry.body)) as CoreInput);
       if (stateHash(this.#state) !== stateHash(original)) throw new BrokenInvariant(`a restored state goes another way at ${entry.epoch}.${entry.index}`);
     }
     if (this.#since > SHADOW_FOR) this.#state = null;
@@ -152,9 +173,16 @@ class Shadow {
 }
 
 /** The rows every store of a simulated cluster begins with. */
-export function genesisRows(nodes: number): readonly Row[] {
-  const members = Array.from({ length: nodes }, (_, position) => ({ id: position + 1, name: `n${position + 1}` }));
-  return durableRows(createState({ clusterId: "simulated", clusterName: "simulated", nodes: members }));
+export function genesisRows(mode: QuorumMode): readonly Row[] {
+  const members = Array.from({ length: mode.nodes }, (_, position) => ({ id: position + 1, name: `n${position + 1}` }));
+  const rows = durableRows(createState({ clusterId: "simulated", clusterName: "simulated", nodes: members }));
+  const cluster = { ...(mode.dynamicQuorum ? {} : { DynamicQuorum: 0 }), ...(mode.lowerQuorumPriorityNode === 0 ? {} : { LowerQuorumPriorityNodeID: mode.lowerQuorumPriorityNode }) };
+  return rows.map((row) => {
+    const record = JSON.parse(row.value) as { properties: Record<string, unknown> };
+    if (row.table === "cluster") record.properties = { ...record.properties, ...cluster };
+    if (row.table === "nodes" && mode.withoutWeight.includes(Number(row.key))) record.properties = { NodeWeight: 0 };
+    return { ...row, value: JSON.stringify(record) };
+  });
 }
 
 /** Administrators at work, programs that fail, and what must hold in the end. */
@@ -190,6 +218,7 @@ function healthyAgain(world: World, cluster: SimulatedCluster): void {
 function randomCommand(world: World): Command {
   const group = world.random.pick(GROUPS);
   const node = `n${world.random.integer(1, world.slots.length)}`;
+  if (world.witness !== null && world.random.chance(0.15)) return { verb: "quorum.set", witness: world.random.chance(0.8) ? { kind: "daemon", properties: { Address: "witness:1" } } : null };
   switch (world.random.integer(0, 13)) {
     case 0:
     case 1:

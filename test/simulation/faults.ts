@@ -1,4 +1,5 @@
 import { exchangeDisk, loseCopy, restoreOld } from "./copies.ts";
+import { troubleWitness } from "./witness.ts";
 import type { Random } from "./random.ts";
 import type { Slot, World } from "./world.ts";
 
@@ -24,6 +25,10 @@ const FAULTS: readonly { readonly weight: number; readonly inflict: (world: Worl
   { weight: 1, inflict: (world) => void (world.network.membershipDelayMaxMs = world.random.pick([150, 150, 1_500])) },
   { weight: 2, inflict: (world, slot) => slowDisk(world, slot) },
   { weight: 2, inflict: (world, slot) => jumpClock(world, slot) },
+  { weight: 3, inflict: (world) => troubleWitness(world) },
+  { weight: 1, inflict: (world) => forceStart(world) },
+  { weight: 1, inflict: (world) => halve(world) },
+  { weight: 1, inflict: (world) => oneByOne(world) },
   { weight: 1, inflict: (world) => void (world.network.delayMaxMs = world.random.pick([1, 3, 30, 120])) },
 ];
 
@@ -45,6 +50,7 @@ export function endFaults(world: World): void {
   world.network.delayMaxMs = 3;
   world.network.membershipDelayMaxMs = 150;
   world.network.stalledUntilMs = 0;
+  world.witness?.heal();
   for (const slot of world.slots) {
     slot.fuse = null;
     if (slot.isClockFrozen) world.setClockRate(slot, 1);
@@ -52,6 +58,58 @@ export function endFaults(world: World): void {
     slot.disk.syncMaxMs = 3;
     world.start(slot);
   }
+}
+
+/** Two halves that do not hear each other, both at once; the witness decides if there is one. */
+function halve(world: World): void {
+  if (world.scheduler.nowMs < world.partedUntilMs) return;
+  world.network.heal();
+  const left = world.random.shuffle(world.slots).slice(0, Math.ceil(world.slots.length / 2));
+  for (const a of left) {
+    for (const b of world.slots) {
+      if (left.includes(b)) continue;
+      world.network.cut(a.node, b.node);
+      world.network.cut(b.node, a.node);
+    }
+  }
+  world.trace.add(world.scheduler.nowMs, null, "halves", left.map((slot) => slot.node).join(" "));
+  const forMs = world.random.integer(2_000, 6_000);
+  world.partedUntilMs = world.scheduler.nowMs + forMs;
+  world.scheduler.after(forMs, () => heal(world));
+}
+
+/** One node after the other fails, slowly enough for the votes to follow; then they come back in another order. */
+function oneByOne(world: World): void {
+  const order = world.random.shuffle(world.slots).slice(1);
+  for (const [position, slot] of order.entries()) {
+    world.scheduler.after(position * 1_800, () => {
+      if (!world.isCalm) world.crash(slot);
+    });
+    world.scheduler.after(order.length * 1_800 + world.random.integer(0, 2_000), () => world.start(slot));
+  }
+}
+
+/** The operator stops everybody else, starts one by force, and the others, to join only, once it runs. */
+function forceStart(world: World): void {
+  const slot = world.random.pick(world.slots);
+  if (slot.lostCopy || slot.process?.status.phase !== "active" || slot.process.lineage !== world.lineage || world.slots.some((other) => other.isHeldDown)) return;
+  world.trace.add(world.scheduler.nowMs, slot.node, "force", "");
+  for (const other of world.slots) {
+    other.isHeldDown = other !== slot;
+    world.crash(other);
+  }
+  world.start(slot, "force");
+  const { member } = slot;
+  const giveUpMs = world.scheduler.nowMs + 4_000;
+  const look = (): void => {
+    const runs = slot.member === member && slot.process?.status.phase === "active";
+    if (!runs && slot.member === member && world.scheduler.nowMs < giveUpMs) return world.scheduler.after(50, look);
+    for (const other of world.slots) {
+      other.isHeldDown = false;
+      world.start(other);
+    }
+  };
+  look();
 }
 
 export function crashAndRestart(world: World, slot: Slot): void {

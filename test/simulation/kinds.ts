@@ -1,5 +1,6 @@
 import { SimulatedCluster, clusterHooks, genesisRows } from "./cluster-process.ts";
 import { logProcessFactory } from "./log-process.ts";
+import { quorumModeOf } from "./quorum-mode.ts";
 import { runSeed } from "./run.ts";
 import type { RunResult } from "./run.ts";
 import type { World } from "./world.ts";
@@ -11,15 +12,16 @@ export type Kind = (typeof KINDS)[number];
 const CLUSTER_FAULTS_MS = 12_000;
 const LOG_FAULTS_MS = 15_000;
 
-/** Plays one seed: three to five nodes, sometimes seven, faults, recovery, checks after every step. */
+/** Plays one seed: two to nine nodes, faults, recovery, checks after every step. */
 export function play(kind: Kind, seed: number, trace: boolean): RunResult {
-  const nodes = seed % 10 === 9 ? 7 : 3 + (seed % 3);
-  if (kind === "log") return runSeed({ seed, nodes, rows: [], factory: logProcessFactory }, trace, LOG_FAULTS_MS);
+  const mode = quorumModeOf(seed);
+  const { nodes } = mode;
+  if (kind === "log") return runSeed({ seed, nodes, mode, rows: [], factory: logProcessFactory }, trace, LOG_FAULTS_MS);
   const clusters = new WeakMap<World, SimulatedCluster>();
   const factory = (world: World) => {
     const cluster = new SimulatedCluster(world);
     clusters.set(world, cluster);
     return cluster.factory();
   };
-  return runSeed({ seed, nodes, rows: genesisRows(nodes), factory }, trace, CLUSTER_FAULTS_MS, clusterHooks((world) => clusters.get(world)!));
+  return runSeed({ seed, nodes, mode, rows: genesisRows(mode), factory }, trace, CLUSTER_FAULTS_MS, clusterHooks((world) => clusters.get(world)!));
 }

@@ -1,13 +1,24 @@
 import { Replica } from "../../src/service/replica.ts";
 import type { Row, StateMachine, Stepped } from "../../src/service/state-machine.ts";
 import type { Stamp } from "../../src/model/inputs.ts";
-import { votesOf } from "../../src/quorum/weights.ts";
+import { assignVotes } from "../../src/quorum/assignment.ts";
+import { isAdmitted } from "../../src/quorum/weights.ts";
+import type { Weights } from "../../src/model/votes.ts";
+import type { ViewInput } from "../../src/model/inputs.ts";
 import type { ProcessFactory, SimulatedProcess, World } from "./world.ts";
 
 /** The smallest state machine that can tell whether the log keeps its promises. */
 class Register implements StateMachine<null> {
   #rows = new Map<string, string>();
   #volatile = 0;
+  #view: ViewInput | null = null;
+  readonly #world: World;
+  readonly #node: number;
+
+  constructor(world: World, node: number) {
+    this.#world = world;
+    this.#node = node;
+  }
 
   load(rows: readonly Row[]): void {
     this.#rows = new Map(rows.map((row) => [row.key, row.value]));
@@ -20,6 +31,7 @@ class Register implements StateMachine<null> {
 
   step(stamp: Stamp, payload: string): Stepped<null> {
     const input = JSON.parse(payload) as { readonly kind: string; readonly key?: string; readonly value?: string };
+    if (input.kind === "view") this.#view = JSON.parse(payload) as ViewInput;
     if (input.kind !== "set") {
       this.#volatile = mix(this.#volatile, payload);
       return { changes: [], result: null };
@@ -46,6 +58,25 @@ class Register implements StateMachine<null> {
   nextDeadline(): null {
     return null;
   }
+
+  /** The rules of the votes on what there is; the witness is known to work or not. */
+  wantedWeights(current: Weights): Weights | null {
+    if (this.#view === null) return null;
+    const { mode, witness, slots } = this.#world;
+    const stores = new Map(this.#view.members.map((member, position) => [member.node, this.#view!.stores![position]!]));
+    for (const learner of this.#view.learners) stores.delete(learner);
+    const record = witness === null ? null : { id: "w", kind: witness.kind, properties: {} };
+    if (witness !== null && current.witness === null) witness.initialiseNow("w", { position: 0, epoch: 0, lineage: 0, claimant: { node: this.#node, incarnation: 0 }, voters: [] });
+    return assignVotes({
+      nodes: slots.map(({ node }) => ({ id: node, store: stores.get(node) ?? null, active: stores.has(node), weight: mode.withoutWeight.includes(node) ? 0 : 1, site: null })),
+      witness: record === null ? null : { record, online: witness!.serves(this.#node, "w") },
+      dynamicQuorum: mode.dynamicQuorum,
+      lowerQuorumPriorityNode: mode.lowerQuorumPriorityNode,
+      preferredSite: "",
+      current,
+      seed: current.version,
+    });
+  }
 }
 
 function mix(hash: number, text: string): number {
@@ -57,7 +88,7 @@ function mix(hash: number, text: string): number {
 /** Nodes that run the log and nothing else. */
 export function logProcessFactory(world: World): ProcessFactory {
   return (options, durable, weights, environment): SimulatedProcess => {
-    const machine = new Register();
+    const machine = new Register(world, options.self.node);
     let number = 0;
     const waiting = new Map<number, (sequence: number) => void>();
     const reads = new Map<number, () => void>();
@@ -69,6 +100,7 @@ export function logProcessFactory(world: World): ProcessFactory {
         waiting.get(entry.origin!.number)?.(entry.sequence!);
         waiting.delete(entry.origin!.number);
       },
+      holdsOf: () => [],
       onPermit: () => {},
       onRead: (id, ok) => {
         const done = reads.get(id);
@@ -103,8 +135,14 @@ export function logProcessFactory(world: World): ProcessFactory {
       get requestsWaiting() {
         return replica.requestsWaiting;
       },
-      get storeHasVote() {
-        return votesOf(replica.weights, { node: options.self.node, store: options.store }) > 0;
+      get storeIsAdmitted() {
+        return isAdmitted(replica.weights, { node: options.self.node, store: options.store });
+      },
+      get weights() {
+        return replica.weights;
+      },
+      get lineage() {
+        return replica.lineage;
       },
       get promised() {
         return Number(replica.tag.split(":")[0]);

@@ -2,6 +2,7 @@ import { Worker, isMainThread, parentPort, workerData } from "node:worker_thread
 import { parseArgs } from "node:util";
 import { KINDS, play } from "./kinds.ts";
 import type { Kind } from "./kinds.ts";
+import { Coverage, EXPECTED_FROM_SEEDS, EXPECTED_RULES } from "./coverage.ts";
 
 const USAGE = `Plays whole clusters under seeded faults and checks the invariants after every step.
 
@@ -17,15 +18,15 @@ interface Share {
   readonly seeds: readonly number[];
 }
 
-type Message = { readonly seed: number; readonly error: string | null; readonly acknowledged: number; readonly virtualMs: number };
+type Message = { readonly seed: number; readonly error: string | null; readonly acknowledged: number; readonly virtualMs: number; readonly coverage: Readonly<Record<string, number>> };
 
 if (isMainThread) await main();
 else playShare(workerData as Share);
 
 function playShare(share: Share): void {
   for (const seed of share.seeds) {
-    const { error, acknowledged, virtualMs } = play(share.kind, seed, false);
-    parentPort!.postMessage({ seed, error: error === null ? null : error.message, acknowledged, virtualMs } satisfies Message);
+    const { error, acknowledged, virtualMs, coverage } = play(share.kind, seed, false);
+    parentPort!.postMessage({ seed, error: error === null ? null : error.message, acknowledged, virtualMs, coverage } satisfies Message);
   }
 }
 
@@ -89,9 +90,21 @@ function report(kind: Kind, messages: readonly Message[], tookMs: number): void 
   const acknowledged = messages.reduce((sum, message) => sum + message.acknowledged, 0);
   const virtualMs = messages.reduce((sum, message) => sum + message.virtualMs, 0);
   process.stdout.write(`${kind}: ${messages.length} seeds, ${failed.length} failed, ${acknowledged} updates acknowledged, ${(virtualMs / 3_600_000).toFixed(1)} simulated hours${tookMs > 0 ? `, ${(tookMs / 1_000).toFixed(1)} s` : ""}\n`);
+  reportCoverage(messages);
   if (failed.length === 0) return;
   const [first] = failed;
   process.stderr.write(`seed ${first!.seed}: ${first!.error}\n`);
   process.stderr.write(`See what happened: npm run simulate -- --kind ${kind} --seed ${first!.seed} --trace\n`);
   process.exitCode = 1;
+}
+
+/** A rule that was never needed in so many runs was not tested: that is a fault of the simulator. */
+function reportCoverage(messages: readonly Message[]): void {
+  const coverage = new Coverage();
+  for (const message of messages) coverage.add(message.coverage);
+  const counts = coverage.toRecord();
+  for (const [rule, times] of Object.entries(counts)) process.stdout.write(`${String(times).padStart(8)}  ${rule}\n`);
+  const untested = EXPECTED_RULES.filter((rule) => counts[rule] === undefined);
+  for (const rule of untested) process.stdout.write(`   never  ${rule}\n`);
+  if (untested.length > 0 && messages.length >= EXPECTED_FROM_SEEDS) process.exitCode = 1;
 }

@@ -9,6 +9,8 @@ export interface RunResult {
   readonly trace: string;
   readonly acknowledged: number;
   readonly virtualMs: number;
+  /** How often each rule was needed. */
+  readonly coverage: Readonly<Record<string, number>>;
 }
 
 /** Time within which a healed cluster must be whole again. */
@@ -43,7 +45,7 @@ export function runSeed(options: Omit<WorldOptions, "trace">, trace: boolean, fa
   } catch (caught) {
     error = caught instanceof Error ? caught : new Error(String(caught));
   }
-  return { seed: options.seed, error, trace: world.trace.toString(), acknowledged: world.checker.acknowledgedCount, virtualMs: world.scheduler.nowMs };
+  return { seed: options.seed, error, trace: world.trace.toString(), acknowledged: world.checker.acknowledgedCount, virtualMs: world.scheduler.nowMs, coverage: world.coverage.toRecord() };
 }
 
 function disturb(world: World, faultsMs: number, hooks: RunHooks): void {
@@ -125,7 +127,7 @@ function isWhole(world: World): boolean {
   const [first] = world.slots;
   const status = first!.process?.status;
   if (status?.phase !== "active" || status.members.length !== world.slots.length || status.learners.length > 0) return false;
-  return world.slots.every((slot) => slot.backlog === null && slot.fuse === null && slot.process?.status.phase === "active" && slot.process.status.epoch === status.epoch && slot.process.storeHasVote);
+  return world.slots.every((slot) => slot.backlog === null && slot.fuse === null && slot.process?.status.phase === "active" && slot.process.status.epoch === status.epoch && slot.process.storeIsAdmitted);
 }
 
 function describe(world: World): string {

@@ -1,13 +1,23 @@
+import { claim } from "../../src/quorum/witness.ts";
+import type { ClaimOutcome } from "../../src/quorum/witness.ts";
+import type { ClaimRequest } from "../../src/quorum/claims.ts";
+import { isQuorum } from "../../src/quorum/weights.ts";
+import type { ViewInput } from "../../src/model/inputs.ts";
+import type { DurableWrite } from "../../src/database/contract.ts";
 import type { Clock, LeaveCause, LogEntry, LogOptions, LogStatus } from "../../src/log/types.ts";
-import type { Weights } from "../../src/model/votes.ts";
+import type { Weights, WitnessVote } from "../../src/model/votes.ts";
 import type { Member } from "../../src/model/identifiers.ts";
 import type { Row } from "../../src/service/state-machine.ts";
+import { LINEAGE_KEY, WEIGHTS_KEY } from "../../src/service/replica.ts";
 import type { ReplicaEnvironment } from "../../src/service/replica.ts";
 import type { DurableState } from "../../src/database/contract.ts";
 import { Checker } from "./checker.ts";
 import { SimulatedDisk } from "./disk.ts";
 import { SimulatedNetwork } from "./network.ts";
+import { Coverage } from "./coverage.ts";
+import type { QuorumMode } from "./quorum-mode.ts";
 import { Random } from "./random.ts";
+import { SimulatedWitness } from "./witness.ts";
 import { Scheduler } from "./scheduler.ts";
 import { Trace } from "./trace.ts";
 
@@ -23,7 +33,10 @@ export interface SimulatedProcess {
   readonly status: LogStatus;
   readonly committed: number;
   readonly requestsWaiting: number;
-  readonly storeHasVote: boolean;
+  /** Its copy stands in the weights in force, with or without a vote. */
+  readonly storeIsAdmitted: boolean;
+  readonly weights: readonly Weights[];
+  readonly lineage: number;
   /** Of durable and run-time state, for the check that copies are equal. */
   stateText(): string;
   /** Asks for one durable update; `done` when it is acknowledged. */
@@ -34,7 +47,7 @@ export interface SimulatedProcess {
   readonly promised: number;
 }
 
-export interface ProcessEnvironment extends Pick<ReplicaEnvironment<unknown>, "clock" | "multicast" | "fetch" | "write" | "writeLazily"> {
+export interface ProcessEnvironment extends Pick<ReplicaEnvironment<unknown>, "clock" | "multicast" | "fetch" | "write" | "writeLazily" | "claim"> {
   readonly slot: Slot;
   /** Does something to the world outside: not any more when the process has died, later when it has been stopped. */
   act(action: () => void): void;
@@ -63,6 +76,8 @@ export interface Slot {
   /** Copies it has had, for their names. */
   copies: number;
   isClockFrozen: boolean;
+  /** An administrator keeps its service stopped. */
+  isHeldDown: boolean;
 }
 
 /** Thrown through the code of a process that dies in the middle of a step. */
@@ -73,11 +88,12 @@ export interface WorldOptions {
   readonly nodes: number;
   readonly trace: boolean;
   readonly rows: readonly Row[];
+  readonly mode: QuorumMode;
   readonly factory: (world: World) => ProcessFactory;
 }
 
 const TICK_MS = 100;
-const LOG_LIMITS = { silenceMs: 250, tickMs: TICK_MS, detectionMs: 1_000, permitMs: 5_000, diskLimitMs: 5_000, keepEntries: 30 };
+const LOG_LIMITS = { silenceMs: 250, tickMs: TICK_MS, detectionMs: 1_000, permitMs: 5_000, diskLimitMs: 5_000, keepEntries: 30, arbitrationMs: 3_000, claimRetryMs: 700, holdMs: 0 };
 
 /** A cluster on simulated machines, network and disks. Everything random comes from the seed. */
 export class World {
@@ -89,6 +105,14 @@ export class World {
   readonly slots: readonly Slot[];
   readonly #factory: ProcessFactory;
   readonly #weights: Weights;
+  readonly mode: QuorumMode;
+  readonly coverage = new Coverage();
+  readonly witness: SimulatedWitness | null;
+  /** Every change of the votes that was ever written, by version. */
+  readonly #votes = new Map<number, Weights>();
+  /** The newest forced start. */
+  lineage = 0;
+  readonly #lineages = new Map<number, number>();
   #incarnations = 0;
   /** Until then a partition stays as it is. */
   partedUntilMs = 0;
@@ -113,8 +137,12 @@ export class World {
       lostCopy: false,
       copies: 0,
       isClockFrozen: false,
+      isHeldDown: false,
     }));
+    this.mode = options.mode;
+    this.witness = this.mode.witness === null ? null : new SimulatedWitness(this, this.mode.witness);
     this.#weights = { version: 1, votes: this.slots.map((slot) => ({ node: slot.node, store: slot.disk.storeId, votes: 1 })), witness: null };
+    this.#votes.set(1, this.#weights);
     // Some clusters have much to copy.
     this.network.fetchDelayMaxMs = this.random.pick([20, 20, 20, 2_000]);
     this.#factory = options.factory(this);
@@ -133,30 +161,40 @@ export class World {
   }
 
   /** Starts the service of a node: a new incarnation on whatever is on its disk. */
-  start(slot: Slot): void {
-    if (slot.process !== null) return;
+  start(slot: Slot, how?: "force" | "prevent"): void {
+    if (slot.process !== null || slot.isHeldDown) return;
     const member: Member = { node: slot.node, incarnation: ++this.#incarnations };
     slot.member = member;
     slot.restartAtMs = null;
     const durable = slot.disk.open();
+    // Whoever has not joined the forced cluster may do nothing else.
+    const behind = this.lineage > 0 && lineageOf(durable) !== this.lineage;
+    const start = how ?? (behind ? "prevent" : undefined);
     this.trace.add(this.scheduler.nowMs, slot.node, "start", `incarnation ${member.incarnation} store ${durable.storeId} ${durable.promised}:${durable.accepted}:${durable.committed}`);
     this.checker.onStart(slot.node);
     const act = (action: () => void): void => this.#act(slot, member, action);
-    const process = this.#factory({ ...LOG_LIMITS, self: member, store: durable.storeId }, durable, this.#weights, {
+    const process = this.#factory({ ...LOG_LIMITS, self: member, store: durable.storeId, ...(start === undefined ? {} : { start }) }, durable, this.#weights, {
       slot,
       act,
       clock: () => this.clockOf(slot),
       multicast: (payload) => act(() => this.network.multicast(member, payload)),
       fetch: (from, request, done) => act(() => this.network.fetch(member, from, request, (reply) => this.run(slot, member, () => done(reply)))),
-      write: (write, done) => act(() => slot.disk.write(write, (error) => this.run(slot, member, () => done(error)))),
+      claim: (witness, request, done) => act(() => this.#claim(slot, witness, request, (outcome) => this.run(slot, member, () => done(outcome)))),
+      write: (write, done) => act(() => this.#noteVotes(write, () => slot.disk.write(write, (error) => this.run(slot, member, () => done(error))))),
       writeLazily: (write) => act(() => slot.disk.writeLazily(write)),
       onStatus: (status, committed) => {
         this.trace.add(this.scheduler.nowMs, slot.node, status.phase, statusText(status));
+        const { process } = slot;
+        if (status.phase === "active" && process !== null && process.lineage > this.lineage) this.#onForced(process);
+        else if (status.phase === "active" && process !== null && process.lineage !== (this.#lineages.get(slot.node) ?? 0)) this.coverage.count("joined a forced cluster");
+        if (status.phase === "active" && process !== null) this.#lineages.set(slot.node, process.lineage);
         this.checker.onStatus(slot.node, status, committed);
+        if (status.phase === "waiting" && status.reason?.includes("join only") === true) this.coverage.count("prevented from forming");
+        if (status.phase === "active" && status.members.length === 1 && this.slots.length > 1) this.coverage.count("view of the last node");
       },
       onStepped: (entry, hash, replayed) => {
         this.trace.add(this.scheduler.nowMs, slot.node, replayed ? "replay" : "step", `${entry.epoch}.${entry.index} ${entry.sequence === null ? "V" : `D${entry.sequence}`} ${entryText(entry)}`);
-        this.checker.onStepped(slot.node, entry, hash, replayed);
+        if (this.checker.onStepped(slot.node, entry, hash, replayed)) this.#noteStepped(entry);
       },
       onLeave: (cause, reason) => {
         this.trace.add(this.scheduler.nowMs, slot.node, "leave", `${cause}: ${reason}`);
@@ -182,6 +220,59 @@ export class World {
       serveFetch: (request) => process.serveFetch(request),
     });
     this.#tick(slot, member);
+  }
+
+  // ---- votes -------------------------------------------------------------------
+
+  #claim(slot: Slot, witness: WitnessVote, request: ClaimRequest, done: (outcome: ClaimOutcome) => void): void {
+    this.trace.add(this.scheduler.nowMs, slot.node, "claim", `${request.epoch} by ${request.voters.map((voter) => voter.node).join(" ")}`);
+    if (this.witness === null) return done({ kind: "failed", reason: "there is none" });
+    claim(this.witness.connect(slot.node, witness.id), request, (outcome) => {
+      this.countClaim(slot, outcome);
+      done(outcome);
+    });
+  }
+
+  countClaim(slot: Slot, outcome: ClaimOutcome): void {
+    this.trace.add(this.scheduler.nowMs, slot.node, "claimed", JSON.stringify(outcome));
+    this.coverage.count(outcome.kind === "refused" ? "claim refused: partition in time" : outcome.kind === "outdated" ? "claim out of time" : `claim ${outcome.kind}`);
+  }
+
+  #noteVotes(write: DurableWrite, then: () => void): void {
+    for (const { payload } of write.append ?? []) {
+      if (!payload.includes('"type":"weights"')) continue;
+      const { weights } = (JSON.parse(payload) as [number, number, number, unknown, { weights: Weights }])[4];
+      this.#votes.set(weights.version, weights);
+    }
+    then();
+  }
+
+  /** Somebody stepped an entry first. */
+  #noteStepped(entry: LogEntry): void {
+    if (entry.body.type === "weights") {
+      const { weights } = entry.body;
+      const before = this.#votes.get(weights.version - 1);
+      this.#votes.set(weights.version, weights);
+      if ((weights.witness?.votes ?? 0) > 0) this.coverage.count("votes: the witness has one");
+      if ((before?.witness?.votes ?? 0) > 0 && (weights.witness?.votes ?? 0) === 0) this.coverage.count("votes: the witness lost its one");
+      if (before !== undefined && weights.votes.some((vote) => !before.votes.some((old) => old.store === vote.store))) this.coverage.count("copy admitted");
+      if (this.mode.dynamicQuorum && weights.votes.filter((vote) => vote.votes > 0).length % 2 === 1 && (weights.witness?.votes ?? 0) === 0) this.coverage.count("votes: an even number, one without");
+      if (!this.mode.dynamicQuorum) this.coverage.count("votes: without dynamic quorum");
+      if (this.mode.withoutWeight.length > 0) this.coverage.count("votes: NodeWeight 0");
+    } else if (entry.index === 0) {
+      const view = JSON.parse(entry.body.payload) as ViewInput;
+      if (view.claimed === true) this.coverage.count("view stands on a claim");
+      if (view.forced === true) this.coverage.count("forced start");
+    }
+  }
+
+  /** What was acknowledged elsewhere is given up: that is what the operator asked for. */
+  #onForced(process: SimulatedProcess): void {
+    this.lineage = process.lineage;
+    this.checker.onForced(process.committed);
+    const [newest] = process.weights;
+    this.#votes.clear();
+    this.#votes.set(newest!.version, newest!);
   }
 
   /** kill -9. */
@@ -254,11 +345,15 @@ export class World {
     if (slot.process !== null) slot.fuse = { acts, strike };
   }
 
-  /** Whether one more copy may be lost: more than a minority at once is loss by the operator, not by us. */
+  /** Whether one more copy may be lost: more than half of the votes at once is loss by the operator, not by us. */
   mayLoseCopy(slot: Slot): boolean {
-    for (const other of this.slots) if (other.process?.status.phase === "active" && other.process.storeHasVote) other.lostCopy = false;
-    const lost = this.slots.filter((other) => other === slot || other.lostCopy);
-    return 2 * lost.length < this.slots.length;
+    for (const other of this.slots) if (other.process?.status.phase === "active" && other.process.storeIsAdmitted) other.lostCopy = false;
+    const others = this.slots.filter((other) => other !== slot && !other.lostCopy);
+    const kept = others.map((other) => ({ node: other.node, store: other.disk.storeId }));
+    if (others.length === 0) return false;
+    // Who does not know new votes to be committed needs a quorum under the old ones too.
+    const known = Math.min(...others.map((other) => knownVotes(other)));
+    return [...this.#votes].every(([version, weights]) => version < known || isQuorum([weights], kept));
   }
 
   #tick(slot: Slot, member: Member): void {
@@ -266,6 +361,7 @@ export class World {
       if (slot.member !== member) return;
       // A stopped process gets one tick when it goes on, not all it missed.
       if (slot.backlog === null) this.#survive(() => slot.process?.tick());
+      if ((slot.process?.weights.length ?? 0) > 1) this.coverage.count("view decided under two weights");
       this.#tick(slot, member);
     });
   }
@@ -273,6 +369,17 @@ export class World {
   runUntil(untilMs: number): void {
     while (this.scheduler.nowMs < untilMs && this.scheduler.runNext());
   }
+}
+
+/** The newest votes that a disk tells to be committed. */
+function knownVotes(slot: Slot): number {
+  const stored = slot.disk.durable.metadata[WEIGHTS_KEY];
+  return stored === undefined ? 1 : (JSON.parse(stored) as { weights: Weights }).weights.version;
+}
+
+function lineageOf(durable: DurableState): number {
+  const stored = durable.metadata[LINEAGE_KEY];
+  return stored === undefined ? 0 : (JSON.parse(stored) as { number: number }).number;
 }
 
 function statusText(status: LogStatus): string {

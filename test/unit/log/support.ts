@@ -31,8 +31,8 @@ export class LogNode {
   #start(): ReplicatedLog {
     const { entries, ...disk } = this.#disk;
     return new ReplicatedLog(
-      { self: this.self, store: `s${this.self.node}`, silenceMs: 250, tickMs: 100, detectionMs: 1_000, permitMs: 5_000, diskLimitMs: 10_000, keepEntries: 100 },
-      { ...disk, applied: 0, weights: { sequence: 0, weights: this.#weights }, entries: [...entries], before: { sequence: 0, epoch: 0 }, clusterTimeMs: 0 },
+      { self: this.self, store: `s${this.self.node}`, silenceMs: 250, tickMs: 100, detectionMs: 1_000, permitMs: 5_000, diskLimitMs: 10_000, keepEntries: 100, arbitrationMs: 2_000, claimRetryMs: 1_000, holdMs: 0 },
+      { ...disk, applied: 0, weights: { sequence: 0, weights: this.#weights }, entries: [...entries], before: { sequence: 0, epoch: 0 }, clusterTimeMs: 0, lineage: { number: 0, from: null } },
     );
   }
 

@@ -15,7 +15,7 @@ describe("three nodes", () => {
   test("rules 2-7: a majority forms a view, the rest joins it, a minority waits and says for whom", () => {
     cluster.members(1);
     cluster.settle();
-    assert.deepEqual(cluster.at(1).log.status, { phase: "waiting", waitingFor: [2, 3] });
+    assert.deepEqual(cluster.at(1).log.status, { phase: "waiting", waitingFor: [2, 3], reason: null });
     cluster.members(1, 2);
     cluster.settle();
     assert.equal(cluster.phase(1), "active");

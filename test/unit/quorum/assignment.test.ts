@@ -89,6 +89,15 @@ describe("dynamic quorum and dynamic witness (reference 4.3)", () => {
     assert.equal(votes.voting.split(" ").length, 1, "two that may vote are an even number");
   });
 
+  test("no change takes the quorum from those who are to commit it", () => {
+    const votes = new Votes(3, false, { dynamicQuorum: false });
+    votes.rules = { ...votes.rules, nodes: votes.rules.nodes.map((node) => ({ ...node, active: node.id !== 1, weight: node.id === 2 ? 0 : 1 })) };
+    assert.equal(assignVotes(votes.rules), null, "nodes 2 and 3 have two of three votes now, and would have one of two");
+    votes.rules = { ...votes.rules, nodes: votes.rules.nodes.map((node) => ({ ...node, active: true })) };
+    votes.settle();
+    assert.equal(votes.voting, "1 3", "once node 1 is back");
+  });
+
   test("an evicted node is not mentioned any more", () => {
     const votes = new Votes(4, false);
     votes.rules = { ...votes.rules, nodes: votes.rules.nodes.filter((node) => node.id !== 2) };
