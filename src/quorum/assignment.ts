@@ -1,6 +1,6 @@
 import type { NodeId } from "../model/identifiers.ts";
 import type { WitnessRecord } from "../model/objects.ts";
-import { isQuorum } from "./weights.ts";
+import { totalVotes } from "./weights.ts";
 import type { Vote, Weights, WitnessVote } from "../model/votes.ts";
 
 /** Who votes after a change of the membership or of the witness: dynamic quorum and dynamic witness (reference 4.3). */
@@ -49,13 +49,17 @@ export function assignVotes(rules: VotingRules): Weights | null {
   const wanted: Weights = { version: current.version + 1, votes, witness };
   if (sameVotes(wanted, current)) return null;
   // What takes the quorum from those who are to commit it would never be committed, and would stand in the way of the next view.
-  const present = rules.nodes.flatMap((node) => (node.active && node.store !== null ? [{ node: node.id, store: node.store }] : []));
-  return isQuorum([wanted], present) ? wanted : null;
+  const held = votes.reduce((sum, vote) => sum + (isPresent(nodes.get(vote.node)!, vote) ? vote.votes : 0), 0);
+  return 2 * held > totalVotes(wanted) ? wanted : null;
 }
 
 /** Without dynamic quorum the votes are as configured, whoever is there. */
 function mayVote(node: VotingNode, vote: Vote, dynamicQuorum: boolean): boolean {
-  return node.weight > 0 && (!dynamicQuorum || (node.active && node.store === vote.store));
+  return node.weight > 0 && (!dynamicQuorum || isPresent(node, vote));
+}
+
+function isPresent(node: VotingNode, vote: Vote): boolean {
+  return node.active && node.store === vote.store;
 }
 
 function witnessVote({ witness, dynamicQuorum, current }: VotingRules, voters: number): WitnessVote | null {

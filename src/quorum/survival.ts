@@ -72,7 +72,8 @@ function lostInTurn(rules: VotingRules, luck: "worst" | "best"): number {
     const [gone, its] = (luck === "worst" ? present.at(-1) : present[0])!;
     const held = present.reduce((sum, [, votes]) => sum + votes, 0) - its;
     if (2 * (held + usableWitness(now)) <= totalVotes(now.current)) return lost;
-    now = settle({ ...now, nodes: now.nodes.map((node) => (node.id === gone ? { ...node, active: false } : node)) });
+    const left: VotingRules = { ...now, nodes: now.nodes.map((node) => (node.id === gone ? { ...node, active: false } : node)) };
+    now = { ...left, current: assignVotes(left) ?? left.current };
   }
 }
 

@@ -57,9 +57,9 @@ export class Checker {
 
   /** A forced start gives up what its copy does not hold; from here on there is one history again. */
   onForced(committed: number): void {
-    for (const sequence of [...this.#sequences.keys()]) if (sequence > committed) this.#sequences.delete(sequence);
-    for (const [place, sequence] of [...this.#places]) if (sequence !== null && sequence > committed) this.#places.delete(place);
-    for (const [request, sequence] of [...this.#carriedOut]) if (sequence > committed) this.#carriedOut.delete(request);
+    for (const sequence of this.#sequences.keys()) if (sequence > committed) this.#sequences.delete(sequence);
+    for (const [place, sequence] of this.#places) if (sequence !== null && sequence > committed) this.#places.delete(place);
+    for (const [request, sequence] of this.#carriedOut) if (sequence > committed) this.#carriedOut.delete(request);
     this.#acknowledged = Math.min(this.#acknowledged, committed);
     this.#acknowledgedInEpoch = 0;
     this.#views.clear();

@@ -52,6 +52,7 @@ class Story {
   #answersManual = false;
   #inventoriesManual = false;
   #losing = false;
+  #votesShown = false;
   #recording = true;
   #zoneMinutes = 0;
   #epoch = 0;
@@ -72,6 +73,7 @@ class Story {
     this.#lines.push("", `> ${line.trim()}`);
     this.#perform(words);
     this.#settle();
+    this.#followVotes();
   }
 
   #perform(words: readonly string[]): void {
@@ -98,6 +100,9 @@ class Story {
         return this.#view();
       case "forget":
         return this.#forget();
+      case "votes":
+        this.#votesShown = first === "shown";
+        return;
       case "broken":
         this.#broken.set(first, new Set(rest[0] === "on" ? (rest[1] ?? "").split(",") : this.#nodes.map((node) => node.name)));
         return;
@@ -337,6 +342,17 @@ class Story {
       this.#now = Math.max(this.#now, deadline);
       this.#step({ kind: "due", utcOffsetMinutes: this.#zoneMinutes });
       this.#settle();
+    }
+  }
+
+  /** What the log does with the votes: one change after the other, until they are as the state wants them. */
+  #followVotes(): void {
+    for (;;) {
+      const weights = this.#state === null ? null : core.wantedWeights(this.#state, core.knownWeights(this.#state));
+      if (weights === null) return;
+      if (this.#votesShown) this.#step({ kind: "weights", weights });
+      // Most stories are about something else: there the votes change unseen, and take no place in the log.
+      else core.step(this.#cluster, { epoch: this.#epoch, index: this.#index, clusterTimeMs: this.#now, wallTimeMs: FIRST_WALL_MS + this.#now }, { kind: "weights", weights });
     }
   }
 
