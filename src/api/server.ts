@@ -12,6 +12,7 @@ import { eventRoutes } from "./routes/events.ts";
 import { groupRoutes } from "./routes/groups.ts";
 import { groupSetRoutes } from "./routes/group-sets.ts";
 import { nodeRoutes } from "./routes/nodes.ts";
+import { placementRoutes } from "./routes/placement.ts";
 import { resourceRoutes } from "./routes/resources.ts";
 
 export type ApiServer = FastifyInstance<RawServerDefault, RawRequestDefaultExpression, RawReplyDefaultExpression, FastifyBaseLogger, TypeBoxTypeProvider>;
@@ -69,6 +70,7 @@ export async function createApi(facade: ServiceFacade, options: ApiOptions): Pro
     groupSetRoutes(routes as ApiServer, facade);
     groupRoutes(routes as ApiServer, facade);
     resourceRoutes(routes as ApiServer, facade);
+    placementRoutes(routes as ApiServer, facade);
     databaseRoutes(routes as ApiServer, facade);
     eventRoutes(routes as ApiServer, facade);
   }, { prefix: "/v1" });

@@ -1,10 +1,12 @@
 import { Command as Program } from "commander";
 import { version } from "../model/version.ts";
+import { clusterCommands } from "./commands/cluster.ts";
 import { databaseCommands } from "./commands/database.ts";
 import { eventCommands } from "./commands/events.ts";
 import { groupCommands } from "./commands/groups.ts";
 import { groupSetCommands } from "./commands/group-sets.ts";
 import { nodeCommands } from "./commands/nodes.ts";
+import { placementCommands } from "./commands/placement.ts";
 import { resourceCommands } from "./commands/resources.ts";
 import { statusCommands } from "./commands/status.ts";
 import { tryCommands } from "./commands/try.ts";
@@ -21,10 +23,12 @@ export function createProgram(): Program {
     .enablePositionalOptions();
   tryCommands(program);
   statusCommands(program);
+  clusterCommands(program);
   nodeCommands(program);
   groupCommands(program);
   groupSetCommands(program);
   resourceCommands(program);
+  placementCommands(program);
   eventCommands(program);
   databaseCommands(program);
   program.command("exit-codes").description("what the exit codes mean").action(() => data(exitCodesText()));

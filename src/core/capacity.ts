@@ -2,6 +2,7 @@ import type { GroupId, NodeId } from "../model/identifiers.ts";
 import type { GroupRecord } from "../model/objects.ts";
 import { UNSET } from "../model/states.ts";
 import type { StepContext } from "./context.ts";
+import { isRunning } from "./group-state.ts";
 import { LIMITED } from "./placement-indices.ts";
 import type { ClusterState } from "./state.ts";
 import { wantsAnything } from "./wanted.ts";
@@ -26,18 +27,20 @@ export function capacityMatters(state: ClusterState): boolean {
   return state.placement.limited.count(LIMITED) > 0;
 }
 
-/** What the nodes serve or are about to: roles that shall be online and are not pushed out. */
+/** What the nodes serve or are about to: roles that shall be online, or still run, and are not pushed out. */
 export function loadsOf(context: StepContext): ReadonlyMap<NodeId, number> {
-  const { state } = context;
-  const { preempted, groups } = state.tables;
-  return context.loads((id: GroupId) => (wantsAnything(state, id) && !preempted.has(id) ? weightOf(groups.get(id)) : 0));
+  return context.loads((id: GroupId) => (counts(context, id) ? weightOf(context.state.tables.groups.get(id)) : 0));
+}
+
+function counts(context: StepContext, id: GroupId): boolean {
+  if (context.state.tables.preempted.has(id)) return false;
+  return wantsAnything(context.state, id) || context.state.someResourceOf(id, (resource) => isRunning(context.resource(resource)));
 }
 
 /** What the group itself adds to the loads, and where. */
 export function ownLoad(context: StepContext, group: GroupRecord): { readonly weight: number; readonly nodes: readonly (NodeId | null)[] } {
-  const counts = wantsAnything(context.state, group.id) && !context.state.tables.preempted.has(group.id);
   const { owner, movingTo } = context.group(group.id);
-  return counts ? { weight: weightOf(group), nodes: [owner, movingTo] } : { weight: 0, nodes: [] };
+  return counts(context, group.id) ? { weight: weightOf(group), nodes: [owner, movingTo] } : { weight: 0, nodes: [] };
 }
 
 /** What the node serves beside the group. */

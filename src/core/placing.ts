@@ -45,7 +45,7 @@ export function placeGroup(context: StepContext, group: GroupRecord): boolean {
 function whyChosen(context: StepContext, group: GroupRecord, to: NodeId, last: NodeId | null): string {
   if (group.preferredOwners.includes(to)) return "it is the first of its preferred owners that can";
   if (group.preferredOwners.length === 0 && last === to) return "it ran there last";
-  const ranked = context.state.tables.faultDomains.size > 0 || hasPeers(context.state, group);
+  const ranked = context.state.tables.faultDomains.size > 0 || hasPeers(context.state, group) || capacityMatters(context.state);
   return ranked ? "it is the best of the nodes that can" : "it has the fewest roles of the nodes that can";
 }
 
@@ -92,7 +92,11 @@ export function touchFreed(context: StepContext): boolean {
   context.changed.clear();
   const { waiting } = state.placement;
   if (changed.length === 0 || waiting.count(WAITING) === 0) return context.touched.size > 0;
-  if (capacityMatters(state)) context.touchWaiting();
+  if (capacityMatters(state)) {
+    // What has stopped in this very step takes no room any more.
+    context.forgetLoads();
+    context.touchWaiting();
+  }
   for (const id of changed) {
     const group = state.tables.groups.get(id);
     if (group === undefined) continue;

@@ -43,7 +43,7 @@ function quarantine(context: StepContext, id: NodeId, times: number, cause: Even
   askSoon(context);
   const length = forEver ? "until it is cleared" : `for ${seconds} seconds`;
   const name = context.nodeName(id);
-  context.event("NodeQuarantined", { node: id, text: `${name} is quarantined ${length}: it dropped out ${times} times within an hour.`, next: `muster node clear-quarantine ${name}`, cause });
+  context.event("NodeQuarantined", { node: id, text: `${name} is quarantined ${length}: it dropped out ${times === 1 ? "once" : `${times} times`} within an hour.`, next: `muster node clear-quarantine ${name}`, cause });
 }
 
 /** A quarantined node came into the view: it is a member, and gets nothing to do. */

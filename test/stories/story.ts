@@ -117,6 +117,14 @@ class Story {
         this.#losing = first === "orders";
         this.#recording = first !== "records";
         return;
+      case "bits":
+        for (const group of core.describeGroups(this.#cluster)) this.#say("bits", `${group.name}: ${group.state}, StatusInformation ${String(group.properties["StatusInformation"])}`);
+        return;
+      case "rules":
+        for (const rule of core.describeAffinityRules(this.#cluster)) this.#say("rule", `${rule.name}: ${rule.type} of ${rule.groups.join(", ")}: ${rule.violations.length === 0 ? "kept" : rule.violations.join(" ")}`);
+        return;
+      case "owners":
+        return this.#sayOwners(first === "stored");
       case "zone":
         this.#zoneMinutes = Number(first);
         return;
@@ -381,6 +389,12 @@ class Story {
     const { plan, error } = core.dryRun(this.#cluster, command);
     if (error !== null) this.#say("plan", `refused: ${error.message} ${error.next}`);
     else this.#sayPlan(plan);
+  }
+
+  /** What the configuration alone remembers is what a state made from it says. */
+  #sayOwners(stored: boolean): void {
+    const state = stored ? core.loadState(core.durableRows(this.#cluster)) : this.#cluster;
+    for (const group of core.describeGroups(state)) this.#say("owners", `${group.name}: ${group.defaultOwner ?? "nobody"}`);
   }
 
   #sayPlan(plan: ReturnType<typeof core.whatIf>): void {

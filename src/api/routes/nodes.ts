@@ -1,7 +1,7 @@
 import { Type } from "@fastify/type-provider-typebox";
 import { describeNode, describeNodes } from "../../core/index.ts";
 import type { ServiceFacade } from "../../service/facade.ts";
-import { AddNodeSchema, ChangeQuerySchema, DoneSchema, NameSchema, NodeAnswerSchema, PauseNodeSchema, ReadQuerySchema, ResumeNodeSchema, ShutDownNodeSchema } from "../schemas.ts";
+import { AddNodeSchema, ChangeQuerySchema, DoneSchema, NameSchema, NodeAnswerSchema, PauseNodeSchema, ReadQuerySchema, ResumeNodeSchema, SetNodeSchema, ShutDownNodeSchema } from "../schemas.ts";
 import type { ApiServer } from "../server.ts";
 import { beforeReading, change, failures, mutable } from "./answers.ts";
 
@@ -18,6 +18,14 @@ export function nodeRoutes(server: ApiServer, facade: ServiceFacade): void {
     const node = describeNode(facade.state(), request.params.node);
     return { ...mutable(node), information: mutable(await facade.information(node.name)) };
   });
+
+  server.patch("/nodes/:node", { schema: { summary: "Set properties, and the fault domain it stands in", params: Params, querystring: ChangeQuerySchema, body: SetNodeSchema, response: { 200: DoneSchema, ...failures } } }, (request) =>
+    change(facade, { verb: "node.set", node: request.params.node, ...request.body }, request.query),
+  );
+
+  server.post("/nodes/:node/clear-quarantine", { schema: { summary: "Let a node host roles again that dropped out too often", params: Params, querystring: ChangeQuerySchema, response: { 200: DoneSchema, ...failures } } }, (request) =>
+    change(facade, { verb: "node.clearQuarantine", node: request.params.node }, request.query),
+  );
 
   server.post("/nodes/:node/pause", { schema: { summary: "Place nothing there; with drain, move its roles away", params: Params, querystring: ChangeQuerySchema, body: PauseNodeSchema, response: { 200: DoneSchema, ...failures } } }, (request) =>
     change(facade, { verb: "node.pause", node: request.params.node, ...request.body }, request.query),

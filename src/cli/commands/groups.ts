@@ -116,7 +116,7 @@ function failed(one: GroupView): MusterError {
 function groupText(one: GroupView, resources: readonly ResourceView[]): string {
   const parts = [
     `${one.name}: ${one.state} on ${one.ownerNode ?? "no node"}. ${one.reason.text} (for ${duration(one.reason.forMs)})`,
-    `It shall be ${one.wantedState.toLowerCase()}. Preferred owners: ${list(one.preferredOwners)}. Failovers: ${one.failovers.count} of ${one.failovers.threshold} in ${one.failovers.periodHours} h.`,
+    `It shall be ${one.wantedState.toLowerCase()}. Preferred owners: ${list(one.preferredOwners)}. Default owner: ${one.defaultOwner ?? "none"}. Failovers: ${one.failovers.count} of ${one.failovers.threshold} in ${one.failovers.periodHours} h.`,
   ];
   if (resources.length > 0) parts.push(table(["RESOURCE", "TYPE", "STATE", "PROCESS", "DEPENDS ON", "WHY"], resources.map((resource) => [resource.name, resource.type, resource.state, String(resource.processId ?? "-"), resource.dependency === "" ? "-" : resource.dependency, resource.reason.text])));
   if (one.reason.command !== null) parts.push(`Next: ${one.reason.command}`);

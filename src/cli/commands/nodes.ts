@@ -1,9 +1,11 @@
 import type { Command as Program } from "commander";
+import { nodeProperties } from "../../model/properties.ts";
 import type { NodeView } from "../../model/views.ts";
 import { asking, change, changing, path, timeoutMs, until, waiting } from "../common.ts";
 import type { ChangeOptions, CommonOptions } from "../common.ts";
 import { connect } from "../connect.ts";
 import { data, duration, json, list, table } from "../output.ts";
+import { parsePairs } from "../properties.ts";
 import { MusterError } from "../../model/errors.ts";
 
 interface NodeAnswer extends NodeView {
@@ -24,6 +26,16 @@ export function nodeCommands(program: Program): void {
     if (options.json) json(one);
     else data(nodeText(one));
   });
+
+  changing(node.command("set").argument("<node>").argument("[properties...]", "NAME=VALUE").description("set properties, or the fault domain it stands in"))
+    .option("--fault-domain <domain>", "the site, rack or chassis it stands in; empty = none")
+    .action((name: string, words: string[], options: ChangeOptions & { readonly faultDomain?: string }) =>
+      change(options, { method: "PATCH", path: path("nodes", name), body: { properties: parsePairs(words, nodeProperties), faultDomain: options.faultDomain === "" ? null : options.faultDomain }, said: `${name} was changed.` }, (client) => client.get(path("nodes", name))),
+    );
+
+  changing(node.command("clear-quarantine").argument("<node>").description("let a node host roles again that dropped out too often")).action((name: string, options: ChangeOptions) =>
+    change(options, { method: "POST", path: path("nodes", name, "clear-quarantine"), said: `${name} is no longer quarantined.` }, (client) => client.get(path("nodes", name))),
+  );
 
   waiting(node.command("pause").argument("<node>").description("place nothing there; with --drain, move its roles away"))
     .option("--drain", "move its roles to other nodes")
@@ -73,6 +85,8 @@ function failbackOf(how: boolean | string | undefined): string | undefined {
 
 function nodeText(one: NodeAnswer): string {
   const lines = [`${one.name}: ${one.state}. ${one.reason.text} (for ${duration(one.reason.forMs)})`, `Roles: ${list(one.groups)}`];
+  if (one.faultDomain.length > 0) lines.push(`Stands in: ${one.faultDomain.join(", ")}`);
+  if (one.quarantinedUntil !== null) lines.push(`Quarantined until ${one.quarantinedUntil === "cleared" ? "it is cleared" : new Date(one.quarantinedUntil).toISOString()}: muster node clear-quarantine ${one.name}`);
   if (one.drainStatus !== "NotInitiated") lines.push(`Drain: ${one.drainStatus}`);
   const { information } = one;
   if (information === null) lines.push("Its service does not answer.");

@@ -1,0 +1,25 @@
+import type { Command as Program } from "commander";
+import { clusterProperties } from "../../model/properties.ts";
+import type { ClusterView } from "../../model/views.ts";
+import { asking, change, changing } from "../common.ts";
+import type { ChangeOptions, CommonOptions } from "../common.ts";
+import { connect } from "../connect.ts";
+import { data, json, table } from "../output.ts";
+import { parsePairs } from "../properties.ts";
+
+/** Properties of the cluster as a whole; `muster status` says how it is. */
+export function clusterCommands(program: Program): void {
+  const cluster = program.command("cluster").description("properties of the cluster");
+
+  asking(cluster.command("show").description("the properties of the cluster and their values")).action(async (options: CommonOptions) => {
+    const one = await (await connect(options)).get<ClusterView>("/v1/cluster");
+    if (options.json) json(one);
+    else data(table(["PROPERTY", "VALUE"], Object.entries(one.properties).map(([name, value]) => [name, String(value)])));
+  });
+
+  changing(cluster.command("set").argument("[properties...]", "NAME=VALUE").description("set properties or the name"))
+    .option("--rename <name>", "the new name")
+    .action((words: string[], options: ChangeOptions & { readonly rename?: string }) =>
+      change(options, { method: "PATCH", path: "/v1/cluster", body: { properties: parsePairs(words, clusterProperties), name: options.rename }, said: "The cluster was changed." }, (client) => client.get("/v1/cluster")),
+    );
+}
