@@ -11,6 +11,7 @@ import { databaseRoutes } from "./routes/database.ts";
 import { eventRoutes } from "./routes/events.ts";
 import { groupRoutes } from "./routes/groups.ts";
 import { groupSetRoutes } from "./routes/group-sets.ts";
+import { quorumRoutes } from "./routes/quorum.ts";
 import { nodeRoutes } from "./routes/nodes.ts";
 import { placementRoutes } from "./routes/placement.ts";
 import { resourceRoutes } from "./routes/resources.ts";
@@ -68,6 +69,7 @@ export async function createApi(facade: ServiceFacade, options: ApiOptions): Pro
     clusterRoutes(routes as ApiServer, facade);
     nodeRoutes(routes as ApiServer, facade);
     groupSetRoutes(routes as ApiServer, facade);
+    quorumRoutes(routes as ApiServer, facade);
     groupRoutes(routes as ApiServer, facade);
     resourceRoutes(routes as ApiServer, facade);
     placementRoutes(routes as ApiServer, facade);

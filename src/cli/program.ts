@@ -7,6 +7,7 @@ import { groupCommands } from "./commands/groups.ts";
 import { groupSetCommands } from "./commands/group-sets.ts";
 import { nodeCommands } from "./commands/nodes.ts";
 import { placementCommands } from "./commands/placement.ts";
+import { quorumCommands } from "./commands/quorum.ts";
 import { resourceCommands } from "./commands/resources.ts";
 import { statusCommands } from "./commands/status.ts";
 import { tryCommands } from "./commands/try.ts";
@@ -27,6 +28,7 @@ export function createProgram(): Program {
   nodeCommands(program);
   groupCommands(program);
   groupSetCommands(program);
+  quorumCommands(program);
   resourceCommands(program);
   placementCommands(program);
   eventCommands(program);

@@ -22,7 +22,7 @@ import { providersOf } from "./start-order.ts";
 import { groupStatusBits, nodeStatusBits } from "./status-bits.ts";
 import { ONLY } from "./state.ts";
 import type { ClusterState } from "./state.ts";
-import { votesAreSettled } from "./votes.ts";
+import { knownWeights, voteOf, votesAreSettled } from "./votes.ts";
 import { groupWantedOnline, resourceWantedOnline, wantsAnything } from "./wanted.ts";
 
 /** The state as people see it: names instead of ids, values in force, reasons. Reads only. */
@@ -45,7 +45,7 @@ export function describeCluster(state: ClusterState): ClusterView {
     groups: groups.length,
     groupsOnline: groups.filter((group) => group.state === "Online").length,
     problems: problemsOf(nodes, groups),
-    properties: effectiveProperties(clusterProperties, cluster?.properties ?? {}),
+    properties: { ...effectiveProperties(clusterProperties, cluster?.properties ?? {}), FixQuorum: state.tables.quorum.get(ONLY)?.forced === true ? 1 : 0, WitnessDynamicWeight: knownWeights(state).witness?.votes ?? 0 },
     clusterTimeMs: position?.clusterTimeMs ?? 0,
     wallTimeMs: position?.wallTimeMs ?? 0,
   };
@@ -87,6 +87,7 @@ function viewOfNode(state: ClusterState, node: NodeRecord): NodeView {
     reason: viewOfReason(state, row.reason),
     properties: {
       ...effectiveProperties(nodeProperties, node.properties),
+      DynamicWeight: voteOf(state, node.id),
       FaultDomain: pathOf(state, node.id),
       FaultDomainId: node.faultDomain ?? "",
       NodeName: node.name,

@@ -25,6 +25,7 @@ export { describeGroupSet, describeGroupSets } from "./describe-sets.ts";
 export { describeAffinityRule, describeAffinityRules, describeFaultDomain, describeFaultDomains } from "./describe-placement.ts";
 export { explainGroup } from "./explain.ts";
 export { dryRun, whatIf } from "./plan.ts";
+export { describeQuorum, explainQuorum } from "./describe-quorum.ts";
 export { configuredWitness, knownWeights, wantedWeights, witnessState } from "./votes.ts";
 export { recordedFailure } from "./recorded.ts";
 export { findGroup, findNode, findResource, findType } from "./resolve.ts";

@@ -3,7 +3,7 @@ import type { ClusterEvent } from "./events.ts";
 import type { Command } from "./inputs.ts";
 import type { PropertyBag, PropertyValue } from "./objects.ts";
 import type { PropertyTable } from "./properties.ts";
-import type { AffinityRuleType, FaultDomainType, GroupState, NodeDrainStatus, NodeState, ResourceState } from "./states.ts";
+import type { AffinityRuleType, FaultDomainType, GroupState, NodeDrainStatus, NodeState, ResourceState, WitnessKind } from "./states.ts";
 
 /**
  * What every interface shows: the command line with `--json`, the API, the console.
@@ -159,6 +159,70 @@ export interface ResourceTypeView {
   readonly builtIn: boolean;
   readonly properties: Readonly<Record<string, PropertyValue>>;
   readonly privateProperties: PropertyTable;
+}
+
+// ---- quorum ------------------------------------------------------------------
+
+export interface QuorumNodeView {
+  readonly node: string;
+  readonly present: boolean;
+  /** NodeWeight: what the administrator allows. */
+  readonly weight: number;
+  /** DynamicWeight: the vote it has now. */
+  readonly vote: number;
+  readonly reason: string;
+}
+
+export interface QuorumWitnessView {
+  readonly kind: WitnessKind;
+  readonly state: "Online" | "Failed" | "Unknown";
+  readonly vote: number;
+  readonly reason: string;
+  readonly sinceMs: number;
+  readonly properties: Readonly<Record<string, PropertyValue>>;
+}
+
+export interface QuorumView {
+  readonly type: "NodeMajority" | "NodeAndWitnessMajority";
+  /** Windows' number of it. */
+  readonly typeNumber: number;
+  readonly dynamicQuorum: boolean;
+  /** V, what of it is needed, and what is here. */
+  readonly votes: number;
+  readonly needed: number;
+  readonly held: number;
+  readonly nodes: readonly QuorumNodeView[];
+  readonly witness: QuorumWitnessView | null;
+  readonly claimed: boolean;
+  readonly forced: boolean;
+  /** Counts the changes of the votes. */
+  readonly change: number;
+  readonly sinceMs: number;
+  readonly forMs: number;
+  /** null without a view. */
+  readonly survives: {
+    readonly nodes: readonly string[];
+    readonly notNodes: readonly string[];
+    readonly witness: boolean | null;
+    readonly pairs: number;
+    readonly pairsTotal: number;
+    readonly oneByOneAtLeast: number;
+    readonly oneByOneAtMost: number;
+  } | null;
+  /** What can be lost next, in words. */
+  readonly sentences: readonly string[];
+}
+
+export interface QuorumExplanation {
+  readonly summary: string;
+  readonly rule: string;
+  readonly sinceMs: number;
+  readonly forMs: number;
+  readonly nodes: readonly QuorumNodeView[];
+  readonly witness: QuorumWitnessView | null;
+  readonly canBeLost: readonly string[];
+  readonly whatWouldChangeIt: readonly string[];
+  readonly command: string | null;
 }
 
 // ---- why ---------------------------------------------------------------------

@@ -1,6 +1,6 @@
 import { describeResources, describeResourceTypes } from "../core/index.ts";
-import type { ClusterState } from "../core/index.ts";
 import { MusterError } from "../model/errors.ts";
+import type { ClusterState } from "../core/index.ts";
 import type { Command } from "../model/inputs.ts";
 import type { PropertyBag } from "../model/objects.ts";
 import { requireProperties, validateProperties } from "../model/properties.ts";
@@ -14,6 +14,8 @@ import { builtInTypes } from "../resources/index.ts";
  * @throws MusterError of the type
  */
 export function checkCommand(state: ClusterState, command: Command): void {
+  // A witness that nobody can ask would be a vote that is always missing.
+  if (command.verb === "quorum.set" && command.witness !== null) throw new MusterError("MUSTER_NO_WITNESS_CLIENT", { kind: String(command.witness.kind) });
   if (command.verb === "resource.create") checkValues(state, command.type, command.privateProperties ?? {});
   if ((command.verb === "group.offline" || command.verb === "resource.offline") && command.ignoreLocked !== true) refuseLocked(state, command.verb === "group.offline" ? command.group : null, command.verb === "resource.offline" ? command.resource : null);
   if (command.verb !== "resource.set" || command.privateProperties === undefined) return;

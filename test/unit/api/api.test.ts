@@ -112,6 +112,23 @@ describe("routes", () => {
     facade.status = { phase: "left", reason: "its disk is full" };
     await refused("GET", "/v1/groups", undefined, "MUSTER_NO_QUORUM");
   });
+
+  test("quorum: who votes, what can be lost, a witness", async () => {
+    const before = await ask("GET", "/v1/quorum");
+    assert.deepEqual([before.body.type, before.body.votes, before.body.needed, before.body.held], ["NodeMajority", 3, 2, 3]);
+    assert.deepEqual(before.body.survives.notNodes, []);
+    await refused("PUT", "/v1/quorum", { witness: { kind: "daemon", properties: {} } }, "MUSTER_MISSING_PROPERTY", "Address");
+    await refused("PUT", "/v1/quorum", { witness: { kind: "cloud", properties: { Colour: "red" } } }, "MUSTER_UNKNOWN_PROPERTY", "Colour");
+    assert.equal((await ask("PUT", "/v1/quorum", { witness: { kind: "cloud", properties: { Endpoint: "https://store", Container: "c", AccountKey: "secret" } } })).body.done, true);
+    const { body } = await ask("GET", "/v1/quorum");
+    assert.deepEqual([body.type, body.typeNumber, body.witness.kind, body.witness.state, body.witness.vote], ["NodeAndWitnessMajority", 1024, "cloud", "Unknown", 0]);
+    assert.equal(JSON.stringify(body).includes("secret"), false, "a key is not shown");
+    const why = await ask("GET", "/v1/quorum/explain");
+    assert.match(why.body.summary, /3 votes \(n1, n2, n3\); 2 needed, 3 here/);
+    await ask("PUT", "/v1/quorum", { witness: null });
+    assert.equal((await ask("GET", "/v1/quorum")).body.witness, null);
+    assert.equal((await ask("GET", "/v1/nodes/n1")).body.properties.DynamicWeight, 1);
+  });
 });
 
 describe("bad input names its field and changes nothing", () => {
