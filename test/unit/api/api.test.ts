@@ -43,6 +43,26 @@ async function makeRole(): Promise<void> {
 }
 
 describe("routes", () => {
+  test("fault domains, affinity rules and nodes: made, shown, changed, deleted", async () => {
+    await makeRole();
+    assert.equal((await ask("POST", "/v1/fault-domains", { name: "A", type: "Site" })).body.done, true);
+    assert.equal((await ask("POST", "/v1/fault-domains", { name: "R", type: "Rack", parent: "A", location: "cellar" })).status, 200);
+    assert.equal((await ask("PATCH", "/v1/nodes/n1", { faultDomain: "R", properties: { Description: "old" } })).status, 200);
+    assert.deepEqual((await ask("GET", "/v1/nodes/n1")).body.faultDomain, ["Site:A", "Rack:R"]);
+    assert.deepEqual((await ask("GET", "/v1/fault-domains/R")).body.children, ["n1"]);
+    await refused("DELETE", "/v1/fault-domains/A", undefined, "MUSTER_FAULT_DOMAIN_IN_USE", "domain");
+    await refused("PATCH", "/v1/groups/web", { properties: { PreferredSite: "R" } }, "MUSTER_FAULT_DOMAIN_NOT_FOUND", "PreferredSite");
+    assert.equal((await ask("POST", "/v1/affinity-rules?dryRun=true", { name: "apart", type: "DifferentNode", groups: ["web"] })).body.done, false);
+    await refused("GET", "/v1/affinity-rules/apart", undefined, "MUSTER_AFFINITY_RULE_NOT_FOUND", "rule");
+    await ask("POST", "/v1/affinity-rules", { name: "apart", type: "DifferentNode", groups: ["web"], soft: true });
+    await ask("PATCH", "/v1/affinity-rules/apart", { enabled: false });
+    const { body } = await ask("GET", "/v1/affinity-rules");
+    assert.deepEqual(body.map((rule: { id: unknown }) => ({ ...rule, id: "" })), [{ id: "", name: "apart", type: "DifferentNode", groups: ["web"], enabled: false, soft: true, violations: [] }]);
+    assert.deepEqual((await ask("GET", "/v1/groups/web")).body.affinityRules, ["apart"]);
+    assert.equal((await ask("DELETE", "/v1/affinity-rules/apart")).status, 200);
+    assert.match((await ask("POST", "/v1/nodes/n1/clear-quarantine")).body.note, /not quarantined/);
+  });
+
   test("a role is made, brought online, explained, moved, taken offline and deleted", async () => {
     await makeRole();
     assert.equal((await ask("POST", "/v1/groups/web/online")).status, 200);

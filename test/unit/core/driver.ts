@@ -15,6 +15,9 @@ export class Driver {
   readonly orders: Effect[] = [];
   #number = 0;
 
+  /** Whether it does what the service of the orderer does: send what the state asks for. */
+  sends = true;
+
   constructor(nodes = 3) {
     const names = Array.from({ length: nodes }, (_, position) => ({ id: position + 1, name: `node${position + 1}` }));
     this.state = core.createState({ clusterId: "test", clusterName: "test", nodes: names });
@@ -36,7 +39,7 @@ export class Driver {
     const result = core.step(this.state, { epoch: this.epoch, index: this.index, clusterTimeMs: this.now, wallTimeMs: this.now }, input);
     assert.equal(result.fault, null, result.fault?.message);
     this.orders.push(...result.effects);
-    for (const request of result.requests) this.command(request);
+    if (this.sends) for (const request of result.requests) this.command(request);
     return result;
   }
 
