@@ -206,6 +206,11 @@ export class ClusterState {
     return sum;
   }
 
+  /** How large the state is. */
+  get recordCount(): number {
+    return tableNames.reduce((sum, name) => sum + this.table(name).size, 0);
+  }
+
   /** The same from all records, for tests and for an administrator who doubts. */
   recomputeHash(kind: TableKind | "all"): Hash {
     let sum = ZERO_HASH;

@@ -66,6 +66,10 @@ export const ErrorCatalogue = {
   MUSTER_NOT_REACHABLE: { httpStatus: 503, exitCode: 102, message: "No node answers at {address}: {problem}.", next: "Start a cluster with 'npm start', or name one with --connect URL or --directory DIR." },
   MUSTER_UNAUTHORIZED: { httpStatus: 401, exitCode: 77, message: "The token is missing or wrong.", next: "Set MUSTER_TOKEN to the content of the file 'token' in the cluster's directory." },
 
+  MUSTER_HISTORY_UNAVAILABLE: { httpStatus: 503, exitCode: 74, message: "This node keeps no history: {problem}.", next: "Ask another node with --connect, or look at the file 'history.sqlite' in the node's directory." },
+  MUSTER_HISTORY_BEFORE: { httpStatus: 404, exitCode: 105, message: "The history of this node does not reach back to {time}.", next: "See from when it does: muster history list" },
+  MUSTER_HISTORY_NOT_FOUND: { httpStatus: 404, exitCode: 105, message: "There is no entry {id} in the history of this node.", next: "Entries: muster history list" },
+
   // this node or machine (74 I/O, 78 configuration, 70 software)
   MUSTER_DATABASE_UNWRITABLE: { httpStatus: 500, exitCode: 74, message: "The database directory {path} cannot be written: {problem}.", next: "Give this user write access to it, or choose another with --directory." },
   MUSTER_DATABASE_IN_USE: { httpStatus: 500, exitCode: 74, message: "The database {path} is in use by another process.", next: "Another node or cluster runs on this directory: stop it, or choose another with --directory." },

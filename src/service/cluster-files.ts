@@ -24,6 +24,7 @@ export const clusterPaths = {
   token: (directory: string) => join(directory, "token"),
   node: (directory: string, node: string) => join(directory, "nodes", node),
   database: (directory: string, node: string) => join(directory, "nodes", node, "database.sqlite"),
+  history: (directory: string, node: string) => join(directory, "nodes", node, "history.sqlite"),
   initialStore: (directory: string, node: string) => join(directory, "nodes", node, "initial-store"),
   serviceLog: (directory: string, node: string) => join(directory, "nodes", node, "service.log"),
   socket: (directory: string, node: string) => join(directory, "nodes", node, "api.sock"),
