@@ -23,7 +23,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   monitor: ["model"],
   resources: ["model", "monitor"],
   service: ["model", "quorum", "core", "log", "lease", "history", "engine", "database", "monitor", "resources"],
-  api: ["model", "core", "service"],
+  api: ["model", "core", "history", "service"],
   launcher: ["model", "service", "api"],
   cli: ["model", "core", "launcher"],
 };

@@ -11,7 +11,7 @@ import type { NodeInformation } from "../service/facade.ts";
 
 const text = (description: string) => Type.String({ description });
 const number = (description: string) => Type.Number({ description });
-const orNull = <Schema extends TSchema>(schema: Schema) => Type.Union([schema, Type.Null()]);
+export const orNull = <Schema extends TSchema>(schema: Schema) => Type.Union([schema, Type.Null()]);
 const names = <Key extends string>(states: Readonly<Record<Key, number>>) => Type.Unsafe<Key>({ type: "string", enum: Object.keys(states) });
 export const closed = { additionalProperties: false };
 

@@ -10,6 +10,7 @@ import { clusterRoutes } from "./routes/cluster.ts";
 import { databaseRoutes } from "./routes/database.ts";
 import { eventRoutes } from "./routes/events.ts";
 import { groupRoutes } from "./routes/groups.ts";
+import { historyRoutes } from "./routes/history.ts";
 import { groupSetRoutes } from "./routes/group-sets.ts";
 import { quorumRoutes } from "./routes/quorum.ts";
 import { nodeRoutes } from "./routes/nodes.ts";
@@ -70,6 +71,7 @@ export async function createApi(facade: ServiceFacade, options: ApiOptions): Pro
     nodeRoutes(routes as ApiServer, facade);
     groupSetRoutes(routes as ApiServer, facade);
     quorumRoutes(routes as ApiServer, facade);
+    historyRoutes(routes as ApiServer, facade);
     groupRoutes(routes as ApiServer, facade);
     resourceRoutes(routes as ApiServer, facade);
     placementRoutes(routes as ApiServer, facade);

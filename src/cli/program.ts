@@ -4,6 +4,7 @@ import { clusterCommands } from "./commands/cluster.ts";
 import { databaseCommands } from "./commands/database.ts";
 import { eventCommands } from "./commands/events.ts";
 import { groupCommands } from "./commands/groups.ts";
+import { historyCommands } from "./commands/history.ts";
 import { groupSetCommands } from "./commands/group-sets.ts";
 import { nodeCommands } from "./commands/nodes.ts";
 import { placementCommands } from "./commands/placement.ts";
@@ -32,6 +33,7 @@ export function createProgram(): Program {
   resourceCommands(program);
   placementCommands(program);
   eventCommands(program);
+  historyCommands(program);
   databaseCommands(program);
   program.command("exit-codes").description("what the exit codes mean").action(() => data(exitCodesText()));
   inheritSettings(program);

@@ -4,6 +4,7 @@ import type { Command } from "../model/inputs.ts";
 import type { DryRun, Hypothesis, Plan } from "../model/views.ts";
 import type { ClusterConfiguration } from "./cluster-files.ts";
 import type { DatabaseListener } from "./database-watch.ts";
+import type { ServiceHistory } from "./history.ts";
 import type { CommandOutcome } from "./node.ts";
 
 export type ServiceStatus =
@@ -31,6 +32,7 @@ export interface ServiceFacade {
   readonly configuration: ClusterConfiguration;
   readonly directory: string;
   readonly status: ServiceStatus;
+  readonly history: Pick<ServiceHistory, "list" | "find" | "at">;
   /** For reading only, and only until the next turn of the event loop. @throws MusterError MUSTER_NO_QUORUM while the node is between two lives */
   state(): ClusterState;
   /** The newest events, oldest first. */

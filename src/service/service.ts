@@ -19,11 +19,13 @@ import { checkCommand } from "./command-check.ts";
 import { DatabaseWatch } from "./database-watch.ts";
 import type { DatabaseListener } from "./database-watch.ts";
 import type { NodeInformation, ServiceFacade, ServiceStatus } from "./facade.ts";
+import { ServiceHistory } from "./history.ts";
+import { askInformation, informationOf } from "./information.ts";
 import { ClusterNode } from "./node.ts";
 import type { CommandOutcome } from "./node.ts";
 import { lastIncarnation, openStore } from "./store.ts";
 import { registerUserTypes } from "./user-types.ts";
-import { PROTOCOL_VERSION, version } from "../model/version.ts";
+import { PROTOCOL_VERSION } from "../model/version.ts";
 
 export interface ServiceOptions {
   readonly directory: string;
@@ -37,7 +39,6 @@ export interface ServiceOptions {
 const TICK_MS = 100;
 /** The embedded engine shares a machine with its roles: a process may stand still for a while without being dead. */
 const TIMES = { silenceMs: 500, tickMs: TICK_MS, detectionMs: 1_500, permitMs: 5_000, diskLimitMs: 10_000, keepEntries: 10_000, arbitrationMs: 20_000, claimRetryMs: 5_000, holdMs: 0 };
-const INFORMATION_TIMEOUT_MS = 1_000;
 /** An entry of the log; larger things are several commands. */
 const COMMAND_BYTES_MAX = 64 * 1024;
 const TYPES_TIMEOUT_MS = 60_000;
@@ -65,6 +66,7 @@ export class ClusterService implements ServiceFacade {
   readonly #options: ServiceOptions;
   readonly #listeners = new Set<() => void>();
   readonly #watch = new DatabaseWatch();
+  readonly history: ServiceHistory;
   #life: Life | null = null;
   #status: ServiceStatus = { phase: "starting", reason: "the service starts" };
   #lastIncarnation = 0;
@@ -75,13 +77,20 @@ export class ClusterService implements ServiceFacade {
 
   constructor(options: ServiceOptions) {
     this.#options = options;
+    this.history = new ServiceHistory(clusterPaths.history(options.directory, options.node), options.log);
   }
 
   // ---- lives ---------------------------------------------------------------
 
   /** Starts the first life. @throws MusterError when this node cannot run as it is set up */
   async start(): Promise<void> {
-    await this.#begin();
+    await this.history.open();
+    try {
+      await this.#begin();
+    } catch (error) {
+      await this.history.close();
+      throw error;
+    }
   }
 
   async #begin(): Promise<void> {
@@ -130,7 +139,10 @@ export class ClusterService implements ServiceFacade {
       onEvents: (happened) => this.#onEvents(happened),
       onStatus: (status) => this.#onStatus(life, status),
       onLeave: leave,
-      onEntry: (entry, result) => this.#watch.onEntry(entry, result),
+      onEntry: (entry, result) => {
+        this.#watch.onEntry(entry, result);
+        this.history.onEntry(entry, result, life.node.machine.state);
+      },
     });
     try {
       await monitor.start({
@@ -227,6 +239,7 @@ export class ClusterService implements ServiceFacade {
     this.#setStatus({ phase: "left", reason });
     const life = this.#life;
     if (life !== null) await this.#end(life, true, reason);
+    await this.history.close();
   }
 
   /** A bug must not leave a half-changed node in the cluster: it ends this process, and the monitor ends the roles. */
@@ -366,27 +379,11 @@ export class ClusterService implements ServiceFacade {
     const id = this.#options.configuration.nodes.find((node) => node.name === nodeName)?.id;
     const member = status.phase === "active" ? status.members.find((candidate) => candidate.node === id) : undefined;
     if (member === undefined) return null;
-    try {
-      const reply = await life.engine.fetch(member, Buffer.from(JSON.stringify({ what: "information" })), INFORMATION_TIMEOUT_MS);
-      return JSON.parse(Buffer.from(reply).toString()) as NodeInformation;
-    } catch {
-      return null;
-    }
+    return askInformation(life.engine, member);
   }
 
-  #ownInformation(life: Life): NodeInformation {
-    const { replica } = life.node;
-    return {
-      node: this.nodeName,
-      version,
-      processId: process.pid,
-      monitorProcessIds: life.monitor.processIds(),
-      tag: replica.tag,
-      committed: replica.committed,
-      isOrderer: replica.isOrderer,
-      permitLeftMs: Math.max(0, Math.round(life.node.permitUntilMs - monotonicMs())),
-      memoryBytes: process.memoryUsage.rss(),
-    };
+  #ownInformation({ node, monitor }: Life): NodeInformation {
+    return informationOf(this.nodeName, node, monitor);
   }
 
   #current(): Life {

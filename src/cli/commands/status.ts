@@ -61,7 +61,7 @@ function statusText(cluster: Answered, nodes: readonly AskedNode[], groups: read
   return parts.join("\n\n");
 }
 
-function whyText(why: Explanation): string {
+export function whyText(why: Explanation): string {
   const parts = [
     why.summary,
     `Rule: ${why.rule}; for ${duration(why.forMs)}. Failovers: ${why.failovers.count} of ${why.failovers.threshold} allowed in ${why.failovers.periodHours} h.`,

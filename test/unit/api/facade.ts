@@ -12,6 +12,12 @@ export class FacadeOfCore implements ServiceFacade {
   readonly nodeName = "n1";
   readonly configuration = { format: 1, clusterId: "c", clusterName: "test", nodes: [1, 2, 3].map((id) => ({ id, name: `n${id}`, store: `s${id}` })) } as const;
   readonly directory = "/nowhere";
+  /** Remembers nothing: what is kept is tested with real nodes. */
+  readonly history: ServiceFacade["history"] = {
+    list: async () => [],
+    find: async (id) => Promise.reject(new MusterError("MUSTER_HISTORY_NOT_FOUND", { field: "id", id })),
+    at: async (atMs) => Promise.reject(new MusterError("MUSTER_HISTORY_BEFORE", { field: "at", time: new Date(atMs).toISOString() })),
+  };
   status: ServiceStatus = { phase: "active", epoch: 1, members: ["n1", "n2", "n3"], orderer: "n1" };
   /** Questions for a consistent state. */
   reads = 0;
