@@ -72,13 +72,23 @@ export class HistoryFile {
   #prune(nowMs: number): void {
     this.#sincePrune = 0;
     this.#database.prepare("DELETE FROM entries WHERE wall < ?").run(nowMs - this.#limits.ageMsMax);
-    const { bytes } = this.#database.prepare("SELECT page_count * page_size AS bytes FROM pragma_page_count(), pragma_page_size()").get() as { bytes: number };
-    if (bytes > this.#limits.bytesMax) {
-      const { first, last } = this.#database.prepare("SELECT min(number) AS first, max(number) AS last FROM entries").get() as { first: number; last: number };
+    this.#dropStates();
+    while (this.#bytesUsed() > this.#limits.bytesMax) {
+      const { first, last } = this.#database.prepare("SELECT min(number) AS first, max(number) AS last FROM entries").get() as { first: number | null; last: number | null };
+      if (first === null || last === null || first === last) break;
       this.#database.prepare("DELETE FROM entries WHERE number < ?").run(first + Math.ceil((last - first) / PRUNE_PART));
+      this.#dropStates();
     }
-    this.#database.exec("DELETE FROM states WHERE after < (SELECT coalesce(max(after), 0) FROM states WHERE after < (SELECT min(number) FROM entries))");
     this.#database.exec("PRAGMA incremental_vacuum");
+  }
+
+  #dropStates(): void {
+    this.#database.exec("DELETE FROM states WHERE after < (SELECT coalesce(max(after), 0) FROM states WHERE after < (SELECT min(number) FROM entries))");
+  }
+
+  #bytesUsed(): number {
+    const row = this.#database.prepare("SELECT (page_count - freelist_count) * page_size AS bytes FROM pragma_page_count(), pragma_freelist_count(), pragma_page_size()").get() as { bytes: number };
+    return row.bytes;
   }
 
   close(): void {

@@ -31,6 +31,7 @@ class ThreadedHistory implements HistoryStore {
   #under = 0;
   #timer: NodeJS.Timeout | null = null;
   #lastNumber = 0;
+  #exited: Promise<void> = Promise.resolve();
 
   constructor(options: HistoryOptions) {
     this.#options = options;
@@ -41,6 +42,7 @@ class ThreadedHistory implements HistoryStore {
     const data: WorkerOptions = { path, limits };
     const worker = new Worker(new URL(import.meta.url.endsWith(".ts") ? "./worker.ts" : "./worker.js", import.meta.url), { workerData: data, execArgv: ["--disable-warning=ExperimentalWarning"] });
     this.#worker = worker;
+    this.#exited = new Promise((resolve) => worker.once("exit", () => resolve()));
     return new Promise((resolve) => {
       worker.on("message", (message: FromWorker) => {
         if (message.type === "opened") resolve();
@@ -142,10 +144,9 @@ class ThreadedHistory implements HistoryStore {
     this.#send(null);
     this.#post({ type: "close" });
     this.#worker = null;
-    const exited = new Promise<void>((resolve) => worker.once("exit", () => resolve()));
     const timer = setTimeout(() => void worker.terminate(), CLOSE_MS);
     if (this.#failure !== null) await worker.terminate();
-    await exited;
+    await this.#exited;
     clearTimeout(timer);
   }
 }
