@@ -22,12 +22,19 @@ export function obstacleOf(context: StepContext, group: GroupRecord, node: NodeI
   if (now !== null) return { kind: "state", text: now };
   // A node whose service dropped out too often is a member that hosts nothing (reference 1.8).
   if (context.state.tables.quarantines.has(String(node))) return { kind: "quarantine", text: "is quarantined" };
-  if (affinity !== null && !ignoreAffinity && context.state.tables.affinityIgnored.get(group.id)?.node !== node) {
+  if (affinity !== null && !ignoreAffinity && !isIgnored(context, group, node)) {
     const broken = affinity.broken(node);
     if (broken !== null) return { kind: "affinity", text: broken };
   }
   const room = roomProblem(context, group, node);
   return room === null ? null : { kind: "room", text: room };
+}
+
+/** An administrator put it there, or sent it, in spite of the rules. */
+function isIgnored(context: StepContext, group: GroupRecord, node: NodeId): boolean {
+  if (context.state.tables.affinityIgnored.get(group.id)?.node !== node) return false;
+  const { owner, movingTo } = context.group(group.id);
+  return owner === node || movingTo === node;
 }
 
 /** What keeps a group from a node now; null = nothing. */

@@ -107,7 +107,8 @@ export function groupOnline({ state }: Configuring, command: CommandOf<"group.on
     askForStart(context, group);
     endOwnerWait(context, group.id);
     if (command.ignoreAffinity === true) ignoreAffinityOn(context, group.id, node?.id ?? context.group(group.id).owner);
-    if (node !== null || command.bestPossible === true) moveBefore(context, group, node?.name, command.ignoreAffinity === true);
+    const nowhere = command.ignoreAffinity === true && context.group(group.id).owner === null;
+    if (node !== null || command.bestPossible === true || nowhere) moveBefore(context, group, node?.name, command.ignoreAffinity === true);
     const row = context.group(group.id);
     const busy = row.announced === "Online" && context.resourcesOf(group.id).every((resource) => context.resource(resource.id).state === "Online");
     if (busy && row.owner !== null) return `The role '${group.name}' is online already.`;

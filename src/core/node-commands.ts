@@ -10,6 +10,7 @@ import { checkPreferredSite } from "./fault-domain-commands.ts";
 import { sayChanged } from "./group-commands.ts";
 import { foldName } from "./order.ts";
 import { checkName, findNode, invalid, mergeProperties } from "./resolve.ts";
+import { forgetQuarantine } from "./quarantine.ts";
 import { ONLY } from "./state.ts";
 
 /** Commands on nodes: pause, drain, resume (reference 2.12), stop, add and evict (1.5); and the properties of the cluster. */
@@ -110,6 +111,7 @@ export function evictNode({ state, stamp }: Configuring, command: CommandOf<"nod
   const cluster = state.tables.cluster.get(ONLY);
   if (cluster !== undefined) state.tables.cluster.put(ONLY, { ...cluster, evictedAtWallMs: stamp.wallTimeMs });
   return (context) => {
+    forgetQuarantine(context, node.id);
     const cause = context.event("NodeEvicted", { text: `The node ${node.name} was evicted from the cluster.` });
     const row = context.node(node.id);
     if (row.state === "Down") context.state.tables.nodeRuntime.remove(String(node.id));

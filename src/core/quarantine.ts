@@ -81,10 +81,15 @@ export function clearQuarantine({ state }: Configuring, command: CommandOf<"node
   };
 }
 
-function endQuarantine(context: StepContext, id: NodeId, why: string): void {
+/** A node that is evicted, or may host again, begins anew. */
+export function forgetQuarantine(context: StepContext, id: NodeId): void {
   const { quarantines, departures } = context.state.tables;
   quarantines.remove(String(id));
   departures.remove(String(id));
+}
+
+function endQuarantine(context: StepContext, id: NodeId, why: string): void {
+  forgetQuarantine(context, id);
   const text = `${context.nodeName(id)} is no longer quarantined: ${why}.`;
   context.event("QuarantineEnded", { node: id, text });
   if (context.node(id).state !== "Up") return;

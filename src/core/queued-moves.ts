@@ -1,5 +1,6 @@
 import { MusterError } from "../model/errors.ts";
 import type { GroupRecord } from "../model/objects.ts";
+import { ignoreAffinityOn } from "./affinity.ts";
 import type { CommandOf, Configuring, Reaction } from "./command.ts";
 import type { StepContext } from "./context.ts";
 import { quote, restartHere, startMove } from "./moving.ts";
@@ -24,7 +25,7 @@ export function queueMove(context: StepContext, group: GroupRecord, move: Queued
 export function tryQueuedMove(context: StepContext, group: GroupRecord, move: QueuedMove): boolean {
   if (lockedResources(context, group).length > 0) return false;
   const { owner, cause } = context.group(group.id);
-  const to = move.to !== null && whyNot(context, group, move.to) === null ? move.to : move.to === null ? bestNode(context, group, owner) : null;
+  const to = move.to !== null && whyNot(context, group, move.to, move.flags) === null ? move.to : move.to === null ? bestNode(context, group, owner, move.flags) : null;
   if (to === null || to === owner) {
     const text = `The queued move of the role '${group.name}' did not take place: ${to === owner ? "it is there already" : move.to === null ? "no other node can take it" : `${context.nodeName(move.to)} ${whyNot(context, group, move.to)}`}.`;
     const event = context.event("QueuedMoveGivenUp", { node: owner, group: group.name, text, next: `muster why ${quote(group.name)}`, cause });
@@ -34,6 +35,7 @@ export function tryQueuedMove(context: StepContext, group: GroupRecord, move: Qu
   const text = `moves from ${owner === null ? "no node" : context.nodeName(owner)} to ${context.nodeName(to)}: an administrator asked for it, and nothing is locked any more.`;
   const event = context.event("GroupMoving", { node: to, group: group.name, text: `The role '${group.name}' ${text}`, cause });
   context.setGroup(group.id, { reason: context.reason("moving", `It ${text}`) });
+  if (move.flags.ignoreAffinity === true) ignoreAffinityOn(context, group.id, to);
   startMove(context, group, to, "move", event, move.flags);
   return true;
 }

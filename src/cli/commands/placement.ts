@@ -1,4 +1,6 @@
 import type { Command as Program } from "commander";
+import { MusterError } from "../../model/errors.ts";
+import { AffinityRuleType, FaultDomainType } from "../../model/states.ts";
 import type { AffinityRuleView, FaultDomainView } from "../../model/views.ts";
 import { asking, change, changing, path, splitNames } from "../common.ts";
 import type { ChangeOptions, CommonOptions } from "../common.ts";
@@ -33,7 +35,7 @@ function faultDomainCommands(domain: Program): void {
 
   describing(changing(domain.command("create").argument("<domain>").argument("<type>", "Site, Rack or Chassis").description("create a site, rack or chassis")))
     .action((name: string, type: string, options: DomainOptions) =>
-      change(options, { method: "POST", path: "/v1/fault-domains", body: { name, type: capitalized(type), parent: options.parent === "" ? null : options.parent, location: options.location, description: options.description }, said: `The fault domain '${name}' was created.` }, (client) => client.get(path("fault-domains", name))),
+      change(options, { method: "POST", path: "/v1/fault-domains", body: { name, type: domainType(type), parent: options.parent === "" ? null : options.parent, location: options.location, description: options.description }, said: `The fault domain '${name}' was created.` }, (client) => client.get(path("fault-domains", name))),
     );
 
   describing(changing(domain.command("set").argument("<domain>").description("rename it, put it into another one, describe it")))
@@ -81,7 +83,7 @@ function affinityCommands(affinity: Program): void {
     .option("--soft", "may be broken rather than leave a role offline")
     .option("--disable", "not in force yet")
     .action((name: string, type: string, options: RuleOptions) =>
-      change(options, { method: "POST", path: "/v1/affinity-rules", body: { name, type, groups: splitNames(options.groups), soft: options.soft ?? false, enabled: options.disable !== true }, said: `The affinity rule '${name}' was created.` }, (client) => client.get(path("affinity-rules", name))),
+      change(options, { method: "POST", path: "/v1/affinity-rules", body: { name, type: ruleType(type), groups: splitNames(options.groups), soft: options.soft ?? false, enabled: options.disable !== true }, said: `The affinity rule '${name}' was created.` }, (client) => client.get(path("affinity-rules", name))),
     );
 
   changing(affinity.command("set").argument("<rule>").description("change an affinity rule"))
@@ -93,7 +95,7 @@ function affinityCommands(affinity: Program): void {
     .option("--enable", "in force")
     .option("--disable", "not in force")
     .action((name: string, options: RuleOptions) =>
-      change(options, { method: "PATCH", path: path("affinity-rules", name), body: { name: options.rename, type: options.type, groups: splitNames(options.groups), soft: either(options.soft, options.hard), enabled: either(options.enable, options.disable) }, said: `The affinity rule '${options.rename ?? name}' was changed.` }, (client) =>
+      change(options, { method: "PATCH", path: path("affinity-rules", name), body: { name: options.rename, type: options.type === undefined ? undefined : ruleType(options.type), groups: splitNames(options.groups), soft: either(options.soft, options.hard), enabled: either(options.enable, options.disable) }, said: `The affinity rule '${options.rename ?? name}' was changed.` }, (client) =>
         client.get(path("affinity-rules", options.rename ?? name)),
       ),
     );
@@ -101,6 +103,14 @@ function affinityCommands(affinity: Program): void {
   changing(affinity.command("delete").argument("<rule>").description("delete an affinity rule")).action((name: string, options: ChangeOptions) =>
     change(options, { method: "DELETE", path: path("affinity-rules", name), said: `The affinity rule '${name}' was deleted.` }),
   );
+}
+
+/** In any case; what is not a type is refused here, with those there are. */
+function ruleType(text: string): string {
+  const types = Object.keys(AffinityRuleType);
+  const found = types.find((type) => type.toLowerCase() === text.toLowerCase());
+  if (found === undefined) throw new MusterError("MUSTER_INVALID_ARGUMENT", { field: "type", problem: `one of ${types.join(", ")}` });
+  return found;
 }
 
 function either(yes: boolean | undefined, no: boolean | undefined): boolean | undefined {
@@ -115,6 +125,9 @@ function kept(rule: AffinityRuleView): string {
   return rule.violations.length === 0 ? "yes" : rule.violations.join(" ");
 }
 
-function capitalized(word: string): string {
-  return word.charAt(0).toUpperCase() + word.slice(1).toLowerCase();
+function domainType(text: string): string {
+  const types = Object.keys(FaultDomainType);
+  const found = types.find((type) => type.toLowerCase() === text.toLowerCase());
+  if (found === undefined) throw new MusterError("MUSTER_INVALID_ARGUMENT", { field: "type", problem: `one of ${types.join(", ")}` });
+  return found;
 }

@@ -114,6 +114,13 @@ const cases: readonly Case[] = [
   { name: "the other role is on its way: neither end", given: ["a node1", rule("DifferentNode"), (driver) => void driver.command(move("a", "node2"))], request: best, order: [3] },
   { name: "the other role's node is down", given: ["a node1", rule("DifferentNode"), (driver) => void driver.down(1)], request: best, order: [3], not: [[1, /is down/], [2, /has 'a'|keeps apart/]] },
   { name: "an administrator does not mind the rules", given: ["a node1", "b node2", "c node3", rule("DifferentNode")], request: { situation: "best", ignoreAffinity: true }, order: [[1, 2, 3]] },
+  {
+    name: "a move in spite of the rules that was called off leaves no permission",
+    given: ["a node1", rule("DifferentNode"), move("web", "node2"), { verb: "group.online", group: "web" }, (driver) => void driver.command({ verb: "group.move", group: "web", node: "node1", ignoreAffinity: true }), (driver) => void driver.command({ verb: "group.cancel", group: "web" })],
+    request: best,
+    order: [[2, 3]],
+    not: [[1, /keeps apart/]],
+  },
   { name: "SameNode, hard", given: ["a node2", rule("SameNode")], request: best, order: [2], not: [[1, /is not where 'a' is \(node2\)/]] },
   { name: "SameNode, soft: first", given: ["a node2", "b node2", rule("SameNode", true)], request: best, order: [2, [1, 3]] },
   { name: "SameNode: the other role's node is paused and holds nobody", given: ["a node2", rule("SameNode"), pause("node2")], request: best, order: [[1, 3]] },
