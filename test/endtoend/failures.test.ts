@@ -24,6 +24,8 @@ before(async () => {
   // The counters of the policy are another test's.
   await launcher.json("resource", "set", "sh program", "RestartThreshold=1000");
   await launcher.json("group", "set", "sh", "FailoverThreshold=1000");
+  // Nodes die here more often than a quarantine would bear.
+  await launcher.json("cluster", "set", "QuarantineThreshold=0");
 });
 after(() => sandbox.dispose());
 
