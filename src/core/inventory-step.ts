@@ -7,6 +7,7 @@ import { endStray } from "./copies.ts";
 import { retryDrains } from "./drain.ts";
 import { nodeAvailable } from "./failback.ts";
 import { failResource } from "./failure.ts";
+import { cleanInventory, seenRunning, whyHeld } from "./holds.ts";
 import { copiesOn, endCopyAgain, isCurrent } from "./leftovers.ts";
 import { initialResourceRow } from "./records.ts";
 import { compareText } from "./order.ts";
@@ -23,13 +24,17 @@ export function reactToInventory(context: StepContext, input: InventoryInput): v
   // Absence ends no copy: an order to start it may have been on its way.
   const ending = copiesOn(context, node);
   for (const resource of ending) endCopyAgain(context, resource, node);
+  if (items.size === 0) cleanInventory(context, node, input.from.incarnation);
   const wasKnown = context.node(node).inventoryKnown;
   const wasOpen = context.view?.open === true;
   context.setNode(node, { inventoryKnown: true });
 
   for (const item of items.values()) {
     if (ending.includes(item.resource)) continue;
-    if (belongs(context, item, node)) adopt(context, item, node);
+    if (belongs(context, item, node)) {
+      adopt(context, item, node);
+      if (item.state === "online") seenRunning(context, context.state.tables.resources.get(item.resource)!.group);
+    }
     else if (item.state !== "failed") endStray(context, item.resource, item.generation, node);
   }
   for (const group of context.groupsByName(context.state.groupIdsOwnedBy(node))) {
@@ -130,6 +135,8 @@ export function orderPendingAgain(context: StepContext, resource: ResourceRecord
   const row = context.resource(resource.id);
   const group = context.group(resource.group);
   if (row.pendingEffect === null) return;
+  // Its answer may have reached nobody but a node that was left out, which has gone on from there; the order follows when that can serve no more.
+  if (row.pendingAction === "online" && whyHeld(context, resource.id) !== null) return;
   context.orderAgain({
     id: row.pendingEffect,
     node,

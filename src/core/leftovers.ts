@@ -1,6 +1,7 @@
 import { compareOrdinalIds } from "../model/identifiers.ts";
 import type { EffectId, Generation, GroupId, Member, NodeId, ResourceId } from "../model/identifiers.ts";
 import type { ResourceRecord } from "../model/objects.ts";
+import { whyHeld } from "./holds.ts";
 import type { StepContext } from "./context.ts";
 import type { LeftoverPlace, LeftoverRow } from "./records.ts";
 
@@ -88,12 +89,12 @@ export function leftoverOf(context: StepContext, resource: ResourceId): Leftover
 
 /**
  * The one place where a start is held back, as the end of a sentence "it waits: …"; null = it may start.
- * A copy that still runs is one reason. The hold of an excluded node (PROTOCOL part 2) will be another:
- * the embedded engine needs none, because a taker's monitor ends leftovers under a lock of the machine.
+ * A copy that still runs is one reason, the hold of an excluded node (PROTOCOL part 2) is the other; the embedded
+ * engine brings no holds, because a taker's monitor ends leftovers under a lock of the machine.
  */
 export function whyStartWaits(context: StepContext, resource: ResourceId): string | null {
   const place = leftoverOf(context, resource)?.places[0];
-  return place === undefined ? null : `an earlier copy on ${context.nodeName(place.node)} is still being ended`;
+  return place === undefined ? whyHeld(context, resource) : `an earlier copy on ${context.nodeName(place.node)} is still being ended`;
 }
 
 /** Stands for a resource nobody knows any more, so that a monitor can be told to end it. */

@@ -53,6 +53,22 @@ export interface WitnessRow {
   readonly sinceMs: number;
 }
 
+/** A node that was left out and may still be serving (PROTOCOL part 2); in cluster time. */
+export interface HoldRow {
+  readonly node: NodeId;
+  /** null = any life of it. */
+  readonly incarnation: number | null;
+  readonly leaseUntilMs: number;
+  readonly permitUntilMs: number;
+  /** Which of them ends next. */
+  readonly nextMs: number | null;
+}
+
+/** Marks a group, in the epoch in which it was noted. */
+export interface MarkRow {
+  readonly epoch: number;
+}
+
 /** The entry handled last. */
 export interface PositionRow {
   readonly epoch: number;

@@ -6,6 +6,7 @@ import { EmbeddedFailureAction, ResourceStatus } from "../model/states.ts";
 import type { StepContext } from "./context.ts";
 import { endStray } from "./copies.ts";
 import { failResource } from "./failure.ts";
+import { seenRunning } from "./holds.ts";
 import { copyReportedGone, endCopy, isCurrent } from "./leftovers.ts";
 import { orderPendingAgain } from "./inventory-step.ts";
 import { quote } from "./moving.ts";
@@ -32,6 +33,7 @@ export function reactToReport(context: StepContext, input: ReportInput): void {
   if (input.effect !== null && row.lastEffect !== null && compareOrdinalIds(input.effect, row.lastEffect) < 0) return;
   context.touched.add(resource.group);
   apply(context, input, resource, row);
+  if (input.state === "online") seenRunning(context, resource.group);
   if (input.status !== undefined) noteStatus(context, input.status, resource, input);
 }
 

@@ -11,7 +11,7 @@ import { IndexMap } from "./index-map.ts";
 import { foldName } from "./order.ts";
 import { connectPlacement, emptyPlacementIndices, forkPlacementIndices } from "./placement-indices.ts";
 import type { PlacementIndices } from "./placement-indices.ts";
-import type { AffinityIgnoredRow, DeparturesRow, EventRingRow, FailbackRow, GroupRow, LeftoverRow, LocalTimeRow, NodeRow, OwnerWaitRow, PositionRow, PreemptedRow, QuarantineRow, QuorumRow, RecordingRow, RefusalRow, RequestRow, ResourceRow, UnrecordedRow, ViewRow } from "./records.ts";
+import type { AffinityIgnoredRow, DeparturesRow, EventRingRow, FailbackRow, GroupRow, LeftoverRow, HoldRow, LocalTimeRow, MarkRow, NodeRow, OwnerWaitRow, PositionRow, PreemptedRow, QuarantineRow, QuorumRow, RecordingRow, RefusalRow, RequestRow, ResourceRow, UnrecordedRow, ViewRow } from "./records.ts";
 import { Table } from "./table.ts";
 import type { PhaseGuard, TableKind } from "./table.ts";
 
@@ -21,6 +21,7 @@ export const ONLY = "-";
 export const NOBODY = "";
 export const VIEW_DEADLINE = "view";
 /** Deadlines of groups carry it before their id; those of resources are their id. */
+export const HOLD_DEADLINE = "hold ";
 export const GROUP_DEADLINE = "group ";
 /** Key of the sets that every other group waits for, in the index of sets by group. */
 const EVERY_GROUP = "*";
@@ -39,6 +40,10 @@ interface Rows {
   readonly votes: Weights;
   readonly view: ViewRow;
   readonly quorum: QuorumRow;
+  readonly holds: HoldRow;
+  /** Groups that wait for a hold, and groups that a member of the view was seen to run. */
+  readonly held: MarkRow;
+  readonly holdFree: MarkRow;
   readonly position: PositionRow;
   readonly nodeRuntime: NodeRow;
   readonly groupRuntime: GroupRow;
@@ -76,6 +81,9 @@ export const tableKinds: Readonly<Record<TableName, TableKind>> = {
   votes: "durable",
   view: "volatile",
   quorum: "volatile",
+  holds: "volatile",
+  held: "volatile",
+  holdFree: "volatile",
   position: "volatile",
   nodeRuntime: "volatile",
   groupRuntime: "volatile",
@@ -356,6 +364,9 @@ export class ClusterState {
     };
     this.tables.resourceRuntime.hook = (_before, after, key) => {
       deadlines.set(key, after?.restartAtMs ?? null);
+    };
+    this.tables.holds.hook = (_before, after, key) => {
+      deadlines.set(`${HOLD_DEADLINE}${key}`, after?.nextMs ?? null);
     };
     this.tables.view.hook = (_before, after) => {
       deadlines.set(VIEW_DEADLINE, after?.inventoryDeadlineMs ?? null);

@@ -8,6 +8,7 @@ import type { Reaction } from "./command.ts";
 import { StepContext } from "./context.ts";
 import type { OwnerChange } from "./context.ts";
 import { attemptDue } from "./failure.ts";
+import { holdDue, reactToReleased } from "./holds.ts";
 import { reactToInventory } from "./inventory-step.ts";
 import { REQUEST_FAILURES_KEPT, SERVE_ROUNDS_MAX } from "./limits.ts";
 import { settleDrain, settleFailback } from "./drain.ts";
@@ -71,6 +72,9 @@ export function step(state: ClusterState, stamp: Stamp, input: CoreInput): StepR
         case "inventory":
           reactToInventory(context, input);
           return null;
+        case "released":
+          reactToReleased(context, input);
+          return null;
         case "witness":
           reactToWitness(context, input);
           return null;
@@ -78,7 +82,7 @@ export function step(state: ClusterState, stamp: Stamp, input: CoreInput): StepR
           noteLocalTime(context, input.utcOffsetMinutes);
           recordWhenDue(context);
           for (const key of state.dueDeadlines(context.now)) {
-            if (placementDue(context, key)) continue;
+            if (holdDue(context, key) || placementDue(context, key)) continue;
             if (key === VIEW_DEADLINE) openWhenAllReported(context);
             else if (key.startsWith(GROUP_DEADLINE)) context.touched.add(key.slice(GROUP_DEADLINE.length));
             else attemptDue(context, key);

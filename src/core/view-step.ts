@@ -3,6 +3,7 @@ import type { ViewInput } from "../model/inputs.ts";
 import type { GroupRecord } from "../model/objects.ts";
 import type { StepContext } from "./context.ts";
 import { copiesLost } from "./leftovers.ts";
+import { noteHolds } from "./holds.ts";
 import { INVENTORY_WAIT_MS } from "./limits.ts";
 import { ownerLost, targetLost } from "./moving.ts";
 import { noteQuorum } from "./quorum-step.ts";
@@ -24,6 +25,7 @@ export function reactToView(context: StepContext, input: ViewInput): void {
   const cause = sayViewActive(context, input);
   if (before === undefined) restoreQuarantines(context);
   noteQuorum(context, input);
+  noteHolds(context, input);
   context.state.tables.view.put(ONLY, {
     epoch: context.stamp.epoch,
     members,

@@ -1,6 +1,6 @@
 import type { Generation, EffectId, GroupId, NodeId, ResourceId } from "./identifiers.ts";
 import type { PropertyTable } from "./properties.ts";
-import type { AffinityRuleType, FaultDomainType, NodeDrainStatus, ResourceState, WitnessKind } from "./states.ts";
+import type { AffinityRuleType, FaultDomainType, NodeDrainStatus, ProtectionClass, ResourceState, WitnessKind } from "./states.ts";
 
 /**
  * The records the core keeps. *Durable* ones are the Cluster Database: every change is an
@@ -126,6 +126,8 @@ export interface ResourceTypeRecord {
   /** Values that differ from the defaults of {@link import("./properties.ts").resourceTypeProperties}. */
   readonly properties: PropertyBag;
   readonly privateProperties: PropertyTable;
+  /** What keeps two nodes from running it at once, where the engine spans machines; absent = its process alone. */
+  readonly protection?: ProtectionClass;
 }
 
 /** One value of the free part of the Cluster Database (reference 5.2.4). */

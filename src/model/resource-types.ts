@@ -16,6 +16,7 @@ export const builtInResourceTypes: readonly ResourceTypeRecord[] = [
       { name: "HealthCheckDelay", type: "number", default: 10_000, minimum: 0, maximum: 3_600_000, unit: "ms", description: "Time after the start in which a health check that has never succeeded yet does not count." },
       { name: "StopTimeout", type: "number", default: 5_000, minimum: 0, maximum: 3_600_000, unit: "ms", description: "Time between SIGTERM and SIGKILL when it is taken offline." },
     ],
+    protection: "process",
   },
   {
     name: "IP Address",
@@ -24,5 +25,6 @@ export const builtInResourceTypes: readonly ResourceTypeRecord[] = [
     privateProperties: [
       { name: "Address", type: "string", default: "", required: true, description: "IPv4 address. The embedded engine serves addresses in 127.0.0.0/8." },
     ],
+    protection: "gatedNetwork",
   },
 ];

@@ -1,5 +1,5 @@
 import { createState, describeGroups, durableRows, restore, snapshot, stateHash, step } from "../../src/core/index.ts";
-import type { ClusterState } from "../../src/core/index.ts";
+import type { ClusterState, StepResult } from "../../src/core/index.ts";
 import { REQUESTS_IN_FLIGHT_MAX } from "../../src/log/types.ts";
 import type { LogEntry } from "../../src/log/types.ts";
 import { isAdmitted } from "../../src/quorum/weights.ts";
@@ -56,6 +56,7 @@ export class SimulatedCluster {
           };
         },
         onClaim: (outcome) => world.countClaim(slot, outcome),
+        holdsOf: (excluded) => world.holdsOf(excluded),
         witnessTimes: { probeMs: 1_000, retryMs: 1_500 },
         onEvents: (events) => {
           for (const event of events) world.trace.add(world.scheduler.nowMs, slot.node, "event", `${event.id} ${event.text}`);
@@ -71,6 +72,7 @@ export class SimulatedCluster {
           const asks = outcome === null ? undefined : world.slots[outcome.requestId.node - 1]!.member;
           if (outcome?.duplicate === true && outcome.error === null && asks?.incarnation === outcome.requestId.incarnation) world.checker.onRepeated(outcome.requestId);
           if (result.fault !== null) throw new BrokenInvariant(`the core failed at ${entry.epoch}.${entry.index}: ${result.fault.message}`);
+          if (!replayed) this.#watchStarts(entry, result);
           environment.onStepped(entry, node.machine.hash(), replayed);
           shadow.onEntry(node.machine.state, entry, replayed);
         },
@@ -119,6 +121,24 @@ export class SimulatedCluster {
       };
       return process;
     };
+  }
+
+  /** Which node reported in which epoch that it runs something of a role: then no excluded node does. */
+  readonly #seen = new Map<string, number>();
+  #watched = "";
+
+  #watchStarts(entry: LogEntry, result: StepResult): void {
+    const place = `${entry.epoch}.${entry.index}`;
+    if (this.#watched === place || entry.body.type !== "input") return;
+    this.#watched = place;
+    const input = JSON.parse(entry.body.payload) as CoreInput;
+    const groupOf = (resource: string): string => [...this.nodes.values()].map((node) => node.machine.state.tables.resources.get(resource)?.group).find((group) => group !== undefined) ?? "";
+    if (input.kind === "report" && input.state === "online") this.#seen.set(groupOf(input.resource), entry.epoch);
+    if (input.kind === "inventory") for (const item of input.resources) if (item.state === "online") this.#seen.set(groupOf(item.resource), entry.epoch);
+    for (const effect of result.effects) {
+      const seen = this.#seen.get(effect.group) === entry.epoch;
+      if (effect.action === "online" && !seen) this.#world.onStartOfOther(entry, effect.resource.name, effect.resource.type === "IP Address" ? "leaseMs" : "permitMs");
+    }
   }
 
   command(nodeId: number, command: Command, done?: (sequence: number) => void): void {

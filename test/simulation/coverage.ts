@@ -16,6 +16,9 @@ export class Coverage {
   }
 }
 
+/** What only whole clusters can show. */
+export const EXPECTED_OF_CLUSTERS = ["start after the holds"] as const;
+
 /** What must have happened in so many seeds, or else the faults do not reach it. */
 export const EXPECTED_RULES = [
   "claim won",
@@ -35,6 +38,8 @@ export const EXPECTED_RULES = [
   "votes: the witness lost its one",
   "copy admitted",
   "prevented from forming",
+  "holds in ACTIVE",
+  "holds of everybody who is not there",
 ] as const;
 
 /** From so many seeds on they must all have happened. */

@@ -100,7 +100,7 @@ export function logProcessFactory(world: World): ProcessFactory {
         waiting.get(entry.origin!.number)?.(entry.sequence!);
         waiting.delete(entry.origin!.number);
       },
-      holdsOf: () => [],
+      holdsOf: (excluded) => world.holdsOf(excluded),
       onPermit: () => {},
       onRead: (id, ok) => {
         const done = reads.get(id);

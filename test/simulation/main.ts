@@ -2,7 +2,7 @@ import { Worker, isMainThread, parentPort, workerData } from "node:worker_thread
 import { parseArgs } from "node:util";
 import { KINDS, play } from "./kinds.ts";
 import type { Kind } from "./kinds.ts";
-import { Coverage, EXPECTED_FROM_SEEDS, EXPECTED_RULES } from "./coverage.ts";
+import { Coverage, EXPECTED_FROM_SEEDS, EXPECTED_OF_CLUSTERS, EXPECTED_RULES } from "./coverage.ts";
 
 const USAGE = `Plays whole clusters under seeded faults and checks the invariants after every step.
 
@@ -90,7 +90,7 @@ function report(kind: Kind, messages: readonly Message[], tookMs: number): void 
   const acknowledged = messages.reduce((sum, message) => sum + message.acknowledged, 0);
   const virtualMs = messages.reduce((sum, message) => sum + message.virtualMs, 0);
   process.stdout.write(`${kind}: ${messages.length} seeds, ${failed.length} failed, ${acknowledged} updates acknowledged, ${(virtualMs / 3_600_000).toFixed(1)} simulated hours${tookMs > 0 ? `, ${(tookMs / 1_000).toFixed(1)} s` : ""}\n`);
-  reportCoverage(messages);
+  reportCoverage(kind, messages);
   if (failed.length === 0) return;
   const [first] = failed;
   process.stderr.write(`seed ${first!.seed}: ${first!.error}\n`);
@@ -99,12 +99,12 @@ function report(kind: Kind, messages: readonly Message[], tookMs: number): void 
 }
 
 /** A rule that was never needed in so many runs was not tested: that is a fault of the simulator. */
-function reportCoverage(messages: readonly Message[]): void {
+function reportCoverage(kind: Kind, messages: readonly Message[]): void {
   const coverage = new Coverage();
   for (const message of messages) coverage.add(message.coverage);
   const counts = coverage.toRecord();
   for (const [rule, times] of Object.entries(counts)) process.stdout.write(`${String(times).padStart(8)}  ${rule}\n`);
-  const untested = EXPECTED_RULES.filter((rule) => counts[rule] === undefined);
+  const untested = [...EXPECTED_RULES, ...(kind === "cluster" ? EXPECTED_OF_CLUSTERS : [])].filter((rule) => counts[rule] === undefined);
   for (const rule of untested) process.stdout.write(`   never  ${rule}\n`);
   if (untested.length > 0 && messages.length >= EXPECTED_FROM_SEEDS) process.exitCode = 1;
 }

@@ -10,6 +10,8 @@ export interface QuorumMode {
   readonly dynamicQuorum: boolean;
   readonly withoutWeight: readonly number[];
   readonly lowerQuorumPriorityNode: number;
+  /** How long a node that was left out may still be serving, as the nodes tell; 0 = the machine proves more. */
+  readonly holdMs: number;
 }
 
 const SIZES = [3, 4, 5, 2, 3, 4, 5, 2, 3, 7, 4, 5, 2, 3, 4, 6, 2, 3, 5, 9] as const;
@@ -20,5 +22,5 @@ export function quorumModeOf(seed: number): QuorumMode {
   const witness = random.chance(0.55) ? random.pick(WitnessKinds) : null;
   const dynamicQuorum = random.chance(0.75);
   const withoutWeight = nodes > 2 && random.chance(0.2) ? [random.integer(1, nodes)] : [];
-  return { nodes, witness, dynamicQuorum, withoutWeight, lowerQuorumPriorityNode: random.chance(0.2) ? random.integer(1, nodes) : 0 };
+  return { nodes, witness, dynamicQuorum, withoutWeight, lowerQuorumPriorityNode: random.chance(0.2) ? random.integer(1, nodes) : 0, holdMs: random.pick([0, 0, 700]) };
 }

@@ -5,13 +5,13 @@ import { isQuorum } from "../../src/quorum/weights.ts";
 import type { ViewInput } from "../../src/model/inputs.ts";
 import type { DurableWrite } from "../../src/database/contract.ts";
 import type { Clock, LeaveCause, LogEntry, LogOptions, LogStatus } from "../../src/log/types.ts";
-import type { Weights, WitnessVote } from "../../src/model/votes.ts";
+import type { Hold, Weights, WitnessVote } from "../../src/model/votes.ts";
 import type { Member } from "../../src/model/identifiers.ts";
 import type { Row } from "../../src/service/state-machine.ts";
 import { LINEAGE_KEY, WEIGHTS_KEY } from "../../src/service/replica.ts";
 import type { ReplicaEnvironment } from "../../src/service/replica.ts";
 import type { DurableState } from "../../src/database/contract.ts";
-import { Checker } from "./checker.ts";
+import { BrokenInvariant, Checker } from "./checker.ts";
 import { SimulatedDisk } from "./disk.ts";
 import { SimulatedNetwork } from "./network.ts";
 import { Coverage } from "./coverage.ts";
@@ -93,7 +93,7 @@ export interface WorldOptions {
 }
 
 const TICK_MS = 100;
-const LOG_LIMITS = { silenceMs: 250, tickMs: TICK_MS, detectionMs: 1_000, permitMs: 5_000, diskLimitMs: 5_000, keepEntries: 30, arbitrationMs: 3_000, claimRetryMs: 700, holdMs: 0 };
+const LOG_LIMITS = { silenceMs: 250, tickMs: TICK_MS, detectionMs: 1_000, permitMs: 5_000, diskLimitMs: 5_000, keepEntries: 30, arbitrationMs: 3_000, claimRetryMs: 700 };
 
 /** A cluster on simulated machines, network and disks. Everything random comes from the seed. */
 export class World {
@@ -112,6 +112,7 @@ export class World {
   readonly #votes = new Map<number, Weights>();
   /** The newest forced start. */
   lineage = 0;
+  #lastHolds = { epoch: 0, atMs: 0, leaseMs: 0, permitMs: 0 };
   readonly #lineages = new Map<number, number>();
   #incarnations = 0;
   /** Until then a partition stays as it is. */
@@ -173,7 +174,7 @@ export class World {
     this.trace.add(this.scheduler.nowMs, slot.node, "start", `incarnation ${member.incarnation} store ${durable.storeId} ${durable.promised}:${durable.accepted}:${durable.committed}`);
     this.checker.onStart(slot.node);
     const act = (action: () => void): void => this.#act(slot, member, action);
-    const process = this.#factory({ ...LOG_LIMITS, self: member, store: durable.storeId, ...(start === undefined ? {} : { start }) }, durable, this.#weights, {
+    const process = this.#factory({ ...LOG_LIMITS, self: member, store: durable.storeId, holdMs: this.mode.holdMs, ...(start === undefined ? {} : { start }) }, durable, this.#weights, {
       slot,
       act,
       clock: () => this.clockOf(slot),
@@ -224,6 +225,15 @@ export class World {
 
   // ---- votes -------------------------------------------------------------------
 
+  /** A program was ordered to start that no member of this view has had: not before the holds that its ACTIVE told have passed. */
+  onStartOfOther(entry: LogEntry, resource: string, which: "leaseMs" | "permitMs"): void {
+    const { epoch, atMs } = this.#lastHolds;
+    const longestMs = this.#lastHolds[which];
+    if (entry.epoch !== epoch || longestMs === 0) return;
+    if (entry.clusterTimeMs < atMs + longestMs) throw new BrokenInvariant(`${resource} is ordered to start at ${entry.clusterTimeMs}, but its last owner may be serving until ${atMs + longestMs}`);
+    this.coverage.count("start after the holds");
+  }
+
   #claim(slot: Slot, witness: WitnessVote, request: ClaimRequest, done: (outcome: ClaimOutcome) => void): void {
     this.trace.add(this.scheduler.nowMs, slot.node, "claim", `${request.epoch} by ${request.voters.map((voter) => voter.node).join(" ")}`);
     if (this.witness === null) return done({ kind: "failed", reason: "there is none" });
@@ -263,6 +273,10 @@ export class World {
       const view = JSON.parse(entry.body.payload) as ViewInput;
       if (view.claimed === true) this.coverage.count("view stands on a claim");
       if (view.forced === true) this.coverage.count("forced start");
+      if (view.holds !== undefined) this.coverage.count("holds in ACTIVE");
+      if (view.holdAbsentMs !== undefined) this.coverage.count("holds of everybody who is not there");
+      const isFull = view.members.length === this.slots.length;
+      this.#lastHolds = isFull ? { epoch: entry.epoch, atMs: 0, leaseMs: 0, permitMs: 0 } : { epoch: entry.epoch, atMs: entry.clusterTimeMs, leaseMs: longest(view, "leaseMs"), permitMs: longest(view, "permitMs") };
     }
   }
 
@@ -345,6 +359,11 @@ export class World {
     if (slot.process !== null) slot.fuse = { acts, strike };
   }
 
+  /** What a node tells of those that were left out: the longest, each time. */
+  holdsOf(excluded: readonly Member[]): readonly Hold[] {
+    return excluded.map(({ node, incarnation }) => ({ node, incarnation, leaseMs: this.mode.holdMs / 2, permitMs: this.mode.holdMs }));
+  }
+
   /** Whether one more copy may be lost: more than half of the votes at once is loss by the operator, not by us. */
   mayLoseCopy(slot: Slot): boolean {
     for (const other of this.slots) if (other.process?.status.phase === "active" && other.process.storeIsAdmitted) other.lostCopy = false;
@@ -369,6 +388,12 @@ export class World {
   runUntil(untilMs: number): void {
     while (this.scheduler.nowMs < untilMs && this.scheduler.runNext());
   }
+}
+
+/** The longest hold of those who are not there; a later life that is there ends what was left, and says so. */
+function longest(view: ViewInput, which: "leaseMs" | "permitMs"): number {
+  const absent = (view.holds ?? []).filter((hold) => !view.members.some((member) => member.node === hold.node));
+  return Math.max(view.holdAbsentMs ?? 0, ...absent.map((hold) => hold[which]));
 }
 
 /** The newest votes that a disk tells to be committed. */
