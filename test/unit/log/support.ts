@@ -1,15 +1,18 @@
 import assert from "node:assert/strict";
 import type { Member } from "../../../src/model/identifiers.ts";
 import { ReplicatedLog } from "../../../src/log/log.ts";
-import type { LogEffect, LogEntry, LogInput, LogMessage } from "../../../src/log/types.ts";
+import type { Lineage, LogEffect, LogEntry, LogInput, LogMessage } from "../../../src/log/types.ts";
 import type { Weights } from "../../../src/model/votes.ts";
 
 /** One node's log, with every message and every disk in the hands of the test. */
 export class LogNode {
   self: Member;
   log: ReplicatedLog;
-  readonly #weights: Weights;
-  readonly #disk: { promised: number; accepted: number; committed: number; lastActive: number; entries: LogEntry[] } = { promised: 0, accepted: 0, committed: 0, lastActive: 0, entries: [] };
+  readonly #disk: { promised: number; accepted: number; committed: number; lastActive: number; lineage: Lineage; entries: LogEntry[] } = { promised: 0, accepted: 0, committed: 0, lastActive: 0, lineage: { number: 0, from: null }, entries: [] };
+  #storedWeights: { sequence: number; weights: Weights };
+  /** Claims that wait for an answer of the witness. */
+  claims: Extract<LogEffect, { kind: "claim" }>[] = [];
+  #how: "force" | "prevent" | undefined;
   readonly applied: LogEntry[] = [];
   readonly left: string[] = [];
   readonly permits: number[] = [];
@@ -24,20 +27,21 @@ export class LogNode {
 
   constructor(node: number, weights: Weights) {
     this.self = { node, incarnation: 10 + node };
-    this.#weights = weights;
+    this.#storedWeights = { sequence: 0, weights };
     this.log = this.#start();
   }
 
   #start(): ReplicatedLog {
     const { entries, ...disk } = this.#disk;
     return new ReplicatedLog(
-      { self: this.self, store: `s${this.self.node}`, silenceMs: 250, tickMs: 100, detectionMs: 1_000, permitMs: 5_000, diskLimitMs: 10_000, keepEntries: 100, arbitrationMs: 2_000, claimRetryMs: 1_000, holdMs: 0 },
-      { ...disk, applied: 0, weights: { sequence: 0, weights: this.#weights }, entries: [...entries], before: { sequence: 0, epoch: 0 }, clusterTimeMs: 0, lineage: { number: 0, from: null } },
+      { self: this.self, store: `s${this.self.node}`, silenceMs: 250, tickMs: 100, detectionMs: 1_000, permitMs: 5_000, diskLimitMs: 10_000, keepEntries: 100, arbitrationMs: 2_000, claimRetryMs: 1_000, holdMs: 0, ...(this.#how === undefined ? {} : { start: this.#how }) },
+      { ...disk, applied: 0, weights: this.#storedWeights, entries: [...entries], before: { sequence: 0, epoch: 0 }, clusterTimeMs: 0 },
     );
   }
 
   /** A new life on what is on the disk. */
-  restart(): void {
+  restart(how?: "force" | "prevent"): void {
+    this.#how = how;
     this.self = { node: this.self.node, incarnation: this.self.incarnation + 10 };
     this.log = this.#start();
     this.applied.length = this.left.length = this.waiting.length = this.sent.length = this.fetches.length = 0;
@@ -55,6 +59,7 @@ export class LogNode {
       if (effect.kind === "leave") this.left.push(effect.cause);
       if (effect.kind === "activate") this.#disk.lastActive = effect.install.epoch;
       if (effect.kind === "committed") this.#disk.committed = effect.sequence;
+      if (effect.kind === "claim") this.claims.push(effect);
       if (effect.kind === "permit") this.permits.push(effect.untilMs);
       if (effect.kind === "readReady") this.readsReady.push(effect.id);
     }
@@ -68,6 +73,14 @@ export class LogNode {
       disk.promised = write.promised ?? disk.promised;
       disk.accepted = write.accepted ?? disk.accepted;
       if (write.truncateAfter !== undefined) disk.entries.length = write.truncateAfter;
+      if (write.replaceByCopy !== undefined) {
+        // Rows and entries of another lineage are replaced whole.
+        disk.entries = [];
+        disk.committed = write.replaceByCopy.upTo;
+        this.#storedWeights = { sequence: write.replaceByCopy.upTo, weights: write.replaceByCopy.weights };
+      }
+      if (write.lineage !== undefined) disk.lineage = write.lineage;
+      if (write.forcedWeights !== undefined) this.#storedWeights = write.forcedWeights;
       disk.entries.push(...(write.append ?? []));
       this.step({ kind: "persisted", ticket });
     }
@@ -89,9 +102,9 @@ export class LogCluster {
   /** Nodes whose fetches get no answer for the time being. */
   readonly slow = new Set<number>();
 
-  constructor(count: number) {
+  constructor(count: number, witness: Weights["witness"] = null) {
     const ids = Array.from({ length: count }, (_, position) => position + 1);
-    const weights: Weights = { version: 1, votes: ids.map((node) => ({ node, store: `s${node}`, votes: 1 })), witness: null };
+    const weights: Weights = { version: 1, votes: ids.map((node) => ({ node, store: `s${node}`, votes: 1 })), witness };
     this.nodes = ids.map((node) => new LogNode(node, weights));
   }
 
@@ -110,7 +123,12 @@ export class LogCluster {
       for (const fetch of node.fetches.splice(0)) {
         const source = this.at(fetch.from.node).log;
         if (fetch.kind === "fetchState") node.step({ kind: "stateFetched", epoch: fetch.epoch, position: source.runtime!, applied: source.committed });
-        else node.step({ kind: "logFetched", epoch: fetch.epoch, log: { entries: source.readLog(fetch.after, fetch.upTo)!, copy: null } });
+        else {
+          const entries = source.readLog(fetch.after, fetch.upTo);
+          const upTo = source.committed;
+          if (entries !== null) node.step({ kind: "logFetched", epoch: fetch.epoch, log: { entries, copy: null } });
+          else node.step({ kind: "logFetched", epoch: fetch.epoch, log: { entries: source.readLog(upTo, fetch.upTo) ?? [], copy: { upTo, ...source.describeCopy(upTo) } } });
+        }
       }
     }
   }
