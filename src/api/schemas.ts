@@ -4,7 +4,8 @@ import { AffinityRuleType, FaultDomainType, GroupState, NodeDrainStatus, NodeSta
 import type { ClusterEvent } from "../model/events.ts";
 import type { DatabaseOperation } from "../model/inputs.ts";
 import type { DatabaseValue } from "../model/objects.ts";
-import type { AffinityRuleView, ClusterView, Explanation, FaultDomainView, GroupView, Hypothesis, NodeView, Plan, ResourceTypeView, ResourceView } from "../model/views.ts";
+import type { Command } from "../model/inputs.ts";
+import type { AffinityRuleView, ClusterView, Explanation, FaultDomainView, GroupView, Hypothesis, NodeExplanation, NodeView, Plan, ResourceExplanation, ResourceTypeView, ResourceView } from "../model/views.ts";
 import type { NodeInformation } from "../service/facade.ts";
 
 /** What crosses the API, as schemas: validated on the way in, described in /openapi.json. */
@@ -202,11 +203,24 @@ export const ExplanationSchema = Type.Object({
   command: orNull(Type.String()),
 });
 
+const PartExplanation = {
+  summary: Type.String(),
+  rule: Type.String(),
+  sinceMs: Type.Number(),
+  forMs: Type.Number(),
+  facts: Type.Array(Type.String()),
+  whatWouldChangeIt: Type.Array(Type.String()),
+  command: orNull(Type.String()),
+};
+export const NodeExplanationSchema = Type.Object({ node: Type.String(), state: names(NodeState), ...PartExplanation });
+export const ResourceExplanationSchema = Type.Object({ resource: Type.String(), group: Type.String(), state: names(ResourceState), ...PartExplanation });
+
 export const PlanSchema = Type.Object({
   moves: Type.Array(Type.Object({ group: Type.String(), from: orNull(Type.String()), to: orNull(Type.String()), reason: Type.String() })),
   groups: Type.Array(Type.Object({ group: Type.String(), before: orNull(names(GroupState)), after: orNull(names(GroupState)), ownerNode: orNull(Type.String()) })),
   events: Type.Array(EventSchema),
   durationMs: Type.Number(),
+  stopped: Type.Boolean({ description: "In the end no set of nodes may go on." }),
   quiet: Type.Boolean(),
   notes: Type.Array(Type.String()),
 });
@@ -314,7 +328,11 @@ export const WhatIfSchema = Type.Object(
       Type.Union([
         Type.Object({ what: Type.Literal("nodeDown"), node: NameSchema }, closed),
         Type.Object({ what: Type.Literal("nodeUp"), node: NameSchema }, closed),
+        Type.Object({ what: Type.Literal("nodesDown"), nodes: Type.Array(NameSchema, { minItems: 1, maxItems: 64 }) }, closed),
+        Type.Object({ what: Type.Literal("networkCut"), nodes: Type.Array(NameSchema, { minItems: 1, maxItems: 64 }) }, closed),
+        Type.Object({ what: Type.Literal("witness"), state: Type.Union([Type.Literal("lost"), Type.Literal("back")]) }, closed),
         Type.Object({ what: Type.Literal("resourceFails"), resource: NameSchema }, closed),
+        Type.Object({ what: Type.Literal("command"), command: Type.Unsafe<Command>({ type: "object", required: ["verb"], properties: { verb: { type: "string" } }, additionalProperties: true, description: "As in the log: a verb with its fields." }) }, closed),
       ]),
       { minItems: 1, maxItems: 64 },
     ),
@@ -335,6 +353,8 @@ const agreements: readonly true[] = [
   true satisfies Same<ResourceTypeView, Static<typeof ResourceTypeSchema>>,
   true satisfies Same<ClusterEvent, Static<typeof EventSchema>>,
   true satisfies Same<Explanation, Static<typeof ExplanationSchema>>,
+  true satisfies Same<NodeExplanation, Static<typeof NodeExplanationSchema>>,
+  true satisfies Same<ResourceExplanation, Static<typeof ResourceExplanationSchema>>,
   true satisfies Same<Plan, Static<typeof PlanSchema>>,
   true satisfies Same<NodeInformation, Static<typeof InformationSchema>>,
   true satisfies Same<Static<typeof WhatIfSchema>["steps"][number], Hypothesis>,

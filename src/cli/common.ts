@@ -76,6 +76,7 @@ export async function change(
 
 export function planText(plan: Plan): string {
   const parts: string[] = [];
+  if (plan.stopped) parts.push("THE CLUSTER WOULD STOP: in the end no set of nodes may go on, and no role is served.");
   if (plan.moves.length === 0) parts.push("No role would move.");
   else parts.push(table(["ROLE", "FROM", "TO", "WHY"], plan.moves.map((move) => [move.group, move.from ?? "-", move.to ?? "-", move.reason])));
   if (plan.groups.length > 0) parts.push(table(["ROLE", "NOW", "THEN", "ON"], plan.groups.map((group) => [group.group, group.before ?? "-", group.after ?? "-", group.ownerNode ?? "-"])));

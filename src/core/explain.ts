@@ -74,16 +74,27 @@ function changes(state: ClusterState, group: GroupRecord, nodes: readonly Explai
     const others = nodes.filter((node) => node.canHost && !node.isOwner).map((node) => node.node);
     sentences.push(others.length === 0 ? "If its node fails, no other node can take it now." : `If its node fails, it goes to ${others.length === 1 ? others[0] : `one of ${others.join(", ")}`}.`);
     for (const resource of resources) {
-      const left = resource.failures.threshold - resource.failures.count;
-      const allowed = resource.failures.threshold >= UNSET ? "any number of restarts" : left <= 0 ? "no further restart" : left === 1 ? "one further restart" : `${left} further restarts`;
-      sentences.push(`If '${resource.resource}' fails: ${allowed} on this node within ${duration(resource.failures.periodMs)}.`);
+      sentences.push(`If '${resource.resource}' fails: ${resourceAllows(resource.failures)}`);
     }
   }
   if (view.reason.rule === "waiting") {
     const coming = nodes.filter((node) => !node.canHost && !node.reason.startsWith("is not a possible owner")).map((node) => `${node.node}, which ${node.reason}`);
     sentences.push(`It starts as soon as one of these can take it: ${coming.join("; ")}.`);
   }
+  if (view.waitsFor.length > 0) {
+    const timeoutMs = groupRow(state, group.id).lookAtMs;
+    sentences.push(`It starts when ${view.waitsFor.map((name) => `'${name}'`).join(", ")} ${view.waitsFor.length === 1 ? "is" : "are"} ready${timeoutMs === null ? "" : `, and is looked at again in ${roughly(Math.max(0, timeoutMs - nowOf(state)))}`}.`);
+  }
+  if (view.reason.rule === "by hand") sentences.push("It is started by an administrator's command and by nothing else.");
+  if (view.queuedMoveTo !== null) sentences.push("Its queued move begins as soon as nothing of it is locked.");
   if (view.wantedState === "Offline") sentences.push("It stays offline until an administrator brings it online.");
   if (view.movingTo !== null) sentences.push(`It goes to ${view.movingTo} once everything is offline on ${view.ownerNode ?? "its node"}.`);
   return sentences;
+}
+
+/** What follows from the next failure: the end of a sentence. */
+export function resourceAllows({ count, threshold, periodMs }: ExplainedResource["failures"]): string {
+  const left = threshold - count;
+  const allowed = threshold >= UNSET ? "any number of restarts" : left <= 0 ? "no further restart" : left === 1 ? "one further restart" : `${left} further restarts`;
+  return `${allowed} on this node within ${duration(periodMs)}.`;
 }

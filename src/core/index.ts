@@ -24,6 +24,7 @@ export {
 export { describeGroupSet, describeGroupSets } from "./describe-sets.ts";
 export { describeAffinityRule, describeAffinityRules, describeFaultDomain, describeFaultDomains } from "./describe-placement.ts";
 export { explainGroup } from "./explain.ts";
+export { explainNode, explainResource } from "./explain-parts.ts";
 export { dryRun, whatIf } from "./plan.ts";
 export { describeQuorum, explainQuorum } from "./describe-quorum.ts";
 export { configuredWitness, knownWeights, wantedWeights, witnessState } from "./votes.ts";

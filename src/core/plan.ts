@@ -1,7 +1,7 @@
 import { MusterError } from "../model/errors.ts";
 import type { ErrorBody } from "../model/errors.ts";
 import type { ClusterEvent } from "../model/events.ts";
-import type { Member } from "../model/identifiers.ts";
+import type { Member, NodeId } from "../model/identifiers.ts";
 import type { Command, CoreInput, Effect, ReportInput } from "../model/inputs.ts";
 import type { GroupRecord } from "../model/objects.ts";
 import type { DryRun, Hypothesis, Plan, PlannedMove, PlannedState } from "../model/views.ts";
@@ -10,9 +10,14 @@ import type { OwnerChange } from "./context.ts";
 import { PLAN_HORIZON_MS, PLAN_STEPS_MAX } from "./limits.ts";
 import { compareText } from "./order.ts";
 import { findNode, findResource } from "./resolve.ts";
+import { storeOf, whyMayForm } from "./may-form.ts";
+import { configuredWitness, knownWeights, wantedWeights } from "./votes.ts";
 import { ONLY } from "./state.ts";
 import type { ClusterState } from "./state.ts";
 import { step } from "./step.ts";
+
+/** A change of the view is followed by few changes of the votes. */
+const VOTE_CHANGES_MAX = 8;
 
 /**
  * "What if?": the same machine on a fork. Orders are answered as if every resource did as it is
@@ -53,6 +58,10 @@ class Rehearsal {
   #quiet = true;
   /** Orders whose answers are still to come. */
   #pending: Effect[];
+  /** Nodes that are up, in a view or not. */
+  #there: readonly Member[];
+  #stopped = false;
+  #lives = 0;
 
   constructor(state: ClusterState) {
     this.#before = state;
@@ -64,6 +73,7 @@ class Rehearsal {
     this.#startMs = this.#now;
     this.#wall = position?.wallTimeMs ?? 0;
     this.#pending = ordersUnderWay(state);
+    this.#there = state.tables.view.get(ONLY)?.members ?? [];
   }
 
   /** Returns the refusal, if it is one. */
@@ -71,10 +81,19 @@ class Rehearsal {
     try {
       switch (hypothesis.what) {
         case "nodeDown":
-          this.#changeView(findNode(this.#state, hypothesis.node).id, false);
+          this.#lose([findNode(this.#state, hypothesis.node).id]);
+          return null;
+        case "nodesDown":
+          this.#lose(findNodes(this.#state, hypothesis.nodes));
+          return null;
+        case "networkCut":
+          this.#cut(findNodes(this.#state, hypothesis.nodes));
           return null;
         case "nodeUp":
-          this.#changeView(findNode(this.#state, hypothesis.node).id, true);
+          this.#rejoin(findNode(this.#state, hypothesis.node).id);
+          return null;
+        case "witness":
+          this.#witness(hypothesis.state);
           return null;
         case "resourceFails":
           return this.#command({ verb: "resource.fail", resource: findResource(this.#state, hypothesis.resource).name });
@@ -88,7 +107,7 @@ class Rehearsal {
 
   /** Answers and waits until nothing more would happen. */
   settle(): void {
-    for (;;) {
+    while (!this.#stopped) {
       const effect = this.#pending.shift();
       if (effect !== undefined) {
         this.#answer(effect);
@@ -104,7 +123,7 @@ class Rehearsal {
   }
 
   plan(): Plan {
-    return { moves: this.#moves, groups: this.#differences(), events: this.#events, durationMs: this.#now - this.#startMs, quiet: this.#quiet, notes: this.#notes };
+    return { moves: this.#moves, groups: this.#differences(), events: this.#events, durationMs: this.#now - this.#startMs, stopped: this.#stopped, quiet: this.#quiet, notes: this.#notes };
   }
 
   #cutOff(note: string): void {
@@ -115,26 +134,97 @@ class Rehearsal {
   #command(command: Command): ErrorBody | null {
     this.#number += 1;
     // Node 0 asks: no real node has that number.
+    if (this.#stopped) throw new MusterError("MUSTER_NO_QUORUM", { reason: "by then the cluster has stopped" });
     const { outcome } = this.#step({ kind: "command", requestId: { node: 0, incarnation: 1, number: this.#number }, command });
     if (outcome?.note !== null && outcome?.note !== undefined) this.#notes.push(outcome.note);
+    this.#followVotes();
     return outcome?.error ?? null;
   }
 
-  #changeView(node: number, up: boolean): void {
-    const view = this.#state.tables.view.get(ONLY);
-    const members = (view?.members ?? []).filter((member) => member.node !== node);
-    const row = nodeRow(this.#state, node);
-    if (up && row.state !== "Down") throw new MusterError("MUSTER_INVALID_ARGUMENT", { field: "node", problem: `${nodeName(this.#state, node)} is up already` });
-    if (!up && row.state === "Down") throw new MusterError("MUSTER_INVALID_ARGUMENT", { field: "node", problem: `${nodeName(this.#state, node)} is down already` });
-    const back: Member = { node, incarnation: (row.incarnation ?? 0) + 1 };
-    const present = (up ? [...members, back] : members).sort((left, right) => left.node - right.node);
-    const orderer = present[0]?.node;
-    if (orderer === undefined) throw new MusterError("MUSTER_NO_QUORUM", { reason: "no node would be left" });
+  // ---- who is there ----------------------------------------------------------------
+
+  #lose(nodes: readonly NodeId[]): void {
+    for (const node of nodes) if (!this.#isThere(node)) throw new MusterError("MUSTER_INVALID_ARGUMENT", { field: "node", problem: `${nodeName(this.#state, node)} is down already` });
+    this.#goOnWith(this.#there.filter((member) => !nodes.includes(member.node)));
+  }
+
+  #rejoin(node: NodeId): void {
+    if (this.#isThere(node)) throw new MusterError("MUSTER_INVALID_ARGUMENT", { field: "node", problem: `${nodeName(this.#state, node)} is up already` });
+    this.#goOnWith([...this.#there, this.#newLife(node)]);
+  }
+
+  /** Of two sides one may go on at most: the one with the votes, or the one that wins the witness. */
+  #cut(nodes: readonly NodeId[]): void {
+    const sides = [this.#there.filter((member) => nodes.includes(member.node)), this.#there.filter((member) => !nodes.includes(member.node))];
+    if (sides.some((side) => side.length === 0)) throw new MusterError("MUSTER_INVALID_ARGUMENT", { field: "nodes", problem: "a cut has nodes that are up on both sides" });
+    const able = sides.filter((side) => whyMayForm(this.#state, side) !== null).sort((left, right) => (left[0]?.node ?? 0) - (right[0]?.node ?? 0));
+    if (able.length === 2) this.#notes.push(`Either side could win the witness, and one does; shown is that ${this.#names(able[0] ?? [])} does.`);
+    const [winners] = able;
+    if (winners !== undefined) this.#notes.push(`${this.#names(winners)} ${winners.length === 1 ? "goes" : "go"} on; ${this.#names(sides.find((side) => side !== winners) ?? [])} ${this.#there.length - winners.length === 1 ? "stops" : "stop"}.`);
+    // Who cannot go on stops what it runs: for the others it is as if it were down.
+    this.#goOnWith(winners ?? []);
+  }
+
+  #goOnWith(members: readonly Member[]): void {
+    const wasStopped = this.#stopped;
+    const present = [...members].sort((left, right) => left.node - right.node);
+    this.#there = present;
+    const how = present.length === 0 ? null : whyMayForm(this.#state, present);
+    if (how === null) {
+      this.#stopped = true;
+      this.#pending = [];
+      this.#notes.push(present.length === 0 ? "No node may go on: the cluster stops, and no role is served." : `${this.#names(present)} ${present.length === 1 ? "has" : "have"} no quorum: the cluster stops, and no role is served until more nodes are there (see: muster quorum show).`);
+      return;
+    }
+    this.#stopped = false;
+    // Who had to stop comes back with a new life: what it ran has ended.
+    if (wasStopped) this.#there = present.map((member) => this.#newLife(member.node));
+    this.#changeView(how === "witness");
+  }
+
+  #changeView(claimed: boolean): void {
+    const [first] = this.#there;
+    if (first === undefined) return;
+    const learners = this.#state.tables.view.get(ONLY)?.learners ?? [];
+    const known = new Map(this.#there.map((member) => [member.node, nodeRow(this.#state, member.node).incarnation === member.incarnation]));
     this.#epoch += 1;
     this.#index = -1;
-    this.#pending = this.#pending.filter((effect) => present.some((member) => member.node === effect.node));
-    this.#step({ kind: "view", members: present, learners: (view?.learners ?? []).filter((id) => id !== node), orderer });
-    if (up) this.#step({ kind: "inventory", from: back, resources: [] });
+    this.#pending = this.#pending.filter((effect) => known.has(effect.node));
+    const stores = this.#there.map((member) => storeOf(this.#state, member.node));
+    this.#step({ kind: "view", members: this.#there, learners: learners.filter((id) => known.has(id)), orderer: first.node, stores, ...(claimed ? { claimed } : {}) });
+    for (const member of this.#there) if (known.get(member.node) !== true) this.#step({ kind: "inventory", from: member, resources: [] });
+    this.#followVotes();
+  }
+
+  #witness(to: "lost" | "back"): void {
+    const witness = configuredWitness(this.#state);
+    const [first] = this.#there;
+    if (witness === null) throw new MusterError("MUSTER_INVALID_ARGUMENT", { field: "witness", problem: "no witness is configured" });
+    if (first === undefined || this.#stopped) throw new MusterError("MUSTER_INVALID_ARGUMENT", { field: "witness", problem: "the cluster has stopped by then" });
+    this.#step({ kind: "witness", from: first, witness: witness.id, state: to === "lost" ? "failed" : "online", reason: to === "lost" ? "it is assumed to be lost" : "" });
+    this.#followVotes();
+  }
+
+  /** The votes follow what is there, one change at a time (reference 4.3). */
+  #followVotes(): void {
+    for (let changes = 0; changes < VOTE_CHANGES_MAX; changes++) {
+      const weights = wantedWeights(this.#state, knownWeights(this.#state));
+      if (weights === null) return;
+      this.#step({ kind: "weights", weights });
+    }
+  }
+
+  #isThere(node: NodeId): boolean {
+    return this.#there.some((member) => member.node === node);
+  }
+
+  #newLife(node: NodeId): Member {
+    this.#lives += 1;
+    return { node, incarnation: (nodeRow(this.#state, node).incarnation ?? 0) + this.#lives };
+  }
+
+  #names(members: readonly Member[]): string {
+    return members.map((member) => nodeName(this.#state, member.node)).join(", ");
   }
 
   #answer(effect: Effect): void {
@@ -201,18 +291,23 @@ class Rehearsal {
   }
 
   #differences(): PlannedState[] {
-    const ids = this.#changedGroups() ?? new Set([...this.#before.tables.groups.keys(), ...this.#state.tables.groups.keys()]);
+    const ids = (this.#stopped ? null : this.#changedGroups()) ?? new Set([...this.#before.tables.groups.keys(), ...this.#state.tables.groups.keys()]);
     const found: PlannedState[] = [];
     for (const id of ids) {
       const before = this.#before.tables.groups.get(id);
       const after = this.#state.tables.groups.get(id);
-      const owner = after === undefined ? null : groupRow(this.#state, id).owner;
-      const states = { before: stateOf(this.#before, before), after: stateOf(this.#state, after) };
+      const owner = after === undefined || this.#stopped ? null : groupRow(this.#state, id).owner;
+      const states = { before: stateOf(this.#before, before), after: this.#stopped && after !== undefined ? ("Offline" as const) : stateOf(this.#state, after) };
       if (states.before === states.after && owner === groupRow(this.#before, id).owner) continue;
       found.push({ group: after?.name ?? before?.name ?? id, ...states, ownerNode: owner === null ? null : nodeName(this.#state, owner) });
     }
     return found.sort((left, right) => compareText(left.group, right.group));
   }
+}
+
+function findNodes(state: ClusterState, names: readonly string[]): NodeId[] {
+  if (!Array.isArray(names) || names.length === 0) throw new MusterError("MUSTER_INVALID_ARGUMENT", { field: "nodes", problem: "names of nodes are required" });
+  return [...new Set(names.map((name) => findNode(state, name, "nodes").id))];
 }
 
 function stateOf(state: ClusterState, group: GroupRecord | undefined): PlannedState["before"] {

@@ -244,6 +244,31 @@ export interface Explanation {
   readonly command: string | null;
 }
 
+export interface NodeExplanation {
+  readonly node: string;
+  readonly state: NodeState;
+  readonly summary: string;
+  readonly rule: string;
+  readonly sinceMs: number;
+  readonly forMs: number;
+  readonly facts: readonly string[];
+  readonly whatWouldChangeIt: readonly string[];
+  readonly command: string | null;
+}
+
+export interface ResourceExplanation {
+  readonly resource: string;
+  readonly group: string;
+  readonly state: ResourceState;
+  readonly summary: string;
+  readonly rule: string;
+  readonly sinceMs: number;
+  readonly forMs: number;
+  readonly facts: readonly string[];
+  readonly whatWouldChangeIt: readonly string[];
+  readonly command: string | null;
+}
+
 export interface ExplainedNode {
   readonly node: string;
   readonly canHost: boolean;
@@ -266,6 +291,11 @@ export interface ExplainedResource {
 export type Hypothesis =
   | { readonly what: "nodeDown"; readonly node: string }
   | { readonly what: "nodeUp"; readonly node: string }
+  /** All at the same moment. */
+  | { readonly what: "nodesDown"; readonly nodes: readonly string[] }
+  /** These nodes on one side, all others on the other. */
+  | { readonly what: "networkCut"; readonly nodes: readonly string[] }
+  | { readonly what: "witness"; readonly state: "lost" | "back" }
   | { readonly what: "resourceFails"; readonly resource: string }
   | { readonly what: "command"; readonly command: Command };
 
@@ -292,6 +322,8 @@ export interface Plan {
   readonly events: readonly ClusterEvent[];
   /** Cluster time that would pass until nothing more happens. */
   readonly durationMs: number;
+  /** In the end no set of nodes may go on: no role is served. */
+  readonly stopped: boolean;
   /** False when the plan was cut off at its limits. */
   readonly quiet: boolean;
   readonly notes: readonly string[];

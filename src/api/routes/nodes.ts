@@ -1,7 +1,7 @@
 import { Type } from "@fastify/type-provider-typebox";
-import { describeNode, describeNodes } from "../../core/index.ts";
+import { describeNode, describeNodes, explainNode } from "../../core/index.ts";
 import type { ServiceFacade } from "../../service/facade.ts";
-import { AddNodeSchema, ChangeQuerySchema, DoneSchema, NameSchema, NodeAnswerSchema, PauseNodeSchema, ReadQuerySchema, ResumeNodeSchema, SetNodeSchema, ShutDownNodeSchema } from "../schemas.ts";
+import { AddNodeSchema, ChangeQuerySchema, DoneSchema, NameSchema, NodeAnswerSchema, NodeExplanationSchema, PauseNodeSchema, ReadQuerySchema, ResumeNodeSchema, SetNodeSchema, ShutDownNodeSchema } from "../schemas.ts";
 import type { ApiServer } from "../server.ts";
 import { beforeReading, change, failures, mutable } from "./answers.ts";
 
@@ -26,6 +26,11 @@ export function nodeRoutes(server: ApiServer, facade: ServiceFacade): void {
   server.post("/nodes/:node/clear-quarantine", { schema: { summary: "Let a node host roles again that dropped out too often", params: Params, querystring: ChangeQuerySchema, response: { 200: DoneSchema, ...failures } } }, (request) =>
     change(facade, { verb: "node.clearQuarantine", node: request.params.node }, request.query),
   );
+
+  server.get("/nodes/:node/why", { schema: { summary: "Why it is as it is, and what would change it", params: Params, querystring: ReadQuerySchema, response: { 200: NodeExplanationSchema, ...failures } } }, async (request) => {
+    await beforeReading(facade, request.query);
+    return mutable(explainNode(facade.state(), request.params.node));
+  });
 
   server.post("/nodes/:node/pause", { schema: { summary: "Place nothing there; with drain, move its roles away", params: Params, querystring: ChangeQuerySchema, body: PauseNodeSchema, response: { 200: DoneSchema, ...failures } } }, (request) =>
     change(facade, { verb: "node.pause", node: request.params.node, ...request.body }, request.query),

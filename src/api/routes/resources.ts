@@ -1,7 +1,7 @@
 import { Type } from "@fastify/type-provider-typebox";
-import { describeResource, describeResources } from "../../core/index.ts";
+import { describeResource, describeResources, explainResource } from "../../core/index.ts";
 import type { ServiceFacade } from "../../service/facade.ts";
-import { ChangeQuerySchema, CreateResourceSchema, DependSchema, DoneSchema, MoveResourceSchema, NameSchema, ReadQuerySchema, ResourceSchema, SetResourceSchema } from "../schemas.ts";
+import { ChangeQuerySchema, CreateResourceSchema, DependSchema, DoneSchema, MoveResourceSchema, NameSchema, ReadQuerySchema, ResourceExplanationSchema, ResourceSchema, SetResourceSchema } from "../schemas.ts";
 import type { ApiServer } from "../server.ts";
 import { beforeReading, change, failures, mutable } from "./answers.ts";
 
@@ -18,6 +18,11 @@ export function resourceRoutes(server: ApiServer, facade: ServiceFacade): void {
   server.get("/resources/:resource", { schema: { summary: "One resource", params: Params, querystring: ReadQuerySchema, response: { 200: ResourceSchema, ...failures } } }, async (request) => {
     await beforeReading(facade, request.query);
     return mutable(describeResource(facade.state(), request.params.resource));
+  });
+
+  server.get("/resources/:resource/why", { schema: { summary: "Why it is as it is, and what would change it", params: Params, querystring: ReadQuerySchema, response: { 200: ResourceExplanationSchema, ...failures } } }, async (request) => {
+    await beforeReading(facade, request.query);
+    return mutable(explainResource(facade.state(), request.params.resource));
   });
 
   server.patch("/resources/:resource", { schema: { summary: "Set properties, possible owners or the name", params: Params, querystring: ChangeQuerySchema, body: SetResourceSchema, response: { 200: DoneSchema, ...failures } } }, (request) =>

@@ -47,7 +47,7 @@ function quorumText(view: QuorumView): string {
   ].join("\n\n");
 }
 
-function explanationText(why: QuorumExplanation): string {
+export function explanationText(why: QuorumExplanation): string {
   const parts = [why.summary, `Rule: ${why.rule}; for ${duration(why.forMs)}.`, list(why.canBeLost)];
   if (why.whatWouldChangeIt.length > 0) parts.push(["What would change it:", ...why.whatWouldChangeIt.map((sentence) => `  ${sentence}`)].join("\n"));
   if (why.command !== null) parts.push(`Next: ${why.command}`);

@@ -1,9 +1,12 @@
 import type { Command as Program } from "commander";
-import type { ClusterView, Explanation, GroupView, Hypothesis, NodeView, Plan } from "../../model/views.ts";
+import type { ApiClient } from "../../api/client.ts";
+import type { ClusterView, Explanation, GroupView, NodeExplanation, NodeView, Plan, QuorumExplanation, ResourceExplanation } from "../../model/views.ts";
 import { MusterError } from "../../model/errors.ts";
 import { asking, path, planText } from "../common.ts";
 import type { CommonOptions } from "../common.ts";
 import { askNodeItself, connect } from "../connect.ts";
+import { HYPOTHESES, parseHypotheses } from "../hypotheses.ts";
+import { explanationText } from "./quorum.ts";
 import { data, duration, json, list, table } from "../output.ts";
 
 type Answered = ClusterView & { readonly answeredBy: { readonly node: string; readonly phase: string; readonly reason: string | null } };
@@ -26,26 +29,55 @@ export function statusCommands(program: Program): void {
       if (options.check && (cluster.problems.length > 0 || cluster.answeredBy.phase !== "active")) process.exitCode = UNHEALTHY_EXIT_CODE;
     });
 
-  asking(program.command("why").argument("<group>", "the role").description("why a role is where and how it is, and what would change it")).action(async (group: string, options: CommonOptions) => {
-    const why = await (await connect(options)).get<Explanation>(path("groups", group, "why"));
-    if (options.json) json(why);
-    else data(whyText(why));
-  });
+  asking(program.command("why").argument("<name>", "a role, a resource, a node, or 'quorum'").description("why something is as it is, and what would change it"))
+    .option("--of <kind>", "group, resource or node, when a name could be several")
+    .action(async (name: string, options: CommonOptions & { readonly of?: string }) => {
+      const { why, text } = await explain(await connect(options), name, options.of);
+      if (options.json) json(why);
+      else data(text);
+    });
 
-  asking(program.command("what-if").argument("<kind>", "node or resource").argument("<name>").argument("<event>", "down or up for a node, fails for a resource").description("what would happen, from the code that decides")).action(
-    async (kind: string, name: string, event: string, options: CommonOptions) => {
-      const plan = await (await connect(options)).send<Plan>("POST", "/v1/what-if", { body: { steps: [hypothesis(kind, name, event)] } });
+  asking(program.command("what-if").argument("<words...>", "what is assumed; several with 'then' between").description("what would happen, from the code that decides"))
+    .addHelpText("after", `\nWhat may be assumed:\n${HYPOTHESES.map(([form, meaning]) => `  ${form}\n      ${meaning}`).join("\n")}`)
+    .action(async (words: string[], options: CommonOptions) => {
+      const plan = await (await connect(options)).send<Plan>("POST", "/v1/what-if", { body: { steps: parseHypotheses(words) } });
       if (options.json) json(plan);
       else data(planText(plan));
-    },
-  );
+    });
 }
 
-function hypothesis(kind: string, name: string, event: string): Hypothesis {
-  if (kind === "node" && event === "down") return { what: "nodeDown", node: name };
-  if (kind === "node" && event === "up") return { what: "nodeUp", node: name };
-  if (kind === "resource" && (event === "fails" || event === "fail")) return { what: "resourceFails", resource: name };
-  throw new MusterError("MUSTER_INVALID_ARGUMENT", { field: "what-if", problem: `'${kind} ${name} ${event}' is not known; write: node NODE down, node NODE up, resource NAME fails` });
+/** The kinds of things that have a name, in the order in which a name is looked for. */
+const KINDS = ["group", "resource", "node"] as const;
+
+async function explain(client: ApiClient, name: string, of: string | undefined): Promise<{ readonly why: unknown; readonly text: string }> {
+  if (of === undefined && name.toLowerCase() === "quorum") {
+    const why = await client.get<QuorumExplanation>("/v1/quorum/explain");
+    return { why, text: explanationText(why) };
+  }
+  const kinds = of === undefined ? KINDS : KINDS.filter((kind) => kind === of);
+  if (kinds.length === 0) throw new MusterError("MUSTER_INVALID_ARGUMENT", { field: "--of", problem: `one of ${KINDS.join(", ")}` });
+  let first: unknown = null;
+  for (const kind of kinds) {
+    try {
+      if (kind === "group") {
+        const why = await client.get<Explanation>(path("groups", name, "why"));
+        return { why, text: whyText(why) };
+      }
+      const why = await client.get<NodeExplanation | ResourceExplanation>(path(`${kind}s`, name, "why"));
+      return { why, text: partText(why) };
+    } catch (error) {
+      if (!(error instanceof MusterError) || !error.code.endsWith("_NOT_FOUND")) throw error;
+      first ??= error;
+    }
+  }
+  throw first;
+}
+
+function partText(why: NodeExplanation | ResourceExplanation): string {
+  const parts = [why.summary, `Rule: ${why.rule}; for ${duration(why.forMs)}.`, why.facts.join("\n")];
+  if (why.whatWouldChangeIt.length > 0) parts.push(["What would change it:", ...why.whatWouldChangeIt.map((sentence) => `  ${sentence}`)].join("\n"));
+  if (why.command !== null) parts.push(`Next: ${why.command}`);
+  return parts.join("\n\n");
 }
 
 function statusText(cluster: Answered, nodes: readonly AskedNode[], groups: readonly GroupView[]): string {
