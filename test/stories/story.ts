@@ -2,6 +2,8 @@ import * as core from "../../src/core/index.ts";
 import type { ClusterState, StepResult } from "../../src/core/index.ts";
 import type { Member } from "../../src/model/identifiers.ts";
 import type { Command, CoreInput, CoreRequest, Effect, InventoryItem, ReportedState, ReportedStatus } from "../../src/model/inputs.ts";
+import { parseHypotheses } from "../../src/cli/hypotheses.ts";
+import { MusterError } from "../../src/model/errors.ts";
 import type { PropertyBag, PropertyValue } from "../../src/model/objects.ts";
 import { groupProperties, groupSetProperties, nodeProperties, resourceProperties } from "../../src/model/properties.ts";
 import type { PropertyTable } from "../../src/model/properties.ts";
@@ -378,11 +380,11 @@ class Story {
   }
 
   #whatIf(words: readonly string[]): void {
-    const [object = "", name = "", what = ""] = words;
-    const plan = core.whatIf(this.#cluster, [
-      object === "resource" ? { what: "resourceFails", resource: name } : { what: what === "up" ? "nodeUp" : "nodeDown", node: name },
-    ]);
-    this.#sayPlan(plan);
+    try {
+      this.#sayPlan(core.whatIf(this.#cluster, parseHypotheses(words)));
+    } catch (error) {
+      this.#say("plan", `refused: ${MusterError.from(error).message}`);
+    }
   }
 
   #dryRun(command: Command): void {
@@ -401,6 +403,7 @@ class Story {
     for (const move of plan.moves) this.#say("plan", `${move.group}: ${move.from ?? "nobody"} -> ${move.to ?? "nobody"}: ${move.reason}`);
     for (const group of plan.groups) this.#say("plan", `${group.group}: ${group.before ?? "(new)"} -> ${group.after ?? "(gone)"}, owner ${group.ownerNode ?? "nobody"}`);
     for (const note of plan.notes) this.#say("plan", note);
+    if (plan.stopped) this.#say("plan", "the cluster would stop");
     if (plan.moves.length === 0 && plan.groups.length === 0) this.#say("plan", "no role would change");
   }
 
