@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import * as core from "../../../src/core/index.ts";
 import type { Hypothesis, Plan } from "../../../src/model/views.ts";
 import { Driver } from "./driver.ts";
