@@ -18,13 +18,14 @@ export function describeQuorum(state: ClusterState): QuorumView {
   const weights = knownWeights(state);
   const quorum = state.tables.quorum.get(ONLY);
   const rules = votingRules(state, weights);
-  const survival = rules === null ? null : survivalOf(rules);
+  // Who is about to stop is still here.
+  const survival = rules === null ? null : survivalOf({ ...rules, nodes: rules.nodes.map((node) => ({ ...node, active: node.store !== null })) });
   const witness = describeWitness(state);
   const name = (id: NodeId): string => nodeName(state, id);
   return {
     type: witness === null ? "NodeMajority" : "NodeAndWitnessMajority",
     typeNumber: witness === null ? QuorumType.NodeMajority : QuorumType.NodeAndWitnessMajority,
-    dynamicQuorum: rules?.dynamicQuorum ?? numberPropertyOf(clusterProperties, state.tables.cluster.get(ONLY)?.properties ?? {}, "DynamicQuorum") === 1,
+    dynamicQuorum: isDynamic(state),
     votes: survival?.total ?? weights.votes.reduce((sum, vote) => sum + vote.votes, weights.witness?.votes ?? 0),
     needed: survival?.needed ?? 0,
     held: survival?.held ?? 0,
@@ -67,8 +68,12 @@ function describeWitness(state: ClusterState): QuorumWitnessView | null {
   const weights = knownWeights(state);
   const vote = weights.witness?.id === record.id ? weights.witness.votes : 0;
   const stateName = known === null ? "Unknown" : known.state === "online" ? "Online" : "Failed";
-  const reason = known === null ? "Nobody has looked after it yet." : known.state === "failed" ? `It does not work: ${known.reason}.` : vote > 0 ? "It votes: the number of nodes that vote is even." : "It has no vote: the number of nodes that vote is odd without it.";
+  const reason = known === null ? "Nobody has looked after it yet." : known.state === "failed" ? `It does not work: ${known.reason}.` : vote > 0 ? (isDynamic(state) ? "It votes: the number of nodes that vote is even." : "It votes, as configured.") : "It has no vote: the number of nodes that vote is odd without it.";
   return { kind: record.kind, state: stateName, vote, reason, sinceMs: known?.sinceMs ?? 0, properties: withoutSecrets(effectiveProperties(witnessProperties[record.kind], record.properties)) };
+}
+
+function isDynamic(state: ClusterState): boolean {
+  return numberPropertyOf(clusterProperties, state.tables.cluster.get(ONLY)?.properties ?? {}, "DynamicQuorum") === 1;
 }
 
 /** A key is for the witness, not for who looks. */

@@ -1,13 +1,13 @@
 import * as core from "../../src/core/index.ts";
 import type { ClusterState, StepResult } from "../../src/core/index.ts";
 import type { Member } from "../../src/model/identifiers.ts";
-import type { Command, CoreInput, CoreRequest, Effect, InventoryItem, ReportedState, ReportedStatus } from "../../src/model/inputs.ts";
+import type { Command, CoreInput, CoreRequest, Effect, InventoryItem, ReportedState, ReportedStatus, ViewInput } from "../../src/model/inputs.ts";
 import { parseHypotheses } from "../../src/cli/hypotheses.ts";
 import { MusterError } from "../../src/model/errors.ts";
 import type { PropertyBag, PropertyValue } from "../../src/model/objects.ts";
 import { groupProperties, groupSetProperties, nodeProperties, resourceProperties } from "../../src/model/properties.ts";
 import type { PropertyTable } from "../../src/model/properties.ts";
-import type { AffinityRuleType, FaultDomainType } from "../../src/model/states.ts";
+import type { AffinityRuleType, FaultDomainType, WitnessKind } from "../../src/model/states.ts";
 
 /**
  * Plays a story: lines of inputs in, a golden log out. The nodes are played here, with what
@@ -55,6 +55,7 @@ class Story {
   #inventoriesManual = false;
   #losing = false;
   #votesShown = false;
+  #nextView: Partial<ViewInput> = {};
   #recording = true;
   #zoneMinutes = 0;
   #epoch = 0;
@@ -102,6 +103,16 @@ class Story {
         return this.#view();
       case "forget":
         return this.#forget();
+      case "quorum":
+        if (first === "set") break;
+        return first === "why" ? this.#whyQuorum() : this.#quorum();
+      case "witness":
+        return this.#witness(first === "online" ? "online" : "failed", rest.join(" "));
+      case "next":
+        this.#nextView = { ...this.#nextView, ...this.#remark(first, rest) };
+        return;
+      case "released":
+        return void this.#step({ kind: "released", from: this.#memberOf(this.#nodes.find((node) => node.up)!), released: { node: this.#node(first).id, incarnation: this.#node(first).incarnation - 1 } });
       case "votes":
         this.#votesShown = first === "shown";
         return;
@@ -156,8 +167,8 @@ class Story {
       case "why":
         return this.#why(first);
       default:
-        return this.#command(parseCommand(words), false);
     }
+    this.#command(parseCommand(words), false);
   }
 
   // ---- the cluster and its nodes ------------------------------------------------
@@ -210,7 +221,9 @@ class Story {
     this.#index = -1;
     const present = this.#nodes.filter((node) => node.up);
     const members: Member[] = present.map((node) => ({ node: node.id, incarnation: node.incarnation }));
-    this.#step({ kind: "view", members, learners: [...this.#learners], orderer: present[0]?.id ?? 1 });
+    const remarks = this.#nextView;
+    this.#nextView = {};
+    this.#step({ kind: "view", members, learners: [...this.#learners], orderer: present[0]?.id ?? 1, ...remarks });
     if (!this.#inventoriesManual) for (const node of present) this.#inventory(node);
   }
 
@@ -353,6 +366,51 @@ class Story {
       this.#step({ kind: "due", utcOffsetMinutes: this.#zoneMinutes });
       this.#settle();
     }
+  }
+
+  /** What is out of the ordinary about the view that comes next. */
+  #remark(what: string, rest: readonly string[]): Partial<ViewInput> {
+    const ids = (names: readonly string[]): number[] => names.map((name) => this.#node(name).id);
+    switch (what) {
+      case "claimed":
+        return { claimed: true };
+      case "forced":
+        return { forced: true };
+      case "discarded":
+        return { discarded: ids(rest) };
+      case "cold":
+        return { holdAbsentMs: milliseconds(rest[0] ?? "") };
+      default: {
+        const node = this.#node(rest[0] ?? "");
+        return { holds: [{ node: node.id, incarnation: node.incarnation, leaseMs: milliseconds(rest[1] ?? ""), permitMs: milliseconds(rest[2] ?? rest[1] ?? "") }] };
+      }
+    }
+  }
+
+  #memberOf(node: PlayedNode): Member {
+    return { node: node.id, incarnation: node.incarnation };
+  }
+
+  #witness(state: "online" | "failed", reason: string): void {
+    const configured = core.configuredWitness(this.#cluster);
+    const from = this.#nodes.find((node) => node.up);
+    if (configured === null || from === undefined) throw new Error("the story has no witness, or nobody to look after it");
+    this.#step({ kind: "witness", from: this.#memberOf(from), witness: configured.id, state, reason });
+  }
+
+  #quorum(): void {
+    const view = core.describeQuorum(this.#cluster);
+    this.#say("quorum", `${view.votes} votes, ${view.needed} needed, ${view.held} here${view.claimed ? ", on a claim" : ""}${view.forced ? ", forced" : ""}`);
+    for (const node of view.nodes) this.#say("quorum", `  ${node.node}: ${node.vote}. ${node.reason}`);
+    if (view.witness !== null) this.#say("quorum", `  witness ${view.witness.kind} ${view.witness.state}: ${view.witness.vote}. ${view.witness.reason}`);
+    for (const sentence of view.sentences) this.#say("quorum", `  ${sentence}`);
+  }
+
+  #whyQuorum(): void {
+    const why = core.explainQuorum(this.#cluster);
+    this.#say("quorum", `${why.summary} (${why.rule})`);
+    for (const sentence of why.whatWouldChangeIt) this.#say("quorum", `  ${sentence}`);
+    if (why.command !== null) this.#say("quorum", `  try: ${why.command}`);
   }
 
   /** What the log does with the votes: one change after the other, until they are as the state wants them. */
@@ -536,6 +594,8 @@ function parseCommand(words: readonly string[]): Command {
       return { verb: "groupset.delete", set: name };
     case "cluster set":
       return { verb: "cluster.set", properties: bagOf(pairs, (key) => key !== "name"), ...given("name", pairs.get("name")) };
+    case "quorum set":
+      return { verb: "quorum.set", witness: name === "none" ? null : { kind: name as WitnessKind, properties: bagOf(pairs, () => true) } };
     case "resource create":
       return {
         verb: "resource.create",
