@@ -122,10 +122,17 @@ describe("forced start", () => {
   test("of two forced starts the later one goes before", () => {
     cluster.cut = new Set([1]);
     force(1);
+    // Its counter passes the number with which the later one begins: the moment of the start decides, not the counter.
+    for (let views = 0; views < 70; views++) {
+      cluster.members(1);
+      cluster.settle();
+    }
     cluster.at(3).nowMs += 60_000;
     cluster.at(3).restart("force");
     cluster.members(3);
     cluster.pass(200);
+    const [earlier, later] = [cluster.at(1).log.status, cluster.at(3).log.status];
+    assert.ok(earlier.phase === "active" && later.phase === "active" && earlier.epoch > later.epoch);
     assert.ok(cluster.at(3).log.lineage > cluster.at(1).log.lineage);
     cluster.cut = new Set();
     cluster.members(1, 3);
