@@ -260,7 +260,7 @@ export class ClusterService implements ServiceFacade {
     if (status.phase === "active") this.#watch.onView(status.epoch, life.node.replica.committed);
     if (status.phase === "active" && life.node.replica.isOrderer) this.#registerTypesOnce(life);
     if (status.phase === "active") this.#setStatus({ phase: "active", epoch: status.epoch, members: status.members.map((member) => nameOf(member.node)), orderer: nameOf(status.orderer) });
-    else if (status.phase === "waiting") this.#setStatus({ phase: "waiting", reason: `not enough nodes for a majority; waiting for ${status.waitingFor.map(nameOf).join(", ")}` });
+    else if (status.phase === "waiting") this.#setStatus({ phase: "waiting", reason: `${status.reason ?? "not enough nodes for a majority"}; waiting for ${status.waitingFor.map(nameOf).join(", ")}` });
     else this.#setStatus({ phase: "forming", reason: status.reason });
   }
 
