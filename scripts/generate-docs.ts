@@ -119,7 +119,7 @@ function exits(): string {
 function properties(): string {
   const unset = `${UNSET} (0xFFFFFFFF) stands for "unset" or "unlimited".`;
   const parts = ["## Properties", `Set them with \`muster group set\` and \`muster resource set\`, as NAME=VALUE. ${unset}`];
-  const titles = { cluster: "A cluster", node: "A node", group: "A role (group)", resource: "A resource, whatever its type", resourceType: "A resource type" } as const;
+  const titles = { cluster: "A cluster", node: "A node", group: "A role (group)", resource: "A resource, whatever its type", resourceType: "A resource type", groupSet: "A group set", network: "A network", networkInterface: "A network interface" } as const;
   for (const [owner, title] of Object.entries(titles) as [keyof typeof titles, string][]) parts.push(`### ${title}`, propertyTable(commonProperties[owner]));
   for (const type of builtInResourceTypes) parts.push(`### Private properties of ${type.name}`, type.description, propertyTable(type.privateProperties));
   return parts.join("\n\n");

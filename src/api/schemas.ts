@@ -13,14 +13,14 @@ import type { NodeInformation } from "../service/facade.ts";
 const text = (description: string) => Type.String({ description });
 const number = (description: string) => Type.Number({ description });
 export const orNull = <Schema extends TSchema>(schema: Schema) => Type.Union([schema, Type.Null()]);
-const names = <Key extends string>(states: Readonly<Record<Key, number>>) => Type.Unsafe<Key>({ type: "string", enum: Object.keys(states) });
+export const names = <Key extends string>(states: Readonly<Record<Key, number>>) => Type.Unsafe<Key>({ type: "string", enum: Object.keys(states) });
 export const closed = { additionalProperties: false };
 
 export const NameSchema = Type.String({ minLength: 1, maxLength: 64, description: "Name or id." });
 export const PropertyValueSchema = Type.Union([Type.String(), Type.Number(), Type.Boolean(), Type.Array(Type.String(), { maxItems: 256 })]);
 export const PropertyBagSchema = Type.Record(Type.String({ maxLength: 64 }), PropertyValueSchema, { description: "Property names and values; see docs/reference.md." });
 
-const Reason = Type.Object({
+export const ReasonSchema = Type.Object({
   text: text("Why it is as it is, in a sentence."),
   rule: text("Short name of the rule that decided."),
   sinceMs: number("Cluster time."),
@@ -84,7 +84,7 @@ export const NodeSchema = Type.Object({
   faultDomain: Type.Array(text("Site:…, Rack:…, Chassis:…, the outermost first.")),
   quarantinedUntil: Type.Union([Type.Number(), Type.Literal("cleared"), Type.Null()], { description: "It hosts nothing until this wall time in milliseconds, or until it is cleared; null = it is not quarantined." }),
   groups: Type.Array(Type.String()),
-  reason: Reason,
+  reason: ReasonSchema,
   properties: PropertyBagSchema,
 });
 export const NodeAnswerSchema = Type.Intersect([NodeSchema, Type.Object({ information: orNull(InformationSchema) })]);
@@ -105,7 +105,7 @@ export const GroupSchema = Type.Object({
   affinityRules: Type.Array(text("Names of the affinity rules it is in.")),
   resources: Type.Array(Type.String()),
   generation: Type.Number(),
-  reason: Reason,
+  reason: ReasonSchema,
   failovers: Type.Object({ count: Type.Number(), threshold: Type.Number(), periodHours: Type.Number() }),
   properties: PropertyBagSchema,
 });
@@ -124,7 +124,7 @@ export const ResourceSchema = Type.Object({
   dependents: Type.Array(Type.String()),
   possibleOwners: orNull(Type.Array(Type.String())),
   processId: orNull(Type.Number()),
-  reason: Reason,
+  reason: ReasonSchema,
   failures: Failures,
   nextAttemptMs: orNull(Type.Number()),
   properties: PropertyBagSchema,

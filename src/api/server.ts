@@ -12,6 +12,7 @@ import { eventRoutes } from "./routes/events.ts";
 import { groupRoutes } from "./routes/groups.ts";
 import { historyRoutes } from "./routes/history.ts";
 import { groupSetRoutes } from "./routes/group-sets.ts";
+import { networkRoutes } from "./routes/networks.ts";
 import { quorumRoutes } from "./routes/quorum.ts";
 import { nodeRoutes } from "./routes/nodes.ts";
 import { placementRoutes } from "./routes/placement.ts";
@@ -70,6 +71,7 @@ export async function createApi(facade: ServiceFacade, options: ApiOptions): Pro
     clusterRoutes(routes as ApiServer, facade);
     nodeRoutes(routes as ApiServer, facade);
     groupSetRoutes(routes as ApiServer, facade);
+    networkRoutes(routes as ApiServer, facade);
     quorumRoutes(routes as ApiServer, facade);
     historyRoutes(routes as ApiServer, facade);
     groupRoutes(routes as ApiServer, facade);

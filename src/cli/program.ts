@@ -6,6 +6,7 @@ import { eventCommands } from "./commands/events.ts";
 import { groupCommands } from "./commands/groups.ts";
 import { historyCommands } from "./commands/history.ts";
 import { groupSetCommands } from "./commands/group-sets.ts";
+import { networkCommands } from "./commands/networks.ts";
 import { nodeCommands } from "./commands/nodes.ts";
 import { placementCommands } from "./commands/placement.ts";
 import { quorumCommands } from "./commands/quorum.ts";
@@ -29,6 +30,7 @@ export function createProgram(): Program {
   nodeCommands(program);
   groupCommands(program);
   groupSetCommands(program);
+  networkCommands(program);
   quorumCommands(program);
   resourceCommands(program);
   placementCommands(program);

@@ -5,6 +5,8 @@ import { configureBatch } from "./database-commands.ts";
 import { createGroup, deleteGroup, groupOffline, groupOnline, setGroup } from "./group-commands.ts";
 import { createGroupSet, deleteGroupSet, setGroupSet } from "./group-set-commands.ts";
 import { moveGroup } from "./move-commands.ts";
+import { setNetwork } from "./network-commands.ts";
+import { discoverNetworks } from "./network-discovery.ts";
 import { addNode, evictNode, pauseNode, resumeNode, setCluster, shutDownNode } from "./node-commands.ts";
 import { cancelMove } from "./queued-moves.ts";
 import { createResource, deleteResource, dependResource, failByHand, registerType, resourceOffline, resourceOnline, setResource } from "./resource-commands.ts";
@@ -92,6 +94,10 @@ export function configure(configuring: Configuring, command: Command): Reaction 
       return deleteFaultDomain(configuring, command);
     case "faultdomain.set":
       return setFaultDomain(configuring, command);
+    case "network.discover":
+      return discoverNetworks(configuring, command);
+    case "network.set":
+      return setNetwork(configuring, command);
     case "core.record":
       return coreRecord(configuring, command);
     case "node.add":

@@ -14,6 +14,7 @@ import { pathOf } from "./fault-domains.ts";
 import { lastOwner } from "./last-owner.ts";
 import { deriveGroupState } from "./group-state.ts";
 import type { ResourceWithRow } from "./group-state.ts";
+import { allNetworks } from "./network-records.ts";
 import { compareText, foldName } from "./order.ts";
 import { initialGroupRow, initialNodeRow, initialResourceRow } from "./records.ts";
 import type { GroupRow, NodeRow } from "./records.ts";
@@ -44,7 +45,7 @@ export function describeCluster(state: ClusterState): ClusterView {
     nodesUp: nodes.filter((node) => node.state === "Up").length,
     groups: groups.length,
     groupsOnline: groups.filter((group) => group.state === "Online").length,
-    problems: problemsOf(nodes, groups),
+    problems: [...problemsOf(nodes, groups), ...networkProblems(state)],
     properties: { ...effectiveProperties(clusterProperties, cluster?.properties ?? {}), FixQuorum: state.tables.quorum.get(ONLY)?.forced === true ? 1 : 0, WitnessDynamicWeight: knownWeights(state).witness?.votes ?? 0 },
     clusterTimeMs: position?.clusterTimeMs ?? 0,
     wallTimeMs: position?.wallTimeMs ?? 0,
@@ -57,6 +58,13 @@ function problemsOf(nodes: readonly NodeView[], groups: readonly GroupView[]): s
     .filter((group) => group.wantedState === "Online" && group.state !== "Online")
     .map((group) => `Role ${group.name} is ${group.state}: ${group.reason.text}`);
   return [...ofNodes, ...ofGroups];
+}
+
+function networkProblems(state: ClusterState): string[] {
+  return allNetworks(state).flatMap(({ id, name }) => {
+    const row = state.tables.networkRuntime.get(id);
+    return row?.state === "Partitioned" || row?.state === "Down" ? [`Network ${name} is ${row.state}: ${row.reason.text}`] : [];
+  });
 }
 
 export function describeNodes(state: ClusterState): NodeView[] {

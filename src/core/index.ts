@@ -21,6 +21,10 @@ export {
   describeResourceTypes,
   events,
 } from "./describe.ts";
+export { describeNetwork, describeNetworkInterfaces, describeNetworks } from "./describe-networks.ts";
+export { discoveryChanges } from "./network-discovery.ts";
+export { connectivityOf } from "./network-step.ts";
+export { interfaceId } from "./network-records.ts";
 export { describeGroupSet, describeGroupSets } from "./describe-sets.ts";
 export { describeAffinityRule, describeAffinityRules, describeFaultDomain, describeFaultDomains } from "./describe-placement.ts";
 export { explainGroup } from "./explain.ts";

@@ -52,3 +52,6 @@ export const DEPARTURES_KEPT = 100;
 
 /** How often roles that could go nowhere are looked at again in one step. */
 export const SERVE_ROUNDS_MAX = 100;
+
+export const INTERFACES_PER_NODE_MAX = 32;
+export const ADDRESSES_PER_INTERFACE_MAX = 32;

@@ -8,6 +8,7 @@ import { bringBackDrained, drain, retryDrains } from "./drain.ts";
 import { nodeAvailable } from "./failback.ts";
 import { checkPreferredSite } from "./fault-domain-commands.ts";
 import { sayChanged } from "./group-commands.ts";
+import { forgetInterfacesOf } from "./network-discovery.ts";
 import { foldName } from "./order.ts";
 import { checkName, findNode, invalid, mergeProperties } from "./resolve.ts";
 import { forgetQuarantine } from "./quarantine.ts";
@@ -108,11 +109,13 @@ export function evictNode({ state, stamp }: Configuring, command: CommandOf<"nod
     if (group.preferredOwners.includes(node.id)) state.tables.groups.put(key, { ...group, preferredOwners: group.preferredOwners.filter((id) => id !== node.id) });
   }
   state.tables.nodes.remove(String(node.id));
+  const networksFollow = forgetInterfacesOf({ state, stamp }, node.id);
   const cluster = state.tables.cluster.get(ONLY);
   if (cluster !== undefined) state.tables.cluster.put(ONLY, { ...cluster, evictedAtWallMs: stamp.wallTimeMs });
   return (context) => {
     forgetQuarantine(context, node.id);
     const cause = context.event("NodeEvicted", { text: `The node ${node.name} was evicted from the cluster.` });
+    networksFollow(context);
     const row = context.node(node.id);
     if (row.state === "Down") context.state.tables.nodeRuntime.remove(String(node.id));
     // It is still there: what it runs stays its own until it has left the view.

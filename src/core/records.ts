@@ -1,8 +1,8 @@
 import type { ErrorBody } from "../model/errors.ts";
 import type { EffectId, EventId, Generation, GroupId, Member, NodeId, ResourceId } from "../model/identifiers.ts";
-import type { Effect, MoveFlags } from "../model/inputs.ts";
+import type { ConnectivityInput, Effect, MoveFlags } from "../model/inputs.ts";
 import type { GroupRuntime, NodeRuntime, Reason, ResourceRecord, ResourceRuntime } from "../model/objects.ts";
-import type { GroupState, NodeDrainStatus } from "../model/states.ts";
+import type { GroupState, NetworkInterfaceState, NetworkState, NodeDrainStatus } from "../model/states.ts";
 
 /** The rows of the core that are nobody else's business. */
 
@@ -226,6 +226,25 @@ export interface PreemptedRow {
   readonly by: GroupId;
 }
 
+/** What a member said last of its interfaces, in the present view. */
+export interface ConnectivityRow {
+  readonly node: NodeId;
+  readonly incarnation: number;
+  readonly interfaces: ConnectivityInput["interfaces"];
+}
+
+export interface InterfaceRow {
+  readonly id: string;
+  readonly state: NetworkInterfaceState;
+  readonly reason: Reason;
+}
+
+export interface NetworkRow {
+  readonly id: string;
+  readonly state: NetworkState;
+  readonly reason: Reason;
+}
+
 /** Failures of commands that depend on run-time state and therefore cannot be durable. */
 export interface RefusalRow {
   readonly incarnation: number;
@@ -233,6 +252,16 @@ export interface RefusalRow {
 }
 
 const UNTOUCHED: Reason = { text: "It has not been brought online yet.", rule: "initial", sinceMs: 0 };
+
+const NOT_TOLD: Reason = { text: "Not all nodes have told yet what they reach.", rule: "initial", sinceMs: 0 };
+
+export function initialInterfaceRow(id: string): InterfaceRow {
+  return { id, state: "StateUnknown", reason: NOT_TOLD };
+}
+
+export function initialNetworkRow(id: string): NetworkRow {
+  return { id, state: "StateUnknown", reason: NOT_TOLD };
+}
 
 export function initialNodeRow(id: NodeId): NodeRow {
   return { id, state: "Down", incarnation: null, inventoryKnown: false, drainStatus: "NotInitiated", drain: null, failbackStatus: "NotInitiated", leaving: false, evictedName: null, reason: { text: "It has not joined yet.", rule: "initial", sinceMs: 0 } };

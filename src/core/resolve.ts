@@ -12,7 +12,7 @@ import type { ClusterState } from "./state.ts";
 
 const NAME = /^[A-Za-z0-9 ._-]+$/;
 /** Ids look like this; no name may, or it could hide the object with that id. */
-const ID = /^[adgrs][0-9]+\.[0-9]+$/i;
+const ID = /^[adgnrs][0-9]+\.[0-9]+(\.[0-9]+)?$/i;
 
 export function findNode(state: ClusterState, name: unknown, field = "node"): NodeRecord {
   const text = requireText(name, field);

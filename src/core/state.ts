@@ -1,7 +1,7 @@
 import { MusterError } from "../model/errors.ts";
 import type { ClusterEvent } from "../model/events.ts";
 import type { NodeId } from "../model/identifiers.ts";
-import type { AffinityRuleRecord, ClusterRecord, DatabaseValue, FaultDomainRecord, GroupRecord, GroupSetRecord, NodeRecord, ResourceRecord, ResourceTypeRecord } from "../model/objects.ts";
+import type { AffinityRuleRecord, ClusterRecord, DatabaseValue, FaultDomainRecord, GroupRecord, GroupSetRecord, NetworkInterfaceRecord, NetworkRecord, NodeRecord, ResourceRecord, ResourceTypeRecord } from "../model/objects.ts";
 import { groupSetProperties, numberPropertyOf } from "../model/properties.ts";
 import type { Weights } from "../model/votes.ts";
 import { Deadlines } from "./deadlines.ts";
@@ -11,7 +11,7 @@ import { IndexMap } from "./index-map.ts";
 import { foldName } from "./order.ts";
 import { connectPlacement, emptyPlacementIndices, forkPlacementIndices } from "./placement-indices.ts";
 import type { PlacementIndices } from "./placement-indices.ts";
-import type { AffinityIgnoredRow, DeparturesRow, EventRingRow, FailbackRow, GroupRow, LeftoverRow, HoldRow, LocalTimeRow, MarkRow, NodeRow, OwnerWaitRow, PositionRow, PreemptedRow, QuarantineRow, QuorumRow, RecordingRow, RefusalRow, RequestRow, ResourceRow, UnrecordedRow, ViewRow } from "./records.ts";
+import type { AffinityIgnoredRow, ConnectivityRow, DeparturesRow, EventRingRow, FailbackRow, GroupRow, InterfaceRow, LeftoverRow, HoldRow, LocalTimeRow, MarkRow, NetworkRow, NodeRow, OwnerWaitRow, PositionRow, PreemptedRow, QuarantineRow, QuorumRow, RecordingRow, RefusalRow, RequestRow, ResourceRow, UnrecordedRow, ViewRow } from "./records.ts";
 import { Table } from "./table.ts";
 import type { PhaseGuard, TableKind } from "./table.ts";
 
@@ -35,6 +35,8 @@ interface Rows {
   readonly groupSets: GroupSetRecord;
   readonly faultDomains: FaultDomainRecord;
   readonly affinityRules: AffinityRuleRecord;
+  readonly networks: NetworkRecord;
+  readonly networkInterfaces: NetworkInterfaceRecord;
   readonly keys: DatabaseValue;
   readonly requests: RequestRow;
   readonly votes: Weights;
@@ -61,6 +63,9 @@ interface Rows {
   readonly departures: DeparturesRow;
   readonly quarantines: QuarantineRow;
   readonly preempted: PreemptedRow;
+  readonly connectivity: ConnectivityRow;
+  readonly interfaceRuntime: InterfaceRow;
+  readonly networkRuntime: NetworkRow;
 }
 
 export type TableName = keyof Rows;
@@ -76,6 +81,8 @@ export const tableKinds: Readonly<Record<TableName, TableKind>> = {
   groupSets: "durable",
   faultDomains: "durable",
   affinityRules: "durable",
+  networks: "durable",
+  networkInterfaces: "durable",
   keys: "durable",
   requests: "durable",
   votes: "durable",
@@ -101,6 +108,9 @@ export const tableKinds: Readonly<Record<TableName, TableKind>> = {
   departures: "volatile",
   quarantines: "volatile",
   preempted: "volatile",
+  connectivity: "volatile",
+  interfaceRuntime: "volatile",
+  networkRuntime: "volatile",
 };
 
 export const tableNames = Object.keys(tableKinds) as TableName[];

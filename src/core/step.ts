@@ -12,6 +12,7 @@ import { holdDue, reactToReleased } from "./holds.ts";
 import { reactToInventory } from "./inventory-step.ts";
 import { REQUEST_FAILURES_KEPT, SERVE_ROUNDS_MAX } from "./limits.ts";
 import { settleDrain, settleFailback } from "./drain.ts";
+import { reactToConnectivity } from "./network-step.ts";
 import { noteLocalTime, placementDue } from "./placement-due.ts";
 import { touchFreed } from "./placing.ts";
 import { recordWhenDue } from "./recording.ts";
@@ -74,6 +75,9 @@ export function step(state: ClusterState, stamp: Stamp, input: CoreInput): StepR
           return null;
         case "released":
           reactToReleased(context, input);
+          return null;
+        case "connectivity":
+          reactToConnectivity(context, input);
           return null;
         case "witness":
           reactToWitness(context, input);

@@ -6,6 +6,7 @@ import { copiesLost } from "./leftovers.ts";
 import { noteHolds } from "./holds.ts";
 import { INVENTORY_WAIT_MS } from "./limits.ts";
 import { ownerLost, targetLost } from "./moving.ts";
+import { lookAtNetworksAgain } from "./network-step.ts";
 import { noteQuorum } from "./quorum-step.ts";
 import { compareStart } from "./serve.ts";
 import { closeAtColdStart } from "./start-order.ts";
@@ -59,6 +60,7 @@ export function reactToView(context: StepContext, input: ViewInput): void {
     for (const group of inPriority(context, context.state.groupIdsMovingTo(id))) targetLost(context, group, why, event);
     if (!context.state.tables.nodes.has(String(id))) context.state.tables.nodeRuntime.remove(String(id));
   }
+  lookAtNetworksAgain(context);
   touchWaitingGroups(context);
   openWhenAllReported(context);
   askAgain(context);

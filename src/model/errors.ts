@@ -57,6 +57,9 @@ export const ErrorCatalogue = {
   MUSTER_GROUP_SET_NOT_FOUND: { httpStatus: 404, exitCode: 105, message: "There is no group set named '{name}'.", next: "Group sets: muster groupset list" },
   MUSTER_GROUP_IN_ANOTHER_SET: { httpStatus: 409, exitCode: 65, message: "groups: '{group}' is in the group set '{set}' already.", next: "A group is in one set at most: take it out of that one first." },
   MUSTER_START_ORDER_CYCLE: { httpStatus: 409, exitCode: 65, message: "startsAfter: {path} would wait for itself.", next: "Remove one of these." },
+  MUSTER_NETWORK_NOT_FOUND: { httpStatus: 404, exitCode: 105, message: "There is no network named '{name}'.", next: "Networks: muster network list" },
+  MUSTER_ONLY_INTERNAL_NETWORK: { httpStatus: 409, exitCode: 113, message: "Role: '{name}' is the only network the nodes use among themselves.", next: "Let them use another one first: muster network set NETWORK Role=1" },
+  MUSTER_NETWORK_IN_USE: { httpStatus: 409, exitCode: 113, message: "Role: clients use '{name}' for the address of the resource '{resource}'.", next: "Delete that resource, or change its Address, first." },
   MUSTER_GROUP_SET_IN_USE: { httpStatus: 409, exitCode: 113, message: "The group set '{name}' is awaited by {waiters}.", next: "Change what they start after first." },
 
   // the cluster cannot answer now (106 no quorum, 102 disconnected, 124 timeout)

@@ -42,6 +42,10 @@ export const EventCatalogue = {
   GroupPreempted: { code: 1251, level: "warning", title: "a role was pushed out by a role of higher priority" },
   NodeQuarantined: { code: 1672, level: "error", title: "a node was quarantined" },
   QuarantinedNodeJoined: { code: 1675, level: "warning", title: "a quarantined node joined" },
+  InterfaceFailed: { code: 1127, level: "error", title: "a network interface failed" },
+  InterfaceUnreachable: { code: 1125, level: "warning", title: "a network interface does not reach others" },
+  NetworkPartitioned: { code: 1129, level: "error", title: "a network is partitioned" },
+  NetworkDown: { code: 1130, level: "error", title: "a network is down" },
   NodeEvicted: { code: 1011, level: "warning", title: "a node was evicted" },
   ViewActive: { code: 20001, level: "information", title: "a view became active" },
   NodeUp: { code: 20002, level: "information", title: "a node joined the active view" },
@@ -74,6 +78,8 @@ export const EventCatalogue = {
   WitnessClaimed: { code: 20043, level: "warning", title: "a view stands on the vote of the witness" },
   WitnessOnline: { code: 20044, level: "information", title: "the witness works" },
   WitnessFailed: { code: 20045, level: "error", title: "the witness does not work" },
+  InterfaceUp: { code: 20070, level: "information", title: "a network interface is up again" },
+  NetworkUp: { code: 20071, level: "information", title: "a network is up again" },
   ConfigurationChanged: { code: 20030, level: "information", title: "the configuration was changed" },
 } as const satisfies Record<string, EventDefinition>;
 

@@ -3,7 +3,7 @@ import type { ClusterEvent } from "./events.ts";
 import type { Command } from "./inputs.ts";
 import type { PropertyBag, PropertyValue } from "./objects.ts";
 import type { PropertyTable } from "./properties.ts";
-import type { AffinityRuleType, FaultDomainType, GroupState, NodeDrainStatus, NodeState, ResourceState, WitnessKind } from "./states.ts";
+import type { AffinityRuleType, FaultDomainType, GroupState, NetworkInterfaceState, NetworkState, NodeDrainStatus, NodeState, ResourceState, WitnessKind } from "./states.ts";
 
 /**
  * What every interface shows: the command line with `--json`, the API, the console.
@@ -126,6 +126,32 @@ export interface GroupSetView {
   /** Names of groups that wait for it now. */
   readonly waiting: readonly string[];
   readonly reason: string;
+  readonly properties: Readonly<Record<string, PropertyValue>>;
+}
+
+/** A subnet that nodes share. */
+export interface NetworkView {
+  readonly id: string;
+  readonly name: string;
+  readonly state: NetworkState;
+  /** `address/length`. */
+  readonly prefixes: readonly string[];
+  /** Names of its interfaces: node - adapter. */
+  readonly interfaces: readonly string[];
+  readonly reason: ReasonView;
+  readonly properties: Readonly<Record<string, PropertyValue>>;
+}
+
+/** An adapter of a node. */
+export interface NetworkInterfaceView {
+  readonly id: string;
+  readonly name: string;
+  readonly node: string;
+  readonly network: string;
+  readonly adapter: string;
+  readonly addresses: readonly string[];
+  readonly state: NetworkInterfaceState;
+  readonly reason: ReasonView;
   readonly properties: Readonly<Record<string, PropertyValue>>;
 }
 

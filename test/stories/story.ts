@@ -5,7 +5,7 @@ import type { Command, CoreInput, CoreRequest, Effect, InventoryItem, ReportedSt
 import { parseHypotheses } from "../../src/cli/hypotheses.ts";
 import { MusterError } from "../../src/model/errors.ts";
 import type { PropertyBag, PropertyValue } from "../../src/model/objects.ts";
-import { groupProperties, groupSetProperties, nodeProperties, resourceProperties } from "../../src/model/properties.ts";
+import { groupProperties, groupSetProperties, networkProperties, nodeProperties, resourceProperties } from "../../src/model/properties.ts";
 import type { PropertyTable } from "../../src/model/properties.ts";
 import type { AffinityRuleType, FaultDomainType, WitnessKind } from "../../src/model/states.ts";
 
@@ -58,6 +58,10 @@ class Story {
   #nextView: Partial<ViewInput> = {};
   #recording = true;
   #zoneMinutes = 0;
+  /** Ids of interfaces without a link, and for others the nodes that they do not reach. */
+  readonly #unplugged = new Set<string>();
+  readonly #cut = new Map<string, Set<number>>();
+  #connectivityManual = false;
   #epoch = 0;
   #index = -1;
   #now = 0;
@@ -141,6 +145,25 @@ class Story {
       case "zone":
         this.#zoneMinutes = Number(first);
         return;
+      case "connectivity":
+        this.#connectivityManual = first === "manual";
+        return;
+      case "unplug":
+        this.#unplugged.add(this.#interface(first, rest[0]));
+        return this.#tellConnectivity();
+      case "plug":
+        this.#unplugged.delete(this.#interface(first, rest[0]));
+        return this.#tellConnectivity();
+      case "cut":
+        this.#cut.set(this.#interface(first, rest[0]), new Set((rest[1] ?? "").split(",").map((name) => this.#node(name).id)));
+        return this.#tellConnectivity();
+      case "mend":
+        this.#cut.delete(this.#interface(first, rest[0]));
+        return this.#tellConnectivity();
+      case "connected":
+        return this.#connectivity(this.#node(first));
+      case "networks":
+        return this.#sayNetworks();
       case "plant":
         return this.#plant(first, rest[0] ?? "", rest[1]);
       case "vanish":
@@ -225,6 +248,7 @@ class Story {
     this.#nextView = {};
     this.#step({ kind: "view", members, learners: [...this.#learners], orderer: present[0]?.id ?? 1, ...remarks });
     if (!this.#inventoriesManual) for (const node of present) this.#inventory(node);
+    this.#tellConnectivity();
   }
 
   /** All copies of the run-time state are gone; what runs goes on. */
@@ -237,6 +261,35 @@ class Story {
 
   #inventory(node: PlayedNode): void {
     this.#step({ kind: "inventory", from: { node: node.id, incarnation: node.incarnation }, resources: [...node.runs.values()] });
+  }
+
+  // ---- networks ---------------------------------------------------------------------
+
+  #interface(node: string, adapter = ""): string {
+    return core.interfaceId(this.#node(node).id, adapter);
+  }
+
+  #tellConnectivity(): void {
+    if (!this.#connectivityManual) for (const node of this.#nodes) if (node.up) this.#connectivity(node);
+  }
+
+  /** Whom a node hears follows from the cables: both ends have a link, and nobody has cut what is between. */
+  #connectivity(node: PlayedNode): void {
+    const all = core.describeNetworkInterfaces(this.#cluster);
+    const mine = all.filter((one) => one.node === node.name);
+    if (mine.length === 0) return;
+    const works = (id: string): boolean => !this.#unplugged.has(id);
+    const hears = (id: string, network: string): number[] =>
+      this.#nodes
+        .filter((other) => other.up && other.id !== node.id && works(id) && this.#cut.get(id)?.has(other.id) !== true)
+        .filter((other) => all.some((one) => one.node === other.name && one.network === network && works(one.id) && this.#cut.get(one.id)?.has(node.id) !== true))
+        .map((other) => other.id);
+    this.#step({ kind: "connectivity", from: { node: node.id, incarnation: node.incarnation }, interfaces: mine.map(({ id, network }) => ({ interface: id, linkUp: works(id), hears: hears(id, network) })) });
+  }
+
+  #sayNetworks(): void {
+    for (const one of core.describeNetworks(this.#cluster)) this.#say("network", `${one.name}: ${one.state}, ${one.prefixes.join(", ")}, role ${one.properties["Role"]}, metric ${one.properties["Metric"]}${one.properties["AutoMetric"] === 1 ? "" : " (set)"}. ${one.reason.text}`);
+    for (const one of core.describeNetworkInterfaces(this.#cluster)) this.#say("network", `  ${one.name} (${one.network}): ${one.state}. ${one.reason.text}`);
   }
 
   // ---- resources ------------------------------------------------------------------
@@ -430,11 +483,13 @@ class Story {
     const from = this.#nodes.find((node) => node.up) ?? this.#node("node1");
     const number = (this.#requests.get(from.id) ?? 0) + (again ? 0 : 1);
     this.#requests.set(from.id, number);
-    const { outcome } = this.#step({ kind: "command", requestId: { node: from.id, incarnation: from.incarnation, number }, command });
+    const { outcome, changes } = this.#step({ kind: "command", requestId: { node: from.id, incarnation: from.incarnation, number }, command });
     if (outcome === null) return;
     if (outcome.duplicate) this.#say("answer", "this request was handled before");
     if (outcome.error !== null) this.#say("answer", `${outcome.error.code}: ${outcome.error.message} ${outcome.error.next}`);
     else if (outcome.note !== null) this.#say("answer", outcome.note);
+    // A service tells of its adapters as soon as the configuration knows them.
+    if (changes.some((change) => change.table === "networkInterfaces")) this.#tellConnectivity();
   }
 
   #whatIf(words: readonly string[]): void {
@@ -643,6 +698,10 @@ function parseCommand(words: readonly string[]): Command {
       return { verb: "node.resume", node: name, failback: extra === "policy" ? "FailbackGroupsPerPolicy" : extra === "failback" };
     case "node shutdown":
       return { verb: "node.shutdown", node: name, ...(plain.includes("nodrain") ? { drain: false } : {}) };
+    case "network discover":
+      return { verb: "network.discover", node: name, interfaces: [...pairs].filter(([adapter]) => adapter !== "gateway").map(([adapter, addresses]) => ({ adapter, hardwareAddress: "", addresses: addresses.split(","), defaultGateway: pairs.get("gateway") === adapter })) };
+    case "network set":
+      return { verb: "network.set", network: name, ...given("name", pairs.get("name")), ...([...pairs.keys()].some((key) => key !== "name") ? { properties: common(networkProperties) } : {}) };
     case "node add":
       return { verb: "node.add", name };
     case "node evict":

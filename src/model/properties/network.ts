@@ -13,5 +13,5 @@ export const networkProperties: PropertyTable = [
   { name: "IPv6PrefixLengths", type: "stringList", default: [], readOnly: true, computed: true, description: "Their lengths." },
   { name: "Metric", type: "number", default: 100, minimum: 1, maximum: 268_435_455, description: "Messages between nodes take the network with the lowest; setting it clears AutoMetric." },
   { name: "Name", type: "string", default: "", readOnly: true, computed: true, description: "Its name." },
-  { name: "Role", type: "number", default: 3, minimum: 0, maximum: 3, description: "0 none, 1 cluster only, 2 clients only, 3 both." },
+  { name: "Role", type: "number", default: 3, minimum: 0, maximum: 3, description: "0 none, 1 cluster only, 3 cluster and clients; 2, clients only, is not supported." },
 ];
