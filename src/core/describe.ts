@@ -2,9 +2,11 @@ import type { GroupId, NodeId } from "../model/identifiers.ts";
 import type { DatabaseValue, GroupRecord, NodeRecord, Reason, ResourceRecord } from "../model/objects.ts";
 import { clusterProperties, groupProperties, nodeProperties, resourceProperties, resourceTypeProperties } from "../model/properties.ts";
 import { builtInResourceTypes } from "../model/resource-types.ts";
+import { EventCatalogue } from "../model/events.ts";
 import type { ClusterEvent } from "../model/events.ts";
 import { NodeDrainStatus, NodeStatus } from "../model/states.ts";
 import type { GroupState, NodeState } from "../model/states.ts";
+import { PROTOCOL_VERSION } from "../model/version.ts";
 import { effectiveProperties } from "../model/views.ts";
 import type { ClusterView, GroupView, NodeView, ReasonView, ResourceTypeView, ResourceView } from "../model/views.ts";
 import { printDependency } from "./dependency.ts";
@@ -46,7 +48,7 @@ export function describeCluster(state: ClusterState): ClusterView {
     groups: groups.length,
     groupsOnline: groups.filter((group) => group.state === "Online").length,
     problems: [...problemsOf(nodes, groups), ...networkProblems(state)],
-    properties: { ...effectiveProperties(clusterProperties, cluster?.properties ?? {}), FixQuorum: state.tables.quorum.get(ONLY)?.forced === true ? 1 : 0, WitnessDynamicWeight: knownWeights(state).witness?.votes ?? 0 },
+    properties: { ...effectiveProperties(clusterProperties, cluster?.properties ?? {}), ClusterFunctionalLevel: PROTOCOL_VERSION, FixQuorum: state.tables.quorum.get(ONLY)?.forced === true ? 1 : 0, WitnessDynamicWeight: knownWeights(state).witness?.votes ?? 0 },
     clusterTimeMs: position?.clusterTimeMs ?? 0,
     wallTimeMs: position?.wallTimeMs ?? 0,
   };
@@ -100,6 +102,9 @@ function viewOfNode(state: ClusterState, node: NodeRecord): NodeView {
       FaultDomainId: node.faultDomain ?? "",
       NodeName: node.name,
       NodeDrainStatus: NodeDrainStatus[row.drainStatus],
+      NodeHighestVersion: PROTOCOL_VERSION,
+      NodeLowestVersion: PROTOCOL_VERSION,
+      DrainErrorCode: row.drainStatus === "Failed" ? EventCatalogue.DrainMoveFailed.code : 0,
       NodeDrainTarget: row.drain?.target ?? -1,
       NodeFailbackStatus: NodeDrainStatus[row.failbackStatus],
       StatusInformation: nodeStatusBits(node, row) | (state.tables.quarantines.has(String(node.id)) ? NodeStatus.Quarantined : 0),
