@@ -27,7 +27,7 @@ const SUITES: readonly Suite[] = [
   { name: "types", command: ["tsc", "--noEmit"] },
   { name: "lint", command: ["npm", "run", "--silent", "lint"] },
   { name: "docs", command: ["node", "scripts/generate-docs.ts", "--check"] },
-  { name: "unit", command: nodeTest(2, "test/unit/{quorum,core,history,log,lease,service,api,cli,model}/*.test.ts") },
+  { name: "unit", command: nodeTest(2, "test/unit/{quorum,core,history,log,lease,service,api,cli,model}/*.test.ts", "test/conformance/*.test.ts") },
   { name: "stories", command: nodeTest(2, "test/stories/*.test.ts") },
   { name: "simulation", command: ["node", "test/simulation/main.ts", "--seeds", "500", "--from", "1"] },
   { name: "simulation of the log", command: ["node", "test/simulation/main.ts", "--kind", "log", "--seeds", "500", "--from", "1"] },
