@@ -78,7 +78,7 @@ function isDynamic(state: ClusterState): boolean {
 
 /** A key is for the witness, not for who looks. */
 function withoutSecrets(properties: PropertyBag): PropertyBag {
-  return Object.fromEntries(Object.entries(properties).map(([name, value]) => [name, name === "AccountKey" && value !== "" ? "(set)" : value]));
+  return Object.fromEntries(Object.entries(properties).map(([name, value]) => [name, name === "PrimaryKey" && value !== "" ? "(set)" : value]));
 }
 
 function sentencesOf(survival: Survival, name: (id: NodeId) => string): string[] {
