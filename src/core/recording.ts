@@ -1,10 +1,11 @@
+import { NODES_MAX } from "../model/identifiers.ts";
 import type { GroupId, NodeId } from "../model/identifiers.ts";
 import type { CoreRequest } from "../model/inputs.ts";
 import { groupProperties } from "../model/properties.ts";
 import type { CommandOf, Configuring, Reaction } from "./command.ts";
 import type { StepContext } from "./context.ts";
 import { RECORDS_PER_REQUEST_MAX, RECORD_TRIES_MAX, RECORD_WAIT_MS } from "./limits.ts";
-import { findNode, invalid, requireText, withProperty } from "./resolve.ts";
+import { findNode, invalid, requireBag, requireText, withProperty } from "./resolve.ts";
 import { ONLY } from "./state.ts";
 import type { ClusterState } from "./state.ts";
 
@@ -90,7 +91,9 @@ export function coreRecord({ state }: Configuring, command: CommandOf<"core.reco
   const owners = command.defaultOwners ?? [];
   const quarantines = command.quarantines ?? [];
   if (!Array.isArray(owners) || owners.length > RECORDS_PER_REQUEST_MAX) throw invalid("defaultOwners", `a list of at most ${RECORDS_PER_REQUEST_MAX} is required`);
-  if (!Array.isArray(quarantines)) throw invalid("quarantines", "a list is required");
+  if (!Array.isArray(quarantines) || quarantines.length > NODES_MAX) throw invalid("quarantines", `a list of at most ${NODES_MAX} is required`);
+  for (const owner of owners) if (!Array.isArray(owner) || owner.length !== 2) throw invalid("defaultOwners", "pairs of a role and a node are required");
+  for (const quarantine of quarantines) requireBag(quarantine, "quarantines");
   for (const { node, untilWallMs } of quarantines) {
     const record = findNode(state, String(node), "quarantines");
     if (untilWallMs !== null && !Number.isSafeInteger(untilWallMs)) throw invalid("quarantines", "a wall time in milliseconds or null is required");

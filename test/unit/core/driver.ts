@@ -13,6 +13,8 @@ export class Driver {
   readonly incarnations = new Map<number, number>();
   readonly up = new Set<number>();
   readonly orders: Effect[] = [];
+  /** How the last command ended. */
+  lastOutcome: StepResult["outcome"] = null;
   #number = 0;
 
   /** Whether it does what the service of the orderer does: send what the state asks for. */
@@ -39,6 +41,7 @@ export class Driver {
     const result = core.step(this.state, { epoch: this.epoch, index: this.index, clusterTimeMs: this.now, wallTimeMs: this.now }, input);
     assert.equal(result.fault, null, result.fault?.message);
     this.orders.push(...result.effects);
+    if (result.outcome !== null) this.lastOutcome = result.outcome;
     if (this.sends) for (const request of result.requests) this.command(request);
     return result;
   }
