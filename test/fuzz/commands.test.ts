@@ -137,6 +137,7 @@ function begin(): Driver {
   driver.do({ verb: "affinity.create", name: "apart", type: "DifferentNode", groups: ["web", "shop"], soft: true });
   driver.do({ verb: "faultdomain.create", name: "west", type: "Site" });
   driver.do({ verb: "node.pause", node: "node3" });
+  for (const node of [1, 2]) driver.do({ verb: "network.discover", node: `node${node}`, interfaces: [{ adapter: "eth0", hardwareAddress: "02:00:00:00:00:01", addresses: [`10.0.0.${node}/24`], defaultGateway: true }] });
   return driver;
 }
 

@@ -85,3 +85,14 @@ test("a node is stopped with or without its roles, as DrainOnShutdown says", () 
   other.do({ verb: "node.shutdown", node: "node1" });
   assert.notEqual(core.describeGroup(other.state, "web").ownerNode, "node1");
 });
+
+test("of a network and an interface", () => {
+  const made = Driver.started(2);
+  for (const node of [1, 2]) made.do({ verb: "network.discover", node: `node${node}`, interfaces: [{ adapter: "eth0", hardwareAddress: `02:00:00:00:00:0${node}`, addresses: [`10.0.0.${node}/24`, `fd00::${node}/64`], defaultGateway: true }] });
+  const [network] = core.describeNetworks(made.state);
+  assert.ok(network !== undefined);
+  shows(network, { Name: network.name, Address: "10.0.0.0", AddressMask: "255.255.255.0", IPv4Addresses: ["10.0.0.0"], IPv4PrefixLengths: ["24"], Role: 3 });
+  const found = core.describeNetworkInterfaces(made.state).find((one) => one.node === "node1");
+  assert.ok(found !== undefined);
+  shows(found, { Name: found.name, Adapter: "eth0", AdapterId: "02:00:00:00:00:01", Address: "10.0.0.1", IPv4Addresses: ["10.0.0.1"], Network: network.name, Node: "node1" });
+});
