@@ -139,7 +139,7 @@ describe("routes", () => {
     assert.deepEqual(before.body.survives.notNodes, []);
     await refused("PUT", "/v1/quorum", { witness: { kind: "daemon", properties: {} } }, "MUSTER_MISSING_PROPERTY", "Address");
     await refused("PUT", "/v1/quorum", { witness: { kind: "cloud", properties: { Colour: "red" } } }, "MUSTER_UNKNOWN_PROPERTY", "Colour");
-    assert.equal((await ask("PUT", "/v1/quorum", { witness: { kind: "cloud", properties: { Endpoint: "https://store", Container: "c", AccountKey: "secret" } } })).body.done, true);
+    assert.equal((await ask("PUT", "/v1/quorum", { witness: { kind: "cloud", properties: { EndpointInfo: "https://store", ContainerName: "c", PrimaryKey: "secret" } } })).body.done, true);
     const { body } = await ask("GET", "/v1/quorum");
     assert.deepEqual([body.type, body.typeNumber, body.witness.kind, body.witness.state, body.witness.vote], ["NodeAndWitnessMajority", 1024, "cloud", "Unknown", 0]);
     assert.equal(JSON.stringify(body).includes("secret"), false, "a key is not shown");
