@@ -24,7 +24,7 @@ export {
 export { describeNetwork, describeNetworkInterfaces, describeNetworks } from "./describe-networks.ts";
 export { discoveryChanges } from "./network-discovery.ts";
 export { connectivityOf } from "./network-step.ts";
-export { interfaceId } from "./network-records.ts";
+export { allInterfaces, interfaceId } from "./network-records.ts";
 export { describeGroupSet, describeGroupSets } from "./describe-sets.ts";
 export { describeAffinityRule, describeAffinityRules, describeFaultDomain, describeFaultDomains } from "./describe-placement.ts";
 export { explainGroup } from "./explain.ts";
@@ -32,6 +32,7 @@ export { explainNode, explainResource } from "./explain-parts.ts";
 export { dryRun, whatIf } from "./plan.ts";
 export { describeQuorum, explainQuorum } from "./describe-quorum.ts";
 export { configuredWitness, knownWeights, wantedWeights, witnessState } from "./votes.ts";
+export { ADDRESSES_PER_INTERFACE_MAX, INTERFACES_PER_NODE_MAX } from "./limits.ts";
 export { recordedFailure } from "./recorded.ts";
 export { findGroup, findNode, findResource, findType } from "./resolve.ts";
 export { parseDependency, printDependency } from "./dependency.ts";

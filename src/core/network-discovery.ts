@@ -155,7 +155,7 @@ function checkAdapters(state: ClusterState, node: NodeId, given: unknown): Found
 function checkAdapter(state: ClusterState, node: NodeId, given: unknown, field: string): FoundAdapter {
   const one = (typeof given === "object" && given !== null ? given : {}) as Readonly<Record<string, unknown>>;
   const adapter = requireText(one["adapter"], `${field}.adapter`);
-  if (!/^[!-~]+$/.test(adapter) || adapter.length > NAME_LENGTH_MAX) throw invalid(`${field}.adapter`, `1 to ${NAME_LENGTH_MAX} printable characters without blanks`);
+  if (!/^[!-.0-~]+$/.test(adapter) || adapter.length > NAME_LENGTH_MAX) throw invalid(`${field}.adapter`, `1 to ${NAME_LENGTH_MAX} printable characters without blanks and "/"`);
   const hardwareAddress = requireText(one["hardwareAddress"], `${field}.hardwareAddress`);
   if (hardwareAddress.length > TEXT_LENGTH_MAX) throw invalid(`${field}.hardwareAddress`, `at most ${TEXT_LENGTH_MAX} characters`);
   const listed: unknown = one["addresses"];

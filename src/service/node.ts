@@ -8,13 +8,15 @@ import type { ErrorBody } from "../model/errors.ts";
 import { MusterError } from "../model/errors.ts";
 import type { ClusterEvent } from "../model/events.ts";
 import type { Member } from "../model/identifiers.ts";
-import type { Command, CommandInput, CoreInput, CoreRequest, Effect, InventoryInput, InventoryItem, ReportInput } from "../model/inputs.ts";
+import type { Command, CommandInput, CoreInput, Effect, InventoryInput, InventoryItem, ReportInput } from "../model/inputs.ts";
 import type { ResourceRecord, WitnessRecord } from "../model/objects.ts";
 import type { Hold } from "../model/votes.ts";
 import type { MonitorOrder, MonitorReport } from "../monitor/contract.ts";
 import { claim } from "../quorum/witness.ts";
 import type { ClaimOutcome, Witness } from "../quorum/witness.ts";
+import type { AdapterReader } from "./adapters.ts";
 import { CoreMachine } from "./core-machine.ts";
+import { NetworkReport } from "./network-report.ts";
 import { Replica } from "./replica.ts";
 import type { ReplicaEnvironment } from "./replica.ts";
 import { WitnessKeeper } from "./witness-keeper.ts";
@@ -39,6 +41,8 @@ export interface NodeEnvironment extends Pick<ReplicaEnvironment<StepResult>, "c
   /** A way to the witness; null = this engine has none for its kind. Absent = for no kind. */
   connectWitness?(record: WitnessRecord): Witness | null;
   readonly witnessTimes?: KeeperTimes;
+  /** What adapters this node has; absent = it tells of none. */
+  readonly adapters?: AdapterReader;
   /** How long each of these may still be serving (PROTOCOL part 2); absent = the machine proves that they cannot. */
   holdsOf?(excluded: readonly Member[]): readonly Hold[];
   /** For whoever watches: what came of asking the witness. */
@@ -61,6 +65,7 @@ export class ClusterNode {
   readonly #machine: CoreMachine;
   readonly #replica: Replica<StepResult>;
   readonly #keeper: WitnessKeeper;
+  readonly #networks: NetworkReport | null;
   /** Commands under way, by the number of their request. */
   readonly #commands = new Map<number, { readonly ticket: number; readonly done: (outcome: CommandOutcome) => void }>();
   readonly #reads = new Map<number, (ok: boolean) => void>();
@@ -103,6 +108,10 @@ export class ClusterNode {
       holdsOf: (excluded) => environment.holdsOf?.(excluded) ?? [],
     });
     this.#keeper = new WitnessKeeper(options.self, this.#replica, () => this.#machine.state, (record) => this.#connectWitness(record), (input) => this.#submitVolatile(input), environment.witnessTimes);
+    this.#networks =
+      environment.adapters === undefined
+        ? null
+        : new NetworkReport({ self: options.self, reader: environment.adapters, status: () => this.#replica.status, state: () => this.#machine.state, send: (command) => this.#askFor(command), say: (input) => this.#submitVolatile(input) });
   }
 
   #connectWitness(record: WitnessRecord): Witness | null {
@@ -144,6 +153,7 @@ export class ClusterNode {
     this.#replica.tick();
     const { nowMs } = this.#environment.clock();
     this.#keeper.tick(nowMs);
+    this.#networks?.tick(nowMs);
     if (nowMs - this.#lastResendMs >= RESEND_MS) this.#resendLevels();
   }
 
@@ -282,7 +292,7 @@ export class ClusterNode {
     if (!replayed) for (const effect of result.effects) if (effect.node === this.#self.node) this.#carryOut(effect);
     if (!replayed) this.#updateMonitor(result);
     if (result.events.length > 0) this.#environment.onEvents(result.events);
-    if (!replayed && this.#replica.isOrderer) for (const request of result.requests) this.#record(request);
+    if (!replayed && this.#replica.isOrderer) for (const request of result.requests) this.#askFor(request);
     const { outcome } = result;
     if (outcome === null || outcome.requestId.node !== this.#self.node || outcome.requestId.incarnation !== this.#self.incarnation) return;
     const waiting = this.#commands.get(outcome.requestId.number);
@@ -290,8 +300,8 @@ export class ClusterNode {
     waiting?.done({ error: outcome.error, note: outcome.note, at: { epoch: entry.epoch, index: entry.index } });
   }
 
-  /** The state asks again when nothing comes of it: a full queue or a lost view needs no care here. */
-  #record(request: CoreRequest): void {
+  /** What is wanted is asked for again when nothing comes of it: a full queue or a lost view needs no care here. */
+  #askFor(request: Command): void {
     if (this.commandsWaiting < REQUESTS_IN_FLIGHT_MAX) this.command(request, () => {});
   }
 

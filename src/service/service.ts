@@ -13,6 +13,7 @@ import { monotonicMs, sleepMs, utcOffsetMinutes, withinMs } from "../monitor/clo
 import type { MonitorHost } from "../monitor/contract.ts";
 import { createMonitorHost } from "../monitor/host.ts";
 import { outputPath } from "../monitor/role-output.ts";
+import { machineAdapters } from "./adapters.ts";
 import { clusterPaths, initialWeights, readKey } from "./cluster-files.ts";
 import type { ClusterConfiguration } from "./cluster-files.ts";
 import { checkCommand } from "./command-check.ts";
@@ -136,6 +137,7 @@ export class ClusterService implements ServiceFacade {
         if (!this.#stopping || order.kind === "permit") monitor.send(order);
       },
       inventory: () => monitor.inventory(),
+      adapters: machineAdapters,
       onEvents: (happened) => this.#onEvents(happened),
       onStatus: (status) => this.#onStatus(life, status),
       onLeave: leave,
