@@ -11,6 +11,7 @@ import { cleanInventory, seenRunning, whyHeld } from "./holds.ts";
 import { copiesOn, endCopyAgain, isCurrent } from "./leftovers.ts";
 import { initialResourceRow } from "./records.ts";
 import { compareText } from "./order.ts";
+import { noteStatus } from "./reported-status.ts";
 import { openWhenAllReported, touchWaitingGroups } from "./view-step.ts";
 
 /** What a node really has, after each new view (PROTOCOL rule 15): adopted where it fits, ended where it does not. */
@@ -33,6 +34,7 @@ export function reactToInventory(context: StepContext, input: InventoryInput): v
     if (ending.includes(item.resource)) continue;
     if (belongs(context, item, node)) {
       adopt(context, item, node);
+      noteItemStatus(context, item, node);
       if (item.state === "online") seenRunning(context, context.state.tables.resources.get(item.resource)!.group);
     }
     else if (item.state !== "failed") endStray(context, item.resource, item.generation, node);
@@ -78,6 +80,13 @@ function takeOver(context: StepContext, resource: ResourceRecord, item: Inventor
   const cause = context.event("GroupPlaced", { node, group: group.name, text });
   context.setGroup(group.id, { cause, reason: context.reason("adopted", `It was found running on ${context.nodeName(node)}.`) });
   context.touched.add(group.id);
+}
+
+/** A status that was reported before stands in the inventory too: a state that is made anew learns it there. */
+function noteItemStatus(context: StepContext, item: InventoryItem, node: NodeId): void {
+  const resource = context.state.tables.resources.get(item.resource);
+  if (resource === undefined || item.status === undefined) return;
+  noteStatus(context, resource, item.status, { node, generation: item.generation, reason: "its node still reports it" });
 }
 
 /** The state a node reports for a resource of a group it owns. */

@@ -1,17 +1,14 @@
 import { compareOrdinalIds } from "../model/identifiers.ts";
-import type { ReportInput, ReportedStatus } from "../model/inputs.ts";
+import type { ReportInput } from "../model/inputs.ts";
 import type { ResourceRecord } from "../model/objects.ts";
-import { numberPropertyOf, resourceProperties } from "../model/properties.ts";
-import { EmbeddedFailureAction, ResourceStatus } from "../model/states.ts";
 import type { StepContext } from "./context.ts";
 import { endStray } from "./copies.ts";
 import { failResource } from "./failure.ts";
 import { seenRunning } from "./holds.ts";
 import { copyReportedGone, endCopy, isCurrent } from "./leftovers.ts";
 import { orderPendingAgain } from "./inventory-step.ts";
-import { quote } from "./moving.ts";
 import type { ResourceRow } from "./records.ts";
-import { withReported } from "./status-bits.ts";
+import { isPendingOrOnline, noteStatus, trimEnd } from "./reported-status.ts";
 
 /**
  * What a monitor says of a resource. Reports are levels: the same one may come again and changes
@@ -34,37 +31,7 @@ export function reactToReport(context: StepContext, input: ReportInput): void {
   context.touched.add(resource.group);
   apply(context, input, resource, row);
   if (input.state === "online") seenRunning(context, resource.group);
-  if (input.status !== undefined) noteStatus(context, input.status, resource, input);
-}
-
-/** Only what runs has a status; one that stopped has none any more. */
-function noteStatus(context: StepContext, status: ReportedStatus, resource: ResourceRecord, input: ReportInput): void {
-  const row = context.resource(resource.id);
-  if (!isPendingOrOnline(row)) return;
-  const action = numberPropertyOf(resourceProperties, resource.properties, "EmbeddedFailureAction");
-  const heeded = action === EmbeddedFailureAction.None ? { ...status, embeddedFailure: false } : status;
-  const bits = withReported(row.status, heeded);
-  if (bits === row.status) return;
-  const failed = (bits & ~row.status & ResourceStatus.EmbeddedFailure) !== 0;
-  context.setResource(row.id, { status: bits });
-  context.touchWaiters(resource.group);
-  if (failed) embeddedFailure(context, resource, input, action === EmbeddedFailureAction.Recover);
-}
-
-/** The application inside failed although the resource runs (reference 2.9): its monitor has ended nothing yet. */
-function embeddedFailure(context: StepContext, resource: ResourceRecord, input: ReportInput, recover: boolean): void {
-  const group = context.state.tables.groups.get(resource.group);
-  const why = input.reason === "" ? "no reason was given" : trimEnd(input.reason);
-  const text = `The application inside the resource '${resource.name}' failed: ${why}.`;
-  context.event("EmbeddedFailure", { node: input.from.node, group: group?.name ?? null, resource: resource.name, text, next: `muster why ${quote(group?.name ?? "")}` });
-  if (!recover || context.resource(resource.id).state !== "Online") return;
-  const effect = endCopy(context, { resource, group: resource.group, groupName: group?.name ?? "", generation: input.generation }, input.from.node, "The application inside failed.");
-  context.setResource(resource.id, { lastEffect: effect });
-  failResource(context, resource.id, `the application inside failed: ${why}`);
-}
-
-function isPendingOrOnline(row: ResourceRow): boolean {
-  return row.state === "Online" || row.state === "OnlinePending" || row.state === "OfflinePending";
+  if (input.status !== undefined) noteStatus(context, resource, input.status, { node, generation: input.generation, reason: input.reason });
 }
 
 function apply(context: StepContext, input: ReportInput, resource: ResourceRecord, row: ResourceRow): void {
@@ -140,9 +107,4 @@ function reportedOffline(context: StepContext, input: ReportInput, resource: Res
     text: `The resource '${resource.name}' is offline on ${where}.`,
     cause: context.group(resource.group).cause,
   });
-}
-
-/** Reasons become part of sentences: no full stop at their end. */
-function trimEnd(text: string): string {
-  return text.trim().replace(/\.+$/, "");
 }

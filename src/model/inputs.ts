@@ -122,6 +122,8 @@ export interface InventoryItem {
   readonly state: ReportedState;
   readonly effect: EffectId | null;
   readonly processId: number | null;
+  /** Absent = its type has said nothing beside the state. */
+  readonly status?: ReportedStatus;
 }
 
 /** A deadline of the state has passed; the clock is in the stamp. */

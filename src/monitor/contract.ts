@@ -1,5 +1,5 @@
 import type { EffectId, Generation, ResourceId } from "../model/identifiers.ts";
-import type { InventoryItem, ReportedState } from "../model/inputs.ts";
+import type { InventoryItem, ReportedState, ReportedStatus } from "../model/inputs.ts";
 import type { ResourceRecord } from "../model/objects.ts";
 
 /**
@@ -38,6 +38,8 @@ export type MonitorReport =
       readonly state: ReportedState;
       readonly reason: string;
       readonly processId: number | null;
+      /** What the type says beside the state; absent = nothing since it was started. */
+      readonly status?: ReportedStatus;
     }
   | { readonly kind: "ended" }
   | { readonly kind: "pong"; readonly number: number };

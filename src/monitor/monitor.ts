@@ -4,9 +4,9 @@ import { clampTimerMs, monotonicMs } from "./clock.ts";
 import type { MonitorOrder, MonitorReport } from "./contract.ts";
 import type { Guard } from "./guard.ts";
 import type { MonitorOptions } from "./options.ts";
-import type { LifeOptions } from "./resource-life.ts";
 import type { ResourceType } from "./resource-type.ts";
 import type { OnlineOrder } from "./resource-runner.ts";
+import type { RunnerOptions } from "./resource-runner.ts";
 import { ResourceRunner } from "./resource-runner.ts";
 import type { TypeProblem } from "./type-loader.ts";
 
@@ -112,7 +112,7 @@ export class Monitor {
     return runner;
   }
 
-  #lifeOptions(order: OnlineOrder): Omit<LifeOptions, "onFailure" | "onLingering"> {
+  #lifeOptions(order: OnlineOrder): ReturnType<RunnerOptions["lifeOptions"]> {
     const { options, types, problems, guard, onDeadlock } = this.#dependencies;
     const type = types.get(order.resource.type);
     if (type === undefined) {

@@ -1,5 +1,6 @@
 import type { Generation } from "../model/identifiers.ts";
 import { MusterError } from "../model/errors.ts";
+import type { ReportedStatus } from "../model/inputs.ts";
 import type { ResourceRecord } from "../model/objects.ts";
 import { numberPropertyOf, resourceProperties, resourceTypeProperties } from "../model/properties.ts";
 import { UNSET } from "../model/states.ts";
@@ -29,6 +30,8 @@ export interface LifeOptions {
   readonly refusal: () => string | null;
   /** Noticed after `start` has returned: an event, or a poll. At most once. */
   readonly onFailure: (reason: string) => void;
+  /** The type says something new beside the state. */
+  readonly onStatus: (change: ReportedStatus, reason: string | null) => void;
   /** It should have ended, but something of it is still there; said again every few seconds. */
   readonly onLingering: (problem: string) => void;
   readonly onDeadlock: (entry: string) => void;
@@ -252,6 +255,8 @@ export class ResourceLife {
       lastOutputLine: () => output.lastLine(this.#outputStart),
       progress: () => this.#calls.progress(),
       signalFailure: (reason) => this.#fail(reason),
+      setStatus: (status) => this.#options.onStatus(checkStatus(status), null),
+      signalEmbeddedFailure: (reason) => this.#options.onStatus({ embeddedFailure: reason !== null }, reason),
     };
   }
 
@@ -325,6 +330,17 @@ export class ResourceLife {
     const own = this.#number(name);
     return own === UNSET ? numberPropertyOf(resourceTypeProperties, this.#options.type.properties, name) : own;
   }
+}
+
+const STATUS_NAMES: readonly string[] = ["locked", "networkFailure", "osHeartbeat", "applicationReady"];
+
+/** What a module written elsewhere hands over. @throws Error naming what is wrong */
+function checkStatus(status: Omit<ReportedStatus, "embeddedFailure">): ReportedStatus {
+  for (const [name, value] of Object.entries(status)) {
+    if (!STATUS_NAMES.includes(name)) throw new Error(`setStatus: '${name}' is not one of ${STATUS_NAMES.join(", ")}`);
+    if (typeof value !== "boolean") throw new Error(`setStatus: '${name}' is true or false`);
+  }
+  return status;
 }
 
 /** An error in the words of a reason: what happened, and for a named error what helps. */

@@ -1,6 +1,6 @@
 import type { EffectId, Generation, ResourceId } from "../model/identifiers.ts";
 import { compareOrdinalIds } from "../model/identifiers.ts";
-import type { ReportedState } from "../model/inputs.ts";
+import type { ReportedState, ReportedStatus } from "../model/inputs.ts";
 import type { ResourceRecord } from "../model/objects.ts";
 import type { MonitorOrder, MonitorReport } from "./contract.ts";
 import type { LifeOptions } from "./resource-life.ts";
@@ -12,7 +12,7 @@ export interface RunnerOptions {
   readonly resource: ResourceId;
   readonly report: (report: MonitorReport) => void;
   /** Makes what a life needs from the order. @throws Error when the type is not known */
-  readonly lifeOptions: (order: OnlineOrder) => Omit<LifeOptions, "onFailure" | "onLingering">;
+  readonly lifeOptions: (order: OnlineOrder) => Omit<LifeOptions, "onFailure" | "onLingering" | "onStatus">;
 }
 
 /** How a life that is being ended is reported when it is gone. */
@@ -30,6 +30,9 @@ export class ResourceRunner {
   #reason = "not started";
   #effect: EffectId | null = null;
   #newestOrder: EffectId | null = null;
+  /** What the type of the present life said beside the state, and why. */
+  #status: ReportedStatus = {};
+  #statusReason: string | null = null;
   #life: ResourceLife | null = null;
   #outcome: Outcome | null = null;
   /** Resolves when the newest life has ended. */
@@ -63,8 +66,9 @@ export class ResourceRunner {
       generation: this.#generation,
       effect: this.#effect,
       state: this.#state,
-      reason: this.#reason,
+      reason: this.#statusReason ?? this.#reason,
       processId: this.#life?.processId ?? null,
+      ...(Object.keys(this.#status).length === 0 ? {} : { status: this.#status }),
     });
   }
 
@@ -109,12 +113,14 @@ export class ResourceRunner {
   async #begin(order: OnlineOrder, previous: Promise<void>): Promise<void> {
     this.#generation = order.generation;
     this.#outcome = null;
+    this.#forgetStatus();
     let life: ResourceLife;
     try {
       life = new ResourceLife({
         ...this.#options.lifeOptions(order),
         onFailure: (reason) => this.#failed(life, reason, null),
         onLingering: (problem) => this.#lingers(life, problem),
+        onStatus: (change, reason) => this.#say(life, change, reason),
       });
     } catch (error) {
       this.#life = null;
@@ -149,6 +155,7 @@ export class ResourceRunner {
     // An order that was being carried out is answered by what became of it.
     if (outcome.effect === null && this.#state === "onlinePending") outcome.effect = this.#effect;
     this.#outcome = outcome;
+    this.#forgetStatus();
     const gone = life.end(graceful, outcome.reason);
     if (first && graceful) this.#set("offlinePending", outcome.reason, outcome.effect);
     if (!first) return;
@@ -163,6 +170,22 @@ export class ResourceRunner {
 
   #lingers(life: ResourceLife, problem: string): void {
     if (this.#life === life && this.#outcome !== null) this.#set("offlinePending", `${this.#outcome.reason}; ${problem}`, this.#outcome.effect);
+  }
+
+  /** A level like the state: told when it changes, and with every later report of this life. */
+  #say(life: ResourceLife, change: ReportedStatus, reason: string | null): void {
+    if (this.#life !== life || this.#outcome !== null) return;
+    const status = { ...this.#status, ...change };
+    const statusReason = change.embeddedFailure === undefined ? this.#statusReason : reason;
+    if (JSON.stringify(status) === JSON.stringify(this.#status) && statusReason === this.#statusReason) return;
+    this.#status = status;
+    this.#statusReason = statusReason;
+    this.reportLevel();
+  }
+
+  #forgetStatus(): void {
+    this.#status = {};
+    this.#statusReason = null;
   }
 
   #reportRefused(order: OnlineOrder, reason: string): void {

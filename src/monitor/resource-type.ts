@@ -1,3 +1,4 @@
+import type { ReportedStatus } from "../model/inputs.ts";
 import type { PropertyBag, PropertyValue, ResourceRecord, ResourceTypeRecord } from "../model/objects.ts";
 import type { PropertyTable } from "../model/properties.ts";
 import { requireProperties, validateProperties } from "../model/properties.ts";
@@ -67,6 +68,14 @@ export interface ResourceContext {
   progress(): void;
   /** The resource has failed, noticed without a poll (reference 2.9, asynchronous detection). */
   signalFailure(reason: string): void;
+  /**
+   * What is so beside the state (reference 2.4); what is not named stays as it was, and all of it ends with this
+   * start. `locked: true` asks that nobody stops or moves it now.
+   * @throws Error naming what is not known
+   */
+  setStatus(status: Omit<ReportedStatus, "embeddedFailure">): void;
+  /** The application inside has failed although the resource runs; EmbeddedFailureAction says what follows. null = it is well again. */
+  signalEmbeddedFailure(reason: string | null): void;
 }
 
 type MaybePromise<T> = T | Promise<T>;

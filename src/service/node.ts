@@ -218,8 +218,8 @@ export class ClusterNode {
 
   onReport(report: MonitorReport): void {
     if (report.kind !== "state") return;
-    const { resource, generation, effect, state, reason, processId } = report;
-    const level: ReportInput = { kind: "report", from: this.#self, resource, generation, effect, state, reason, processId };
+    const { resource, generation, effect, state, reason, processId, status } = report;
+    const level: ReportInput = { kind: "report", from: this.#self, resource, generation, effect, state, reason, processId, ...(status === undefined ? {} : { status }) };
     this.#levels.set(resource, level);
     this.#submitVolatile(level);
     this.#replica.flush();

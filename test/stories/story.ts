@@ -324,6 +324,7 @@ class Story {
     if (node === undefined || item === undefined) throw new Error(`${name} runs nowhere`);
     this.#say("report", `${node.name}: ${name} says ${words.join(", ")}`);
     const status: ReportedStatus = Object.fromEntries(words.map((word) => [word.replace("!", ""), !word.startsWith("!")]));
+    node.runs.set(id, { ...item, status: { ...item.status, ...status } });
     this.#step({ kind: "report", from: { node: node.id, incarnation: node.incarnation }, resource: id, generation: item.generation, effect: null, state: "online", reason: "the guest says so", processId: item.processId, status });
   }
 
