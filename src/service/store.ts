@@ -8,6 +8,11 @@ import type { Row } from "./state-machine.ts";
 import type { ClusterConfiguration } from "./cluster-files.ts";
 
 const STORE_KEY = "node.store";
+/** How epochs and indices make a generation (`model/identifiers.ts`); absent = as in the first release. */
+const NUMBERING_KEY = "log.numbering";
+const NUMBERING = "2";
+/** The first release had room for four times as many entries in an epoch: an epoch of then counts as four of now. */
+const OLD_EPOCHS = 4;
 
 export interface OpenedStore {
   readonly database: Database;
@@ -34,18 +39,29 @@ export async function openStore(directory: string, configuration: ClusterConfigu
   const named = found.metadata[STORE_KEY];
   if (named !== undefined) {
     forgetInitialStore(directory, node);
-    return { database, durable: found, store: named };
+    const promised = found.metadata[NUMBERING_KEY] === NUMBERING ? found.promised : await renumber(database, found.promised);
+    return { database, durable: { ...found, promised }, store: named };
   }
   const initial = found.damage === null ? readInitialStore(directory, node) : null;
   const store = initial ?? found.storeId;
   const genesis = createState({ clusterId: configuration.clusterId, clusterName: configuration.clusterName, nodes: configuration.nodes });
   const rows = durableRows(genesis);
   await new Promise<void>((resolve, reject) => {
-    database.write({ replace: { upTo: 0, epoch: 0, rows }, metadata: { [STORE_KEY]: store } }, (error) => (error === null ? resolve() : reject(error)));
+    database.write({ replace: { upTo: 0, epoch: 0, rows }, metadata: { [STORE_KEY]: store, [NUMBERING_KEY]: NUMBERING } }, (error) => (error === null ? resolve() : reject(error)));
   });
   // The name is on the disk: a copy made after this one is another copy.
   forgetInitialStore(directory, node);
   return { database, durable: { ...found, rows, metadata: { ...found.metadata, [STORE_KEY]: store } }, store };
+}
+
+/** Later generations must be higher than those in the locks of roles that an earlier release started. */
+async function renumber(database: Database, before: number): Promise<number> {
+  // Also above the last entry that the newest epoch had room for.
+  const promised = OLD_EPOCHS * (before + 1) - 1;
+  await new Promise<void>((resolve, reject) => {
+    database.write({ promised, metadata: { [NUMBERING_KEY]: NUMBERING } }, (error) => (error === null ? resolve() : reject(error)));
+  });
+  return promised;
 }
 
 /** The newest life of a node that asked for something, as far as its own rows know; 0 = none. */

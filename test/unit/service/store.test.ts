@@ -3,6 +3,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
+import { generationAt } from "../../../src/model/identifiers.ts";
 import { clusterPaths, createCluster, readCluster, readInitialStore } from "../../../src/service/cluster-files.ts";
 import { lastIncarnation, openStore } from "../../../src/service/store.ts";
 
@@ -28,6 +29,19 @@ describe("the first copy of a node's database", () => {
     const second = await openStore(directory, configuration, "n1");
     assert.notEqual(second.store, configuration.nodes[0]!.store);
     await second.database.close();
+  });
+
+  test("of an earlier release counts on above the generations that roles were started with then", async () => {
+    const opened = await openStore(directory, configuration, "n2");
+    await new Promise<void>((resolve, reject) => opened.database.write({ promised: 7, metadata: { "log.numbering": "" } }, (error) => (error === null ? resolve() : reject(error))));
+    await opened.database.close();
+    const upgraded = await openStore(directory, configuration, "n2");
+    // An epoch had room for 2^24 entries in the first release.
+    assert.ok(generationAt(upgraded.durable.promised + 1, 0) > 7 * 2 ** 24 + 2 ** 24 - 1);
+    await upgraded.database.close();
+    const again = await openStore(directory, configuration, "n2");
+    assert.equal(again.durable.promised, upgraded.durable.promised, "once");
+    await again.database.close();
   });
 
   test("the files of a cluster come back as they were made", () => {
