@@ -32,37 +32,42 @@ export interface DerivedNetwork {
 export function deriveNetwork(seen: readonly SeenInterface[]): DerivedNetwork | null {
   const present = seen.filter((one) => one.nodeUp);
   if (present.some((one) => one.report === null)) return null;
-  const linked = present.filter((one) => one.report?.linkUp === true);
-  const cutOff = new Set(linked.filter((one) => isCutOff(one, linked)).map((one) => one.id));
+  const linked: readonly Linked[] = present.filter((one) => one.report?.linkUp === true).map(({ id, node, report }) => ({ id, node, hears: new Set(report?.hears) }));
+  const cutOff = cutOffOf(linked);
   const working = linked.filter((one) => !cutOff.has(one.id));
-  const interfaces = seen.map((one) => deriveInterface(one, linked, cutOff, working));
+  const byId = new Map(linked.map((one) => [one.id, one]));
+  const interfaces = seen.map((one): DerivedInterface => {
+    const { id } = one;
+    const link = byId.get(id);
+    if (!one.nodeUp) return { id, state: "Unavailable", rule: "node down", missed: [] };
+    if (link === undefined) return { id, state: "Failed", rule: "link down", missed: [] };
+    if (cutOff.has(id)) return { id, state: "Failed", rule: "heard by nobody", missed: missedBy(link, linked) };
+    const missed = missedBy(link, working);
+    if (missed.length > 0) return { id, state: "Unreachable", rule: "not reached", missed };
+    return { id, state: "Up", rule: working.some((other) => other.node !== one.node) ? "reaches all" : "alone", missed: [] };
+  });
   return { state: networkState(interfaces, working), interfaces };
 }
 
-function deriveInterface(one: SeenInterface, linked: readonly SeenInterface[], cutOff: ReadonlySet<string>, working: readonly SeenInterface[]): DerivedInterface {
-  const { id } = one;
-  if (!one.nodeUp) return { id, state: "Unavailable", rule: "node down", missed: [] };
-  if (one.report?.linkUp !== true) return { id, state: "Failed", rule: "link down", missed: [] };
-  if (cutOff.has(id)) return { id, state: "Failed", rule: "heard by nobody", missed: missedBy(one, linked) };
-  const missed = missedBy(one, working);
-  if (missed.length > 0) return { id, state: "Unreachable", rule: "not reached", missed };
-  return { id, state: "Up", rule: working.some((other) => other.node !== one.node) ? "reaches all" : "alone", missed: [] };
+/** An interface that has a link. */
+interface Linked {
+  readonly id: string;
+  readonly node: NodeId;
+  readonly hears: ReadonlySet<NodeId>;
 }
 
-/** Nobody answers it while others answer each other: the fault is its own. */
-function isCutOff(one: SeenInterface, linked: readonly SeenInterface[]): boolean {
-  const others = linked.filter((other) => other.node !== one.node);
-  if (others.some((other) => reach(one, other))) return false;
-  return others.some((left) => others.some((right) => left.node < right.node && reach(left, right)));
+/** Nobody answers them while others answer each other: the fault is their own. */
+function cutOffOf(linked: readonly Linked[]): ReadonlySet<string> {
+  const alone = linked.filter((one) => !linked.some((other) => other.node !== one.node && reach(one, other)));
+  return new Set(alone.length === linked.length ? [] : alone.map(({ id }) => id));
 }
 
 /** Both hear each other; the interfaces of one node have no way to lose each other. */
-function reach(left: SeenInterface, right: SeenInterface): boolean {
-  if (left.node === right.node) return true;
-  return left.report?.hears.includes(right.node) === true && right.report?.hears.includes(left.node) === true;
+function reach(left: Linked, right: Linked): boolean {
+  return left.node === right.node || (left.hears.has(right.node) && right.hears.has(left.node));
 }
 
-function missedBy(one: SeenInterface, others: readonly SeenInterface[]): NodeId[] {
+function missedBy(one: Linked, others: readonly Linked[]): NodeId[] {
   return [...new Set(others.filter((other) => !reach(one, other)).map((other) => other.node))].sort((left, right) => left - right);
 }
 
@@ -70,12 +75,11 @@ function missedBy(one: SeenInterface, others: readonly SeenInterface[]): NodeId[
  * Up when all are up. Down when none works: all failed, or none of them reaches another. Everything between is
  * Partitioned, also when one has failed and the others reach each other: the source has no fifth state.
  */
-function networkState(interfaces: readonly DerivedInterface[], working: readonly SeenInterface[]): NetworkState {
+function networkState(interfaces: readonly DerivedInterface[], working: readonly Linked[]): NetworkState {
   const states = interfaces.map((one) => one.state).filter((state) => state !== "Unavailable");
   if (states.length === 0) return "Unavailable";
   if (states.every((state) => state === "Up")) return "Up";
-  const nodes = new Set(working.map((one) => one.node)).size;
-  if (nodes === 0) return "Down";
-  const anyReached = nodes === 1 || working.some((left) => working.some((right) => left.node < right.node && reach(left, right)));
-  return anyReached ? "Partitioned" : "Down";
+  if (working.length === 0) return "Down";
+  const alone = working.every((one) => one.node === working[0]?.node);
+  return alone || working.some((left) => working.some((right) => left.node < right.node && reach(left, right))) ? "Partitioned" : "Down";
 }

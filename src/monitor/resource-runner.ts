@@ -113,7 +113,6 @@ export class ResourceRunner {
   async #begin(order: OnlineOrder, previous: Promise<void>): Promise<void> {
     this.#generation = order.generation;
     this.#outcome = null;
-    this.#forgetStatus();
     let life: ResourceLife;
     try {
       life = new ResourceLife({
@@ -155,7 +154,8 @@ export class ResourceRunner {
     // An order that was being carried out is answered by what became of it.
     if (outcome.effect === null && this.#state === "onlinePending") outcome.effect = this.#effect;
     this.#outcome = outcome;
-    this.#forgetStatus();
+    this.#status = {};
+    this.#statusReason = null;
     const gone = life.end(graceful, outcome.reason);
     if (first && graceful) this.#set("offlinePending", outcome.reason, outcome.effect);
     if (!first) return;
@@ -181,11 +181,6 @@ export class ResourceRunner {
     this.#status = status;
     this.#statusReason = statusReason;
     this.reportLevel();
-  }
-
-  #forgetStatus(): void {
-    this.#status = {};
-    this.#statusReason = null;
   }
 
   #reportRefused(order: OnlineOrder, reason: string): void {

@@ -133,6 +133,23 @@ describe("routes", () => {
     await refused("GET", "/v1/groups", undefined, "MUSTER_NO_QUORUM");
   });
 
+  test("networks are shown, renamed and set; interfaces are listed", async () => {
+    const tell = (addresses: readonly string[]): Promise<unknown> => facade.command({ verb: "network.discover", node: "n1", interfaces: addresses.map((address, position) => ({ adapter: `eth${position}`, hardwareAddress: "", addresses: [address], defaultGateway: position === 0 })) });
+    await tell(["10.0.0.1/24", "10.7.0.1/16"]);
+    const { body: networks } = await ask("GET", "/v1/networks");
+    assert.deepEqual(networks.map((one: { name: string; prefixes: string[] }) => [one.name, one.prefixes]), [["Network 1", ["10.0.0.0/24"]], ["Network 2", ["10.7.0.0/16"]]]);
+    assert.equal((await ask("PATCH", "/v1/networks/Network%201", { name: "front", properties: { Metric: 5, Description: "to the street" } })).status, 200);
+    const { body: front } = await ask("GET", "/v1/networks/front?consistent=true");
+    assert.deepEqual([front.id, front.properties.Metric, front.properties.AutoMetric, front.properties.Description], [networks[0].id, 5, 0, "to the street"]);
+    const { body: interfaces } = await ask("GET", "/v1/interfaces");
+    assert.deepEqual(interfaces.map((one: { name: string; network: string }) => [one.name, one.network]), [["n1 - eth0", "front"], ["n1 - eth1", "Network 2"]]);
+    await refused("GET", "/v1/networks/nowhere", undefined, "MUSTER_NETWORK_NOT_FOUND");
+    await refused("PATCH", "/v1/networks/front", { properties: { Role: 9 } }, "MUSTER_PROPERTY_RANGE", "Role");
+    await refused("PATCH", "/v1/networks/front", { role: 1 }, "MUSTER_INVALID_ARGUMENT");
+    await tell([]);
+    assert.deepEqual((await ask("GET", "/v1/networks")).body, []);
+  });
+
   test("quorum: who votes, what can be lost, a witness", async () => {
     const before = await ask("GET", "/v1/quorum");
     assert.deepEqual([before.body.type, before.body.votes, before.body.needed, before.body.held], ["NodeMajority", 3, 2, 3]);

@@ -50,6 +50,15 @@ test("two interfaces of one node do not lose each other", () => {
   assert.deepEqual(deriveNetwork(seen)?.interfaces.map((one) => one.state), ["Up", "Up", "Up"]);
 });
 
+test("an interface that nobody answers has failed, also when its node has another one that works", () => {
+  const seen = [
+    { id: "1/a", node: 1, nodeUp: true, report: { linkUp: true, hears: [2] } },
+    { id: "1/b", node: 1, nodeUp: true, report: { linkUp: true, hears: [] } },
+    { id: "2/a", node: 2, nodeUp: true, report: { linkUp: true, hears: [1] } },
+  ];
+  assert.deepEqual(deriveNetwork(seen)?.interfaces.map((one) => one.state), ["Up", "Failed", "Up"]);
+});
+
 test("addresses and subnets", () => {
   const prefix = (text: string): string | undefined => parseSubnet(text)?.prefix;
   assert.equal(prefix("10.1.2.3/24"), "10.1.2.0/24");
@@ -155,4 +164,19 @@ test("random discoveries: every adapter is on the one network that has its subne
       assert.equal(core.recomputedHashes(driver.state).state, core.stateHash(driver.state));
     }
   }
+});
+
+test("64 nodes with four networks: a view's worth of reports, and a network that falls apart, take no more than a moment", () => {
+  const driver = Driver.started(64);
+  for (let node = 1; node <= 64; node++) driver.do({ verb: "network.discover", node: `node${node}`, interfaces: [0, 1, 2, 3].map((net) => adapter(`eth${net}`, `10.${net}.0.${node}/24`)) });
+  driver.view();
+  const all = Array.from({ length: 64 }, (_, position) => position + 1);
+  const report = (node: number, hears: readonly number[]): void => void driver.step({ kind: "connectivity", from: driver.member(node), interfaces: [0, 1, 2, 3].map((net) => ({ interface: `${node}/eth${net}`, linkUp: true, hears: hears.filter((other) => other !== node) })) });
+  const startedMs = performance.now();
+  for (const node of all) report(node, all);
+  assert.ok(core.describeNetworks(driver.state).every((network) => network.state === "Up"));
+  for (const node of all) report(node, []);
+  assert.ok(core.describeNetworks(driver.state).every((network) => network.state === "Down"));
+  const tookMs = performance.now() - startedMs;
+  assert.ok(tookMs < 3_000, `128 reports took ${Math.round(tookMs)} ms`);
 });
