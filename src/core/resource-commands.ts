@@ -3,7 +3,8 @@ import type { GroupRecord, PropertyBag, ResourceRecord, ResourceTypeRecord } fro
 import { numberPropertyOf, requireProperties, resourceProperties, resourceTypeProperties } from "../model/properties.ts";
 import type { PropertyTable } from "../model/properties.ts";
 import { builtInResourceTypes } from "../model/resource-types.ts";
-import { UNSET } from "../model/states.ts";
+import { ProtectionClasses, UNSET } from "../model/states.ts";
+import type { ProtectionClass } from "../model/states.ts";
 import type { CommandOf, Configuring, Reaction } from "./command.ts";
 import type { StepContext } from "./context.ts";
 import { allProviders, printDependency, resolveDependency } from "./dependency.ts";
@@ -199,6 +200,7 @@ export function registerType({ state }: Configuring, command: CommandOf<"type.re
     description: requireText(type.description ?? "", "type.description"),
     properties: mergeProperties(resourceTypeProperties, {}, type.properties ?? {}, "type.properties", "a resource type"),
     privateProperties: checkDefinitions(type.privateProperties ?? []),
+    ...(type.protection === undefined ? {} : { protection: checkProtection(type.protection) }),
   };
   const same = JSON.stringify(known) === JSON.stringify(record);
   if (!same) state.tables.resourceTypes.put(key, record);
@@ -232,6 +234,12 @@ function checkDefinitions(table: unknown): PropertyTable {
     requireText(definition["description"], `${field}[${position}].description`);
   }
   return table as PropertyTable;
+}
+
+function checkProtection(value: unknown): ProtectionClass {
+  const found = ProtectionClasses.find((known) => known === value);
+  if (found === undefined) throw invalid("type.protection", `one of ${ProtectionClasses.join(", ")}`);
+  return found;
 }
 
 function checkPossibleOwners(state: ClusterState, names: readonly string[] | null | undefined): readonly number[] | null {

@@ -1,3 +1,5 @@
+import { ProtectionClasses } from "../model/states.ts";
+import type { ProtectionClass } from "../model/states.ts";
 import type { ReportedStatus } from "../model/inputs.ts";
 import type { PropertyBag, PropertyValue, ResourceRecord, ResourceTypeRecord } from "../model/objects.ts";
 import type { PropertyTable } from "../model/properties.ts";
@@ -98,6 +100,8 @@ export interface ResourceTypeDefinition<State = unknown> {
    * were started before `online` returned; a hung monitor then does not stand in the way of a new owner.
    */
   readonly lockHolder?: "monitor" | "processes";
+  /** What keeps two hosts from running it at once, where hosts are apart (PROTOCOL part 2); default: its process is ended. */
+  readonly protection?: ProtectionClass;
   /** Checks what a table cannot say. @throws Error with the problem */
   validate?(values: PrivateValues): void;
   /** Longest time an IsAlive call may take, ms, when the type knows better than the monitor. */
@@ -145,6 +149,8 @@ export function defineResourceType<State = undefined>(definition: ResourceTypeDe
   checkTable(name, privateProperties);
   const lockHolder = definition.lockHolder ?? "monitor";
   if (lockHolder !== "monitor" && lockHolder !== "processes") throw new Error(`lockHolder: '${String(lockHolder)}' is neither monitor nor processes`);
+  const { protection } = definition;
+  if (protection !== undefined && !ProtectionClasses.includes(protection)) throw new Error(`protection: '${String(protection)}' is none of ${ProtectionClasses.join(", ")}`);
   const type = {
     ...(definition as ResourceTypeDefinition),
     description: definition.description ?? "",
@@ -163,7 +169,8 @@ export function isResourceType(value: unknown): value is ResourceType {
 
 /** What the cluster must know of the type; services send it as the command `type.register`. */
 export function toResourceTypeRecord(type: ResourceType): ResourceTypeRecord {
-  return { name: type.name, description: type.description, properties: type.properties, privateProperties: type.privateProperties };
+  const { name, description, properties, privateProperties, protection } = type;
+  return { name, description, properties, privateProperties, ...(protection === undefined ? {} : { protection }) };
 }
 
 /**

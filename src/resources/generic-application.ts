@@ -37,6 +37,7 @@ export const genericApplication = defineResourceType<Application>({
   description: record.description,
   properties: record.properties,
   privateProperties: record.privateProperties,
+  protection: record.protection ?? "process",
   lockHolder: "processes",
 
   validate(values) {

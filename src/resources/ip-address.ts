@@ -32,6 +32,7 @@ export const ipAddress = defineResourceType<Claim>({
   description: record.description,
   properties: record.properties,
   privateProperties: record.privateProperties,
+  protection: record.protection ?? "process",
   // The claim is this process's: a hung monitor of an excluded node is fenced through the lock.
   lockHolder: "monitor",
 
