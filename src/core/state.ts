@@ -152,8 +152,8 @@ export class ClusterState {
     this.#connect();
   }
 
-  static empty(): ClusterState {
-    const guard: PhaseGuard = { phase: "idle", rehearses: false };
+  static empty(rehearses = false): ClusterState {
+    const guard: PhaseGuard = { phase: "idle", rehearses };
     const tables = Object.fromEntries(tableNames.map((name) => [name, new Table<object>(name, tableKinds[name], guard)])) as unknown as Tables;
     return new ClusterState(guard, tables, {
       groupNames: new IndexMap(),

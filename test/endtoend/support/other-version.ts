@@ -5,6 +5,6 @@ registerHooks({
   load(url, context, nextLoad) {
     const result = nextLoad(url, context);
     if (!url.endsWith("/src/model/version.ts")) return result;
-    return { ...result, source: String(result.source).replace("PROTOCOL_VERSION = 1", "PROTOCOL_VERSION = 2") };
+    return { ...result, source: String(result.source).replace(/PROTOCOL_VERSION = (\d+)/, (_whole, version: string) => `PROTOCOL_VERSION = ${Number(version) + 1}`) };
   },
 });
