@@ -32,6 +32,7 @@ const SUITES: readonly Suite[] = [
   { name: "fuzz", command: nodeTest(2, "test/fuzz/*.test.ts") },
   { name: "simulation", command: ["node", "test/simulation/main.ts", "--seeds", "500", "--from", "1"] },
   { name: "simulation of the log", command: ["node", "test/simulation/main.ts", "--kind", "log", "--seeds", "500", "--from", "1"] },
+  { name: "models", command: ["node", "test/models/check.ts"], needs: ["spin", "cc"] },
   { name: "database", command: nodeTest(1, "test/unit/database/*.test.ts"), needs: ["strace"] },
   { name: "engine", command: nodeTest(1, "test/unit/engine/*.test.ts") },
   { name: "monitor", command: nodeTest(1, "test/unit/{monitor,resources}/*.test.ts") },
@@ -39,7 +40,7 @@ const SUITES: readonly Suite[] = [
 ];
 
 /** Debian packages of the programs that suites need. */
-const PACKAGES: Readonly<Record<string, string>> = { strace: "strace", python3: "python3", nginx: "nginx-light" };
+const PACKAGES: Readonly<Record<string, string>> = { strace: "strace", python3: "python3", nginx: "nginx-light", spin: "spin", cc: "gcc libc6-dev" };
 
 const wanted = process.argv.slice(2);
 const suites = wanted.length === 0 ? SUITES : SUITES.filter((suite) => wanted.some((name) => suite.name.startsWith(name)));
@@ -96,7 +97,7 @@ function install(programs: readonly string[]): void {
     process.stdout.write(`Not installed and not root: ${programs.join(", ")}\n`);
     return;
   }
-  const packages = programs.map((program) => PACKAGES[program] ?? program);
+  const packages = programs.flatMap((program) => (PACKAGES[program] ?? program).split(" "));
   process.stdout.write(`Installing ${packages.join(", ")}\n`);
   // Installed for the tests only: no service of theirs is to be started.
   const policy = "/usr/sbin/policy-rc.d";

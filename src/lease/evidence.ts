@@ -15,12 +15,12 @@ export function isEvidence(terms: LeaseTerms, echoing: readonly LeaseMember[]): 
 
 /**
  * The newest tick for which there is evidence; 0 = none. `echoed` is what each peer was heard to
- * echo under these very terms; this node vouches for all that it sent, up to `newest`.
+ * echo under these very terms, `vouched` what this node vouches for by the same rule.
  */
-export function newestEvidence(terms: LeaseTerms, self: NodeId, newest: number, echoed: ReadonlyMap<NodeId, number>): number {
-  const candidates = [...new Set([newest, ...echoed.values()])].sort((a, b) => b - a);
+export function newestEvidence(terms: LeaseTerms, self: NodeId, vouched: number, echoed: ReadonlyMap<NodeId, number>): number {
+  const candidates = [...new Set([vouched, ...echoed.values()])].sort((a, b) => b - a);
   for (const number of candidates) {
-    const echoing = terms.members.filter((member) => member.node === self || (echoed.get(member.node) ?? 0) >= number);
+    const echoing = terms.members.filter((member) => (member.node === self ? vouched : (echoed.get(member.node) ?? 0)) >= number);
     if (isEvidence(terms, echoing)) return number;
   }
   return 0;

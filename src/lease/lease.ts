@@ -16,6 +16,8 @@ export class LeaseWorker {
   #terms: LeaseTerms | null = null;
   /** The tick armed last. */
   #number = 0;
+  /** The newest own tick that this node echoes itself, by the rule for all echoes. */
+  #vouched = 0;
   /** The first tick of these terms: an older one is nobody's evidence under them. */
   #firstOfTerms = 1;
   /** The newest tick for which evidence was gathered. */
@@ -133,7 +135,9 @@ export class LeaseWorker {
     }
     // The main thread has moved on to other terms, and may have acknowledged something under them.
     const newest = yield { do: "load", cell: "terms", node: OWN };
-    return newest === terms.number ? echoes : [];
+    if (newest !== terms.number) return [];
+    this.#vouched = this.#number;
+    return echoes;
   }
 
   *#isExcluded(node: NodeId, terms: LeaseTerms): LeaseProgram<boolean> {
@@ -145,7 +149,7 @@ export class LeaseWorker {
   *#confirm(): LeaseProgram {
     const terms = this.#terms;
     if (terms === null || this.#number < this.#firstOfTerms) return;
-    const number = newestEvidence(terms, this.#self.node, this.#number, this.#echoedByPeer);
+    const number = newestEvidence(terms, this.#self.node, this.#vouched, this.#echoedByPeer);
     if (number <= this.#evidenced || number < this.#firstOfTerms) return;
     this.#evidenced = number;
     // Otherwise the slot belongs to a later tick, for which there is no evidence.

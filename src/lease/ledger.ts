@@ -2,7 +2,7 @@ import type { Member, NodeId } from "../model/identifiers.ts";
 import type { Hold, Weights } from "../model/votes.ts";
 import { HoldBook, holdSince, longerHold } from "./holds.ts";
 import type { LeaseParameters } from "./parameters.ts";
-import { OWN } from "./steps.ts";
+import { OWN, weightsNumber } from "./steps.ts";
 import type { LeaseMember, LeaseProgram, LeaseTerms } from "./steps.ts";
 
 /** What of ACTIVE matters here. */
@@ -12,6 +12,15 @@ export interface ActiveView {
   readonly claimed: boolean;
   readonly weights: readonly Weights[];
   readonly holds: readonly Hold[];
+}
+
+/** What of an INSTALL matters here. */
+export interface AcceptedInstall {
+  readonly epoch: number;
+  /** Configured nodes that are no members. */
+  readonly excluded: readonly NodeId[];
+  /** In force in the base: the newest first, and its predecessor if none of the STATEs knew it to be committed. */
+  readonly weights: readonly Weights[];
 }
 
 /**
@@ -26,6 +35,8 @@ export class LeaseLedger {
   /** Counted from the delivery of ACTIVE on this node. */
   readonly holds = new HoldBook();
   #terms: LeaseTerms | null = null;
+  /** The newest weights known to be committed. */
+  #committed = 0;
   /** Later than any echo that some other node may have given: ACTIVE was delivered, weights became known to be committed. */
   readonly #assumedAtMs = new Map<NodeId, number>();
   /** The newest life of a node that was seen in a view. */
@@ -51,6 +62,8 @@ export class LeaseLedger {
     yield* this.#change({ number: (this.#terms?.number ?? 0) + 1, epoch, members, claimed, weights });
     for (const member of members) this.#lives.set(member.node, Math.max(this.#lives.get(member.node) ?? 0, member.incarnation));
     const nowMs = yield* this.#assume(members);
+    // With ACTIVE the whole base is committed.
+    this.#committed = Math.max(this.#committed, weights[0]?.version ?? 0);
     this.holds.activeDelivered(view.holds, nowMs);
   }
 
@@ -68,21 +81,30 @@ export class LeaseLedger {
     // Before the old weights stop to count anywhere: who echoed under them alone may be in no later view.
     yield* this.#assume(terms.members);
     const committed = { ...terms, weights: terms.weights.slice(0, 1) };
+    this.#committed = Math.max(this.#committed, weightsNumber(terms));
     this.#terms = committed;
     yield { do: "post", terms: committed };
   }
 
   /**
-   * An INSTALL was accepted. @returns the holds that go into the ACCEPT: for every configured
-   * node that it leaves out. First all of `excludedAt`, then `lastEcho`, or an echo in between
-   * would be missed.
+   * An INSTALL was carried out: its base is in the log. @returns the holds that go into the
+   * ACCEPT: for every configured node that it leaves out. First all of `excludedAt`, then
+   * `lastEcho`, or an echo in between would be missed.
    */
-  *accept(epoch: number, excluded: readonly NodeId[]): LeaseProgram<Hold[]> {
-    const nodes = [...excluded].sort((a, b) => a - b);
+  *accept(install: AcceptedInstall): LeaseProgram<Hold[]> {
+    const { epoch, weights } = install;
+    const nodes = [...install.excluded].sort((a, b) => a - b);
+    const terms = this.#terms;
+    // The ACCEPT acknowledges the base: it is an append like any other.
+    if (terms !== null && weights.length > 0 && weights[0]!.version !== weightsNumber(terms)) yield* this.#change({ ...terms, number: terms.number + 1, weights });
     for (const node of nodes) yield { do: "store", cell: "excludedAt", node, value: epoch };
     const lastEchoMs = new Map<NodeId, number>();
     for (const node of nodes) lastEchoMs.set(node, yield { do: "load", cell: "lastEcho", node });
     const nowMs = yield { do: "readClock" };
+    // To learn of a commit from an INSTALL is to learn of it: those who knew may not be among the ACCEPTs that count.
+    const learned = weights.length === 1 ? (weights[0]?.version ?? 0) : 0;
+    if (learned > this.#committed) for (const node of nodes) this.#assumedAtMs.set(node, nowMs);
+    this.#committed = Math.max(this.#committed, learned);
     return nodes.map((node) => this.#hold(node, lastEchoMs.get(node)!, nowMs));
   }
 

@@ -5,7 +5,7 @@ import type { ProtectionClass } from "../../../src/model/states.ts";
 import type { Hold } from "../../../src/model/votes.ts";
 import { HoldBook, coldHolds, combineHolds, holdSince } from "../../../src/lease/holds.ts";
 import { PROTECTION, slowestProtection, waitForHold } from "../../../src/lease/protection.ts";
-import { Bench, PARAMETERS, member, members, terms, tick, weights } from "./support.ts";
+import { Bench, PARAMETERS, install, member, members, terms, tick, weights } from "./support.ts";
 
 const { holdMs, permitHoldMs } = PARAMETERS;
 
@@ -20,7 +20,7 @@ test("hold_m[h] = max(0, lastEcho + H - now)", () => {
 test("never set = process start", () => {
   const bench = new Bench();
   bench.nowMs += 100;
-  assert.deepEqual(bench.run(bench.ledger.accept(6, [3, 2])), [hold(2, holdMs - 100, permitHoldMs - 100, null), hold(3, holdMs - 100, permitHoldMs - 100, null)]);
+  assert.deepEqual(bench.run(bench.ledger.accept(install(6, [3, 2]))), [hold(2, holdMs - 100, permitHoldMs - 100, null), hold(3, holdMs - 100, permitHoldMs - 100, null)]);
 });
 
 test("an echo begins the hold again; ACCEPT sets excluded[h] first and reads lastEcho[h] after", () => {
@@ -31,7 +31,7 @@ test("an echo begins the hold again; ACCEPT sets excluded[h] first and reads las
   bench.round();
   bench.nowMs += 50;
   bench.steps.length = 0;
-  const [two, three] = bench.run(bench.ledger.accept(6, [2, 3]));
+  const [two, three] = bench.run(bench.ledger.accept(install(6, [2, 3])));
   assert.deepEqual([two!.leaseMs, three!.leaseMs], [holdMs - 50, holdMs - 287]);
   assert.deepEqual(bench.steps, ["store excludedAt", "store excludedAt", "load lastEcho", "load lastEcho", "readClock"]);
 });
@@ -42,12 +42,12 @@ test("delivery of ACTIVE, and learning a WEIGHTS commit, set lastEcho = now for 
   const view = { epoch: 5, members: members(1, 2), claimed: false, weights: [weights(1, [1, 1, 1])], holds: [] };
   bench.run(bench.ledger.activeDelivered(view));
   bench.nowMs += 10;
-  assert.deepEqual(bench.run(bench.ledger.accept(6, [2, 3])).map((one) => one.leaseMs), [holdMs - 10, 0], "3 was no member");
+  assert.deepEqual(bench.run(bench.ledger.accept(install(6, [2, 3]))).map((one) => one.leaseMs), [holdMs - 10, 0], "3 was no member");
   bench.nowMs += 1_000;
   bench.run(bench.ledger.weightsAppended(weights(2, [1, 1, 0])));
-  assert.deepEqual(bench.run(bench.ledger.accept(7, [2])).map((one) => one.leaseMs), [0], "appended is not committed");
+  assert.deepEqual(bench.run(bench.ledger.accept(install(7, [2]))).map((one) => one.leaseMs), [0], "appended is not committed");
   bench.run(bench.ledger.weightsCommitted());
-  assert.deepEqual(bench.run(bench.ledger.accept(8, [2])).map((one) => one.leaseMs), [holdMs]);
+  assert.deepEqual(bench.run(bench.ledger.accept(install(8, [2]))).map((one) => one.leaseMs), [holdMs]);
 });
 
 test("new terms: the cell before the message, for ACTIVE and for WEIGHTS appended; a commit is no new number", () => {
@@ -80,7 +80,7 @@ test("a hold that runs is part of the next ACCEPT", () => {
   bench.nowMs += 10_000;
   bench.run(bench.ledger.activeDelivered({ epoch: 5, members: members(1, 2), claimed: false, weights: [weights(1, [1, 1, 1])], holds: [hold(3, 300, 900)] }));
   bench.nowMs += 100;
-  assert.deepEqual(bench.run(bench.ledger.accept(6, [3])), [hold(3, 200, 800, 1)]);
+  assert.deepEqual(bench.run(bench.ledger.accept(install(6, [3]))), [hold(3, 200, 800, 1)]);
 });
 
 test("RELEASED cancels the hold of that life and of those before it, and of no other", () => {
@@ -94,7 +94,7 @@ test("RELEASED cancels the hold of that life and of those before it, and of no o
   const bench = new Bench();
   bench.run(bench.ledger.activeDelivered({ epoch: 5, members: members(1, 2, 3), claimed: false, weights: [weights(1, [1, 1, 1])], holds: [] }));
   bench.ledger.released(3, member(3).incarnation);
-  assert.deepEqual(bench.run(bench.ledger.accept(6, [2, 3])).map((one) => one.leaseMs), [holdMs, 0]);
+  assert.deepEqual(bench.run(bench.ledger.accept(install(6, [2, 3]))).map((one) => one.leaseMs), [holdMs, 0]);
 });
 
 test("a cold start without run-time state holds H for every configured node not present", () => {
@@ -119,4 +119,24 @@ test("protection classes: what a start waits for", () => {
   assert.deepEqual(Object.keys(PROTECTION).sort(), [...ProtectionClasses].sort());
   assert.equal(PROTECTION.diskReservation.before, "preempt");
   assert.equal(PROTECTION.machineLock.before, "lock");
+});
+
+test("a commit that is learned from an INSTALL is learned: hold in full", () => {
+  const bench = new Bench();
+  bench.run(bench.ledger.activeDelivered({ epoch: 5, members: members(1, 2, 3), claimed: false, weights: [weights(1, [1, 1, 1])], holds: [] }));
+  bench.nowMs += 1_000;
+  assert.deepEqual(bench.run(bench.ledger.accept(install(6, [2], [weights(1, [1, 1, 1])]))).map((one) => one.leaseMs), [0]);
+  assert.deepEqual(bench.run(bench.ledger.accept(install(7, [2], [weights(2, [1, 0, 0]), weights(1, [1, 1, 1])]))).map((one) => one.leaseMs), [0], "not known to be committed");
+  assert.deepEqual(bench.run(bench.ledger.accept(install(8, [2], [weights(2, [1, 0, 0])]))).map((one) => one.leaseMs), [holdMs]);
+  bench.nowMs += 1_000;
+  assert.deepEqual(bench.run(bench.ledger.accept(install(9, [2], [weights(2, [1, 0, 0])]))).map((one) => one.leaseMs), [0], "only once");
+});
+
+test("other weights in the base are new terms before the ACCEPT", () => {
+  const bench = new Bench();
+  bench.run(bench.ledger.activeDelivered({ epoch: 5, members: members(1, 2, 3), claimed: false, weights: [weights(1, [1, 1, 1])], holds: [] }));
+  bench.steps.length = 0;
+  bench.run(bench.ledger.accept(install(6, [3], [weights(2, [1, 1, 0]), weights(1, [1, 1, 1])])));
+  assert.deepEqual(bench.steps.slice(0, 3), ["store terms", "post", "store excludedAt"]);
+  assert.deepEqual([bench.posted.at(-1)!.epoch, bench.posted.at(-1)!.weights[0]!.version], [5, 2]);
 });

@@ -2,6 +2,7 @@ import type { Member, NodeId } from "../../../src/model/identifiers.ts";
 import type { Weights } from "../../../src/model/votes.ts";
 import { GateModel } from "../../../src/lease/gate.ts";
 import { LeaseLedger } from "../../../src/lease/ledger.ts";
+import type { AcceptedInstall } from "../../../src/lease/ledger.ts";
 import { LeaseWorker, leaseMembers } from "../../../src/lease/lease.ts";
 import { leaseParameters } from "../../../src/lease/parameters.ts";
 import type { LeaseMember, LeaseProgram, LeaseStep, LeaseTerms, LeaseTick } from "../../../src/lease/steps.ts";
@@ -23,6 +24,10 @@ export function weights(version: number, votes: readonly number[], witness = 0):
 
 export function terms(overrides: Partial<LeaseTerms> = {}): LeaseTerms {
   return { number: 1, epoch: 5, members: members(1, 2, 3), claimed: false, weights: [weights(1, [1, 1, 1])], ...overrides };
+}
+
+export function install(epoch: number, excluded: readonly NodeId[], inForce: readonly Weights[] = []): AcceptedInstall {
+  return { epoch, excluded, weights: inForce };
 }
 
 export function tick(from: NodeId, number: number, overrides: Partial<LeaseTick> = {}): LeaseTick {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { LeaseTerms } from "../../../src/lease/steps.ts";
-import { Bench, PARAMETERS, member, members, terms, tick, weights } from "./support.ts";
+import { Bench, PARAMETERS, install, member, members, terms, tick, weights } from "./support.ts";
 
 /** The sentences of PROTOCOL part 2 that are about the worker, one test each. */
 
@@ -175,7 +175,7 @@ test("m echoes h only while it has accepted no INSTALL that excludes h", () => {
   bench.under(terms());
   bench.run(bench.worker.tick(tick(2, 7)));
   bench.run(bench.worker.tick(tick(3, 7)));
-  bench.run(bench.ledger.accept(6, [2]));
+  bench.run(bench.ledger.accept(install(6, [2])));
   assert.deepEqual(bench.round().heard, [[3, 7]]);
   // Between any two steps of the worker.
   for (let at = 0; at < 20; at++) {
@@ -185,7 +185,7 @@ test("m echoes h only while it has accepted no INSTALL that excludes h", () => {
     let position = 0;
     let leaseMs: number | null = null;
     other.run(other.worker.timer(), () => {
-      if (position++ === at) leaseMs = other.run(other.ledger.accept(6, [2]))[0]!.leaseMs;
+      if (position++ === at) leaseMs = other.run(other.ledger.accept(install(6, [2])))[0]!.leaseMs;
       other.nowMs += 10;
     });
     if (leaseMs === null) continue;
@@ -198,7 +198,7 @@ test("m echoes h only while it has accepted no INSTALL that excludes h", () => {
 test("an epoch that lists the node again allows echoes again", () => {
   const bench = new Bench();
   bench.under(terms());
-  bench.run(bench.ledger.accept(6, [2]));
+  bench.run(bench.ledger.accept(install(6, [2])));
   bench.under(terms({ number: 2, epoch: 7 }));
   bench.run(bench.worker.tick(tick(2, 7, { epoch: 7 })));
   assert.deepEqual(bench.round().heard, [[2, 7]]);
@@ -272,4 +272,12 @@ test("a new life begins closed and owns nothing", () => {
   bench.run(bench.worker.begin());
   assert.equal(bench.isOpen, false);
   assert.deepEqual(bench.gate.owned, []);
+});
+
+test("a node vouches for its own tick by the rule for all echoes", () => {
+  const bench = new Bench();
+  bench.under(terms({ weights: [weights(1, [1])] }));
+  bench.cells.set("terms 0", 2);
+  bench.round();
+  assert.equal(bench.isOpen, false, "its main thread stands under new terms, and may have acknowledged them");
 });

@@ -1,0 +1,83 @@
+/** One search: a model, its bounds, and what is to come of it. */
+export interface Run {
+  readonly name: string;
+  readonly model: "lease" | "log";
+  readonly defines: Readonly<Record<string, number>>;
+  /** The sentence that is left out; the checker must then find a violation. */
+  readonly bug?: string;
+}
+
+const LEASE_VIEWS = { TICKS: 1, EPOCHS: 3, SLOTS: 1, WEIGHTS: 0 };
+const LEASE_SLOTS = { TICKS: 3, EPOCHS: 2, SLOTS: 2, WEIGHTS: 0 };
+const LEASE_WEIGHTS = { TICKS: 1, EPOCHS: 2, SLOTS: 1, VOTERS: 2 };
+
+/** All form a view that brings W 2 along, then node 1 alone forms one. */
+const LEASE_WEIGHTS_AND_VIEWS = { ...LEASE_WEIGHTS, EPOCHS: 3, SECOND_SET: 7, THIRD_SET: 2 };
+
+const LEASE: readonly Run[] = [
+  { name: "lease: views", model: "lease", defines: LEASE_VIEWS },
+  { name: "lease: views, a pause between any two steps", model: "lease", defines: { ...LEASE_SLOTS, TICKS: 2, FINE: 1 } },
+  { name: "lease: slots come round", model: "lease", defines: LEASE_SLOTS },
+  { name: "lease: a restart", model: "lease", defines: { ...LEASE_VIEWS, EPOCHS: 3, RESTARTS: 1 } },
+  { name: "lease: L is two steps of time", model: "lease", defines: { ...LEASE_SLOTS, TICKS: 2, LENGTH: 2 } },
+  { name: "lease: weights, node 1 gets all votes", model: "lease", defines: LEASE_WEIGHTS },
+  { name: "lease: weights and two more views", model: "lease", defines: LEASE_WEIGHTS_AND_VIEWS },
+  { name: "lease: weights, the holder gets all votes", model: "lease", defines: { ...LEASE_WEIGHTS, VOTERS: 1 } },
+  { name: "lease: weights, the holder loses its vote", model: "lease", defines: { ...LEASE_WEIGHTS, VOTERS: 6 } },
+  { name: "lease: weights, node 2 loses its vote", model: "lease", defines: { ...LEASE_WEIGHTS, VOTERS: 3 } },
+];
+
+const LEASE_BUGS: Readonly<Record<string, Run["defines"]>> = {
+  SEND_BEFORE_ARMING: LEASE_SLOTS,
+  CONFIRM_BEFORE_EVIDENCE: LEASE_SLOTS,
+  ARM_THE_POINTED_SLOT: LEASE_SLOTS,
+  ECHO_AFTER_ACCEPT: LEASE_SLOTS,
+  LAST_ECHO_AFTER_SENDING: LEASE_SLOTS,
+  READ_BEFORE_EXCLUDING: LEASE_SLOTS,
+  HOLD_FROM_ACCEPT: { ...LEASE_SLOTS, TICKS: 1 },
+  RETURNS_AS_IT_WAS: { ...LEASE_VIEWS, TICKS: 2 },
+  EXCLUSION_IS_FORGOTTEN: { ...LEASE_VIEWS, RESTARTS: 1 },
+  EVIDENCE_UNDER_NEW_WEIGHTS_ONLY: { ...LEASE_WEIGHTS, VOTERS: 1 },
+  VIEW_WITHOUT_JOINT_RULE: LEASE_WEIGHTS,
+  VOUCHES_UNDER_OLD_TERMS: LEASE_WEIGHTS,
+  ECHO_UNDER_OLD_TERMS: { ...LEASE_WEIGHTS, VOTERS: 2 },
+  COMMIT_IS_NO_ECHO: LEASE_WEIGHTS,
+  INSTALL_TEACHES_NO_COMMIT: LEASE_WEIGHTS,
+  BASE_IS_NOT_APPENDED_BEFORE_ACCEPT: LEASE_WEIGHTS_AND_VIEWS,
+};
+
+const LOG_THREE = { NODES: 3, EPOCHS: 3 };
+const LOG_TWO = { NODES: 3, EPOCHS: 2 };
+const LOG_CLAIMS = { NODES: 2, WITNESS: 1, EPOCHS: 3 };
+
+const LOG: readonly Run[] = [
+  { name: "log: three views, one update", model: "log", defines: LOG_THREE },
+  { name: "log: two views, two updates", model: "log", defines: { ...LOG_TWO, UPDATES: 2 } },
+  { name: "log: a wiped store", model: "log", defines: { ...LOG_TWO, WIPES: 1 } },
+  { name: "log: node 2 loses its vote", model: "log", defines: { ...LOG_TWO, VOTERS: 3 } },
+  { name: "log: node 0 gets all votes", model: "log", defines: { ...LOG_TWO, VOTERS: 1 } },
+  { name: "log: three views and weights", model: "log", defines: { ...LOG_THREE, UPDATES: 0, VOTERS: 1 } },
+  { name: "log: a wiped store gets its vote again", model: "log", defines: { ...LOG_TWO, VOTERS: 7, WIPES: 1 } },
+  { name: "log: claims of two nodes", model: "log", defines: { ...LOG_CLAIMS, UPDATES: 2 } },
+  { name: "log: claims of two nodes and weights", model: "log", defines: { ...LOG_CLAIMS, VOTERS: 1 } },
+  { name: "log: claims of three nodes", model: "log", defines: { ...LOG_CLAIMS, NODES: 3 } },
+  { name: "log: claims with a learner", model: "log", defines: { ...LOG_CLAIMS, NODES: 3, WIPES: 1, EPOCHS: 2 } },
+];
+
+const LOG_BUGS: Readonly<Record<string, Run["defines"]>> = {
+  BEST_LOG_IS_THE_LONGEST: { ...LOG_THREE, UPDATES: 2 },
+  BEST_LOG_IS_THE_PROPOSERS: LOG_THREE,
+  ACKNOWLEDGES_AFTER_PROMISE: LOG_THREE,
+  APPENDS_OVER_HOLES: { ...LOG_THREE, UPDATES: 2 },
+  WIPED_STORE_VOTES: { ...LOG_TWO, WIPES: 1 },
+  NO_JOINT_RULE: { ...LOG_THREE, VOTERS: 1 },
+  WITNESS_ACKNOWLEDGES: LOG_CLAIMS,
+  ONLY_THE_HIGHEST_CLAIM_COUNTS: { ...LOG_CLAIMS, VOTERS: 1 },
+  CLAIM_OF_A_STALE_LOG: LOG_CLAIMS,
+};
+
+function bugs(model: Run["model"], table: Readonly<Record<string, Run["defines"]>>): Run[] {
+  return Object.entries(table).map(([bug, defines]) => ({ name: `${model}: finds ${bug.toLowerCase().replaceAll("_", " ")}`, model, defines, bug }));
+}
+
+export const RUNS: readonly Run[] = [...LEASE, ...bugs("lease", LEASE_BUGS), ...LOG, ...bugs("log", LOG_BUGS)];
