@@ -1,5 +1,5 @@
 import type { Member, NodeId } from "../model/identifiers.ts";
-import type { Hold, Weights } from "../model/votes.ts";
+import type { Hold, Voter, Weights } from "../model/votes.ts";
 import { HoldBook, holdSince, longerHold } from "./holds.ts";
 import type { LeaseParameters } from "./parameters.ts";
 import { OWN, weightsNumber } from "./steps.ts";
@@ -9,7 +9,7 @@ import type { LeaseMember, LeaseProgram, LeaseTerms } from "./steps.ts";
 export interface ActiveView {
   readonly epoch: number;
   readonly members: readonly LeaseMember[];
-  readonly claimed: boolean;
+  readonly claim: readonly Voter[] | null;
   readonly weights: readonly Weights[];
   readonly holds: readonly Hold[];
 }
@@ -58,8 +58,8 @@ export class LeaseLedger {
 
   /** ACTIVE was delivered and lists this node: before anything of its epoch is acknowledged. */
   *activeDelivered(view: ActiveView): LeaseProgram {
-    const { epoch, members, claimed, weights } = view;
-    yield* this.#change({ number: (this.#terms?.number ?? 0) + 1, epoch, members, claimed, weights });
+    const { epoch, members, claim, weights } = view;
+    yield* this.#change({ number: (this.#terms?.number ?? 0) + 1, epoch, members, claim, weights });
     for (const member of members) this.#lives.set(member.node, Math.max(this.#lives.get(member.node) ?? 0, member.incarnation));
     const nowMs = yield* this.#assume(members);
     // With ACTIVE the whole base is committed.

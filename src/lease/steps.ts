@@ -1,5 +1,5 @@
 import type { Member, NodeId } from "../model/identifiers.ts";
-import type { WeightsInForce } from "../model/votes.ts";
+import type { Voter, WeightsInForce } from "../model/votes.ts";
 
 /**
  * What the lease code asks of the world, one step at a time. The code is written as programs
@@ -62,8 +62,8 @@ export interface LeaseTerms {
   readonly number: number;
   readonly epoch: number;
   readonly members: readonly LeaseMember[];
-  /** A claim on the witness decided the view (rule 5). */
-  readonly claimed: boolean;
+  /** The voters behind the claim on the witness that decided the view (rule 5); null = votes did. */
+  readonly claim: readonly Voter[] | null;
   /** The newest first, and its predecessor while it is not known to be committed. */
   readonly weights: WeightsInForce;
 }

@@ -79,6 +79,7 @@ byte wiped, admitted;
 byte newest;                    /* the newest that was proposed */
 byte members[EPOCHS + 1], stated[EPOCHS + 1], accepters[EPOCHS + 1];
 byte bestAccepted[EPOCHS + 1], base[EPOCHS + 1];
+byte holders[EPOCHS + 1];       /* claims that somebody of the set stood behind and accepted */
 byte goneAt[EPOCHS + 1];         /* stores wiped before its INSTALL, which names the others */
 bit bestKnows[EPOCHS + 1], decided[EPOCHS + 1], isActive[EPOCHS + 1];
 byte ordered[EPOCHS + 1];       /* the orderer's log */
@@ -95,16 +96,19 @@ byte wipes;
 
 #define isClaimed(e) (claim[e] != 0)
 #define isHighestClaim(e) ((EPOCHS < 2 || (e) >= 2 || !isClaimed(2)) && (EPOCHS < 3 || (e) >= 3 || !isClaimed(3)))
-/* The set knows what this claim was for: a log of its epoch, or a member, which has not accepted it and never will. */
-#define isPassed(c, e) (!isClaimed(c) || bestAccepted[e] >= (c) || (claim[c] & members[e]) != 0)
+/* The chain: somebody behind the claim accepted it, or the best log is of later; or the claim came to nothing, and the one before it is judged. */
+#define isPassed(c, e) (bestAccepted[e] > (c) || has(holders[e], c))
+#define cameToNothing(c, e) ((claim[c] & members[e]) != 0)
+#define judgeFirst(e) (!isClaimed(1) || isPassed(1, e) || cameToNothing(1, e))
+#ifdef BUG_ONLY_THE_NEWEST_CLAIM_COUNTS
+#define judgeSecond(e) (isClaimed(2) -> (isPassed(2, e) || cameToNothing(2, e)) : judgeFirst(e))
+#else
+#define judgeSecond(e) (isClaimed(2) -> (isPassed(2, e) || (cameToNothing(2, e) && judgeFirst(e))) : judgeFirst(e))
+#endif
 #ifdef BUG_CLAIM_OF_A_STALE_LOG
 #define mayClaim(e) 1
 #else
-#ifdef BUG_ONLY_THE_HIGHEST_CLAIM_COUNTS
-#define mayClaim(e) ((e) == 1 || ((e) == 2 && isPassed(1, e)) || ((e) == 3 && (isClaimed(2) -> isPassed(2, e) : isPassed(1, e))))
-#else
-#define mayClaim(e) ((e) == 1 || ((e) == 2 && isPassed(1, e)) || ((e) == 3 && isPassed(1, e) && isPassed(2, e)))
-#endif
+#define mayClaim(e) ((e) == 1 || ((e) == 2 && judgeFirst(e)) || ((e) == 3 && judgeSecond(e)))
 #endif
 
 #define isIn(i, e) (has(members[e], i) && firstEpoch[i] <= (e))
@@ -157,7 +161,9 @@ end:
 #endif
        :: else
        fi;
-       bestKnows[e] = bestKnows[e] | knowsCommitted[i]
+       bestKnows[e] = bestKnows[e] | knowsCommitted[i];
+       if :: accepted[i] >= 1 && has(claim[1], i) -> holders[e] = holders[e] | 2 :: else fi;
+       if :: accepted[i] >= 2 && has(claim[2], i) -> holders[e] = holders[e] | 4 :: else fi
      }
   /* INSTALL is carried out, ACCEPT is sent. */
   :: d_step {

@@ -39,7 +39,7 @@ test("an echo begins the hold again; ACCEPT sets excluded[h] first and reads las
 test("delivery of ACTIVE, and learning a WEIGHTS commit, set lastEcho = now for all members", () => {
   const bench = new Bench();
   bench.nowMs += 1_000;
-  const view = { epoch: 5, members: members(1, 2), claimed: false, weights: [weights(1, [1, 1, 1])], holds: [] };
+  const view = { epoch: 5, members: members(1, 2), claim: null, weights: [weights(1, [1, 1, 1])], holds: [] };
   bench.run(bench.ledger.activeDelivered(view));
   bench.nowMs += 10;
   assert.deepEqual(bench.run(bench.ledger.accept(install(6, [2, 3]))).map((one) => one.leaseMs), [holdMs - 10, 0], "3 was no member");
@@ -52,11 +52,11 @@ test("delivery of ACTIVE, and learning a WEIGHTS commit, set lastEcho = now for 
 
 test("new terms: the cell before the message, for ACTIVE and for WEIGHTS appended; a commit is no new number", () => {
   const bench = new Bench();
-  bench.run(bench.ledger.activeDelivered({ epoch: 5, members: members(1, 2), claimed: true, weights: [weights(1, [1, 1])], holds: [] }));
+  bench.run(bench.ledger.activeDelivered({ epoch: 5, members: members(1, 2), claim: members(1, 2), weights: [weights(1, [1, 1])], holds: [] }));
   bench.run(bench.ledger.weightsAppended(weights(2, [1, 0])));
   bench.run(bench.ledger.weightsCommitted());
   assert.deepEqual(bench.steps.filter((step) => /terms|post/.test(step)), ["store terms", "post", "store terms", "post", "post"]);
-  assert.deepEqual(bench.posted.map((one) => [one.number, one.claimed, one.weights.map((each) => each.version)]), [[1, true, [1]], [2, true, [2, 1]], [2, true, [2]]]);
+  assert.deepEqual(bench.posted.map((one) => [one.number, one.claim?.length, one.weights.map((each) => each.version)]), [[1, 2, [1]], [2, 2, [2, 1]], [2, 2, [2]]]);
 });
 
 test("the hold of a view is the maximum over the ACCEPTs, for every excluded member", () => {
@@ -78,7 +78,7 @@ test("takers count from the delivery of ACTIVE on their own clock, and a later v
 test("a hold that runs is part of the next ACCEPT", () => {
   const bench = new Bench();
   bench.nowMs += 10_000;
-  bench.run(bench.ledger.activeDelivered({ epoch: 5, members: members(1, 2), claimed: false, weights: [weights(1, [1, 1, 1])], holds: [hold(3, 300, 900)] }));
+  bench.run(bench.ledger.activeDelivered({ epoch: 5, members: members(1, 2), claim: null, weights: [weights(1, [1, 1, 1])], holds: [hold(3, 300, 900)] }));
   bench.nowMs += 100;
   assert.deepEqual(bench.run(bench.ledger.accept(install(6, [3]))), [hold(3, 200, 800, 1)]);
 });
@@ -92,7 +92,7 @@ test("RELEASED cancels the hold of that life and of those before it, and of no o
     assert.equal(book.of(3, 1) !== null, isLeft, `${known} ${released}`);
   }
   const bench = new Bench();
-  bench.run(bench.ledger.activeDelivered({ epoch: 5, members: members(1, 2, 3), claimed: false, weights: [weights(1, [1, 1, 1])], holds: [] }));
+  bench.run(bench.ledger.activeDelivered({ epoch: 5, members: members(1, 2, 3), claim: null, weights: [weights(1, [1, 1, 1])], holds: [] }));
   bench.ledger.released(3, member(3).incarnation);
   assert.deepEqual(bench.run(bench.ledger.accept(install(6, [2, 3]))).map((one) => one.leaseMs), [holdMs, 0]);
 });
@@ -123,7 +123,7 @@ test("protection classes: what a start waits for", () => {
 
 test("a commit that is learned from an INSTALL is learned: hold in full", () => {
   const bench = new Bench();
-  bench.run(bench.ledger.activeDelivered({ epoch: 5, members: members(1, 2, 3), claimed: false, weights: [weights(1, [1, 1, 1])], holds: [] }));
+  bench.run(bench.ledger.activeDelivered({ epoch: 5, members: members(1, 2, 3), claim: null, weights: [weights(1, [1, 1, 1])], holds: [] }));
   bench.nowMs += 1_000;
   assert.deepEqual(bench.run(bench.ledger.accept(install(6, [2], [weights(1, [1, 1, 1])]))).map((one) => one.leaseMs), [0]);
   assert.deepEqual(bench.run(bench.ledger.accept(install(7, [2], [weights(2, [1, 0, 0]), weights(1, [1, 1, 1])]))).map((one) => one.leaseMs), [0], "not known to be committed");
@@ -134,7 +134,7 @@ test("a commit that is learned from an INSTALL is learned: hold in full", () => 
 
 test("other weights in the base are new terms before the ACCEPT", () => {
   const bench = new Bench();
-  bench.run(bench.ledger.activeDelivered({ epoch: 5, members: members(1, 2, 3), claimed: false, weights: [weights(1, [1, 1, 1])], holds: [] }));
+  bench.run(bench.ledger.activeDelivered({ epoch: 5, members: members(1, 2, 3), claim: null, weights: [weights(1, [1, 1, 1])], holds: [] }));
   bench.steps.length = 0;
   bench.run(bench.ledger.accept(install(6, [3], [weights(2, [1, 1, 0]), weights(1, [1, 1, 1])])));
   assert.deepEqual(bench.steps.slice(0, 3), ["store terms", "post", "store excludedAt"]);

@@ -23,7 +23,7 @@ export function weights(version: number, votes: readonly number[], witness = 0):
 }
 
 export function terms(overrides: Partial<LeaseTerms> = {}): LeaseTerms {
-  return { number: 1, epoch: 5, members: members(1, 2, 3), claimed: false, weights: [weights(1, [1, 1, 1])], ...overrides };
+  return { number: 1, epoch: 5, members: members(1, 2, 3), claim: null, weights: [weights(1, [1, 1, 1])], ...overrides };
 }
 
 export function install(epoch: number, excluded: readonly NodeId[], inForce: readonly Weights[] = []): AcceptedInstall {

@@ -71,10 +71,11 @@ test("quorum(D): votes, joint weights and claims", () => {
     ["joint: under the new weights only", { weights: [weights(1, [1, 0, 0]), weights(0, [1, 1, 1])] }, [], false],
     ["joint: under the old weights only", { weights: [weights(1, [0, 0, 1]), weights(0, [1, 1, 1])] }, [2], false],
     ["joint: under both", { weights: [weights(1, [1, 0, 1]), weights(0, [1, 1, 1])] }, [3], true],
-    ["claimed: all voting members of the view", { members: members(1, 2), weights: [weights(1, [1, 1, 1, 1])], claimed: true }, [2], true],
-    ["claimed: not all of them", { members: members(1, 2), weights: [weights(1, [1, 1, 1, 1])], claimed: true }, [], false],
+    ["claimed: all voting members of the view", { members: members(1, 2), weights: [weights(1, [1, 1, 1, 1])], claim: members(1, 2) }, [2], true],
+    ["claimed: not all of them", { members: members(1, 2), weights: [weights(1, [1, 1, 1, 1])], claim: members(1, 2) }, [], false],
     ["the same without a claim", { members: members(1, 2), weights: [weights(1, [1, 1, 1, 1])] }, [2], false],
-    ["claimed: a learner need not echo", { members: members(1, 2), weights: [weights(1, [1, 0, 1])], claimed: true }, [], true],
+    ["claimed: who stood behind the claim and lost the vote must echo too", { members: members(1, 2), weights: [weights(1, [1, 0, 1])], claim: members(1, 2) }, [], false],
+    ["claimed: a learner need not echo", { members: members(1, 2), weights: [weights(1, [1, 0, 1])], claim: members(1) }, [], true],
   ];
   for (const [name, overrides, echoing, opens] of table) {
     const bench = new Bench();
