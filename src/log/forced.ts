@@ -2,7 +2,7 @@ import { NODES_MAX } from "../model/identifiers.ts";
 import type { Weights } from "../model/votes.ts";
 import { accept, startForming } from "./formation.ts";
 import type { Installing, LogState } from "./state.ts";
-import { endEpoch, setStatus } from "./state.ts";
+import { createInstalling, endEpoch, setStatus } from "./state.ts";
 import type { Install } from "./types.ts";
 
 /**
@@ -61,24 +61,7 @@ export function forcedTick(state: LogState): void {
   endEpoch(state, "it is started by force");
   state.promised = epoch;
   state.highestSeen = epoch;
-  const installing: Installing = {
-    install,
-    sinceMs: nowMs,
-    accepted: false,
-    position: { epoch, index: -1 },
-    applied: state.applied,
-    state: "empty",
-    accepts: new Set([self.node]),
-    holds: [],
-    ownHolds: [],
-    isDurable: false,
-    activeSent: false,
-    buffer: [],
-    acknowledged: new Map(),
-    retryLog: null,
-    retryState: false,
-    failedFetches: 0,
-  };
+  const installing: Installing = { ...createInstalling(state, install), position: { epoch, index: -1 }, state: "empty", accepts: new Set([self.node]) };
   state.installing = installing;
   accept(state, installing, { promised: epoch, forcedWeights: state.entries.forceWeights(weights) });
 }

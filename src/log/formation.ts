@@ -1,9 +1,9 @@
-import type { Member, NodeId } from "../model/identifiers.ts";
+import type { Member } from "../model/identifiers.ts";
 import { sameMember } from "../model/identifiers.ts";
 import { tryActivate, sendActiveIfAccepted } from "./activation.ts";
 import type { Hold } from "../model/votes.ts";
 import type { Installing, LogState } from "./state.ts";
-import { assertRule, candidates, endEpoch, exclude, includes, leaveIfLeftOut, persist, rank, reachableExclusions, send, setStatus } from "./state.ts";
+import { assertRule, candidates, createInstalling, endEpoch, exclude, includes, leaveIfLeftOut, persist, rank, reachableExclusions, send, setStatus } from "./state.ts";
 import type { FetchedLog, Install, LogMessage, LogWrite, MemberState, PresentState, RuntimePosition } from "./types.ts";
 import { claimingTick } from "./claiming.ts";
 import { decide, mayGoOn } from "./decision.ts";
@@ -144,24 +144,7 @@ export function onInstall(state: LogState, from: Member, install: Install): void
   }
   const base = install.base;
   const own = state.entries.tag(state.accepted);
-  const installing: Installing = {
-    install,
-    sinceMs: state.clock.nowMs,
-    accepted: false,
-    position: null,
-    applied: state.applied,
-    state: "own",
-    accepts: new Set<NodeId>(),
-    holds: [],
-    ownHolds: [],
-    isDurable: false,
-    activeSent: false,
-    buffer: [],
-    acknowledged: new Map(),
-    retryLog: null,
-    retryState: false,
-    failedFetches: 0,
-  };
+  const installing = createInstalling(state, install);
   state.installing = installing;
   state.clusterTimeMs = Math.max(state.clusterTimeMs, install.clusterTimeMs);
   postponeProposal(state);

@@ -181,6 +181,28 @@ export function createLogState(options: LogOptions, recovery: LogRecovery): LogS
   };
 }
 
+/** How an INSTALL begins at a member, before its log and its run-time state are what the epoch needs. */
+export function createInstalling(state: LogState, install: Install): Installing {
+  return {
+    install,
+    sinceMs: state.clock.nowMs,
+    accepted: false,
+    position: null,
+    applied: state.applied,
+    state: "own",
+    accepts: new Set<NodeId>(),
+    holds: [],
+    ownHolds: [],
+    isDurable: false,
+    activeSent: false,
+    buffer: [],
+    acknowledged: new Map(),
+    retryLog: null,
+    retryState: false,
+    failedFetches: 0,
+  };
+}
+
 export function send(state: LogState, message: LogMessage): void {
   state.effects.push({ kind: "send", message });
 }

@@ -270,9 +270,8 @@ export interface Explanation {
   readonly command: string | null;
 }
 
-export interface NodeExplanation {
-  readonly node: string;
-  readonly state: NodeState;
+/** "Why?" of one object: the sentence, the facts, and what would change it. */
+interface PartExplanation {
   readonly summary: string;
   readonly rule: string;
   readonly sinceMs: number;
@@ -282,17 +281,15 @@ export interface NodeExplanation {
   readonly command: string | null;
 }
 
-export interface ResourceExplanation {
+export interface NodeExplanation extends PartExplanation {
+  readonly node: string;
+  readonly state: NodeState;
+}
+
+export interface ResourceExplanation extends PartExplanation {
   readonly resource: string;
   readonly group: string;
   readonly state: ResourceState;
-  readonly summary: string;
-  readonly rule: string;
-  readonly sinceMs: number;
-  readonly forMs: number;
-  readonly facts: readonly string[];
-  readonly whatWouldChangeIt: readonly string[];
-  readonly command: string | null;
 }
 
 export interface ExplainedNode {
