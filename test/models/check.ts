@@ -17,7 +17,7 @@ import type { Run } from "./runs.ts";
 const here = dirname(fileURLToPath(import.meta.url));
 const MEMORY_MB = 3_000;
 const DEPTH = 2_000_000;
-const TIME_LIMIT_MS = 600_000;
+const TIME_LIMIT_MS = 150_000;
 
 interface Outcome {
   readonly problem: string | null;

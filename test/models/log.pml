@@ -61,11 +61,15 @@
 #define quorum(set, extra, gone, log, known) ((!hasEntry(log, WEIGHTS_ENTRY) && quorumOld(set, extra, gone)) || (hasEntry(log, WEIGHTS_ENTRY) && quorumNew(set, extra, gone) && ((known) || quorumOld(set, extra, gone))))
 #endif
 #define voting(set, gone, log, known) ((set) & ((hasEntry(log, WEIGHTS_ENTRY) -> votersNew(gone) : 0) | ((hasEntry(log, WEIGHTS_ENTRY) && (known)) -> 0 : (votersOld(gone)))))
-/* quorum(D): a majority without the witness; or, in a view that a claim decided, all voting members. */
+/* quorum(D): a majority without the witness; or, in a view that a claim decided, all who stood behind the claim and all voting members. */
 #ifdef BUG_WITNESS_ACKNOWLEDGES
 #define viewQuorum(e, set, log, known) quorum(set, WITNESS, goneAt[e], log, known)
 #else
+#ifdef BUG_CLAIMERS_SHRINK_WITH_THEIR_VOTES
 #define allVoting(e, set, log, known) (voting(members[e], goneAt[e], log, known) != 0 && (voting(members[e], goneAt[e], log, known) & ~(set)) == 0)
+#else
+#define allVoting(e, set, log, known) (((claim[e] | voting(members[e], goneAt[e], log, known)) & ~(set)) == 0)
+#endif
 #define viewQuorum(e, set, log, known) (quorum(set, 0, goneAt[e], log, known) || (isClaimed(e) && allVoting(e, set, log, known)))
 #endif
 

@@ -35,7 +35,7 @@ const LEASE_BUGS: Readonly<Record<string, Run["defines"]>> = {
   LAST_ECHO_AFTER_SENDING: LEASE_SLOTS,
   READ_BEFORE_EXCLUDING: LEASE_SLOTS,
   HOLD_FROM_ACCEPT: { ...LEASE_SLOTS, TICKS: 1 },
-  RETURNS_AS_IT_WAS: { ...LEASE_VIEWS, TICKS: 2 },
+  RETURNS_AS_IT_WAS: { ...LEASE_VIEWS, SECOND_SET: 6, THIRD_SET: 3 },
   EXCLUSION_IS_FORGOTTEN: { ...LEASE_VIEWS, RESTARTS: 1 },
   EVIDENCE_UNDER_NEW_WEIGHTS_ONLY: { ...LEASE_WEIGHTS, VOTERS: 1 },
   VIEW_WITHOUT_JOINT_RULE: LEASE_WEIGHTS,
@@ -61,6 +61,7 @@ const LOG: readonly Run[] = [
   { name: "log: claims of two nodes", model: "log", defines: { ...LOG_CLAIMS, UPDATES: 2 } },
   { name: "log: claims of two nodes and weights", model: "log", defines: { ...LOG_CLAIMS, VOTERS: 1 } },
   { name: "log: claims of three nodes", model: "log", defines: { ...LOG_CLAIMS, NODES: 3 } },
+  { name: "log: claims of three nodes and weights", model: "log", defines: { ...LOG_CLAIMS, NODES: 3, VOTERS: 5, EPOCHS: 2 } },
   { name: "log: claims with a learner", model: "log", defines: { ...LOG_CLAIMS, NODES: 3, WIPES: 1, EPOCHS: 2 } },
 ];
 
@@ -74,6 +75,7 @@ const LOG_BUGS: Readonly<Record<string, Run["defines"]>> = {
   WITNESS_ACKNOWLEDGES: LOG_CLAIMS,
   ONLY_THE_NEWEST_CLAIM_COUNTS: { ...LOG_CLAIMS, VOTERS: 1 },
   CLAIM_OF_A_STALE_LOG: LOG_CLAIMS,
+  CLAIMERS_SHRINK_WITH_THEIR_VOTES: { ...LOG_CLAIMS, NODES: 3, VOTERS: 5, EPOCHS: 2 },
 };
 
 function bugs(model: Run["model"], table: Readonly<Record<string, Run["defines"]>>): Run[] {
