@@ -6,7 +6,7 @@ import type { QuorumExplanation, QuorumView } from "../../model/views.ts";
 import { asking, change, changing } from "../common.ts";
 import type { ChangeOptions, CommonOptions } from "../common.ts";
 import { connect } from "../connect.ts";
-import { data, duration, json, list, table } from "../output.ts";
+import { data, duration, json, table } from "../output.ts";
 import { parsePairs } from "../properties.ts";
 
 /** Who decides (reference 4). */
@@ -48,7 +48,7 @@ function quorumText(view: QuorumView): string {
 }
 
 export function explanationText(why: QuorumExplanation): string {
-  const parts = [why.summary, `Rule: ${why.rule}; for ${duration(why.forMs)}.`, list(why.canBeLost)];
+  const parts = [why.summary, `Rule: ${why.rule}; for ${duration(why.forMs)}.`, why.canBeLost.join("\n")];
   if (why.whatWouldChangeIt.length > 0) parts.push(["What would change it:", ...why.whatWouldChangeIt.map((sentence) => `  ${sentence}`)].join("\n"));
   if (why.command !== null) parts.push(`Next: ${why.command}`);
   return parts.join("\n\n");
