@@ -1,4 +1,4 @@
-import { createState, describeGroups, durableRows, restore, snapshot, stateHash, step } from "../../src/core/index.ts";
+import { createState, durableRows, restore, snapshot, stateHash, step } from "../../src/core/index.ts";
 import type { ClusterState, StepResult } from "../../src/core/index.ts";
 import { REQUESTS_IN_FLIGHT_MAX } from "../../src/log/types.ts";
 import type { LogEntry } from "../../src/log/types.ts";
@@ -10,10 +10,10 @@ import { ClusterNode } from "../../src/service/node.ts";
 import type { Row } from "../../src/service/state-machine.ts";
 import { BrokenInvariant } from "./checker.ts";
 import { Machine, SimulatedMonitor } from "./monitors.ts";
-import type { RunHooks } from "./run.ts";
+import { CoreChecks } from "./core-checks.ts";
+import { CoreCoverage } from "./core-coverage.ts";
 import type { ProcessFactory, SimulatedProcess, Slot, World } from "./world.ts";
 
-const GROUPS = ["mail", "shop", "web"] as const;
 /** Every so many entries a state is taken apart and put together, and must go on like the original. */
 const SHADOW_EVERY = 40;
 const SHADOW_FOR = 20;
@@ -23,10 +23,13 @@ export class SimulatedCluster {
   readonly machine: Machine;
   readonly monitors = new Map<number, SimulatedMonitor>();
   readonly nodes = new Map<number, ClusterNode>();
+  readonly checks = new CoreChecks();
+  readonly #coverage: CoreCoverage;
   readonly #world: World;
 
   constructor(world: World) {
     this.#world = world;
+    this.#coverage = new CoreCoverage(world.coverage);
     this.machine = new Machine(world);
   }
 
@@ -72,7 +75,7 @@ export class SimulatedCluster {
           const asks = outcome === null ? undefined : world.slots[outcome.requestId.node - 1]!.member;
           if (outcome?.duplicate === true && outcome.error === null && asks?.incarnation === outcome.requestId.incarnation) world.checker.onRepeated(outcome.requestId);
           if (result.fault !== null) throw new BrokenInvariant(`the core failed at ${entry.epoch}.${entry.index}: ${result.fault.message}`);
-          if (!replayed) this.#watchStarts(entry, result);
+          if (!replayed && this.#isNewest(entry)) this.#watch(entry, node.machine.state, result);
           environment.onStepped(entry, node.machine.hash(), replayed);
           shadow.onEntry(node.machine.state, entry, replayed);
         },
@@ -125,13 +128,23 @@ export class SimulatedCluster {
 
   /** Which node reported in which epoch that it runs something of a role: then no excluded node does. */
   readonly #seen = new Map<string, number>();
-  #watched = "";
+  #newest = { epoch: 0, index: 0 };
 
-  #watchStarts(entry: LogEntry, result: StepResult): void {
-    const place = `${entry.epoch}.${entry.index}`;
-    if (this.#watched === place || entry.body.type !== "input") return;
-    this.#watched = place;
-    const input = JSON.parse(entry.body.payload) as CoreInput;
+  /** Every node steps every entry: what it does is looked at once. */
+  #isNewest({ epoch, index }: LogEntry): boolean {
+    if (epoch < this.#newest.epoch || (epoch === this.#newest.epoch && index <= this.#newest.index)) return false;
+    this.#newest = { epoch, index };
+    return true;
+  }
+
+  #watch(entry: LogEntry, state: ClusterState, result: StepResult): void {
+    const input = JSON.parse(payloadOf(entry.body)) as CoreInput;
+    this.#coverage.onStep(state, input, result);
+    this.checks.onStep(entry, state, input, result);
+    this.#watchStarts(entry, input, result);
+  }
+
+  #watchStarts(entry: LogEntry, input: CoreInput, result: StepResult): void {
     const groupOf = (resource: string): string => [...this.nodes.values()].map((node) => node.machine.state.tables.resources.get(resource)?.group).find((group) => group !== undefined) ?? "";
     if (input.kind === "report" && input.state === "online") this.#seen.set(groupOf(input.resource), entry.epoch);
     if (input.kind === "inventory") for (const item of input.resources) if (item.state === "online") this.#seen.set(groupOf(item.resource), entry.epoch);
@@ -203,84 +216,4 @@ export function genesisRows(mode: QuorumMode): readonly Row[] {
     if (row.table === "nodes" && mode.withoutWeight.includes(Number(row.key))) record.properties = { NodeWeight: 0 };
     return { ...row, value: JSON.stringify(record) };
   });
-}
-
-/** Administrators at work, programs that fail, and what must hold in the end. */
-export function clusterHooks(clusterOf: (world: World) => SimulatedCluster): RunHooks {
-  return {
-    disturb: (world) => {
-      const cluster = clusterOf(world);
-      const slot = world.random.pick(world.slots);
-      if (world.random.chance(0.03)) cluster.killMonitor(slot);
-      else if (world.random.chance(0.3)) cluster.monitors.get(slot.node)?.failOne();
-      else cluster.command(slot.node, randomCommand(world));
-    },
-    calm: (world) => {
-      const cluster = clusterOf(world);
-      // Administrators put everything back to work once the trouble is over.
-      world.scheduler.after(4_000, () => healthyAgain(world, cluster));
-      world.scheduler.after(12_000, () => healthyAgain(world, cluster));
-    },
-    settled: (world) => mustServe(clusterOf(world)),
-  };
-}
-
-function healthyAgain(world: World, cluster: SimulatedCluster): void {
-  const [first] = world.slots;
-  for (const slot of world.slots) cluster.command(first!.node, { verb: "node.resume", node: `n${slot.node}` });
-  for (const group of GROUPS) {
-    cluster.command(first!.node, { verb: "group.create", name: group });
-    cluster.command(first!.node, { verb: "resource.create", name: `${group} address`, group, type: "IP Address", privateProperties: { Address: "127.0.0.100" } });
-    cluster.command(first!.node, { verb: "group.online", group });
-  }
-}
-
-function randomCommand(world: World): Command {
-  const group = world.random.pick(GROUPS);
-  const node = `n${world.random.integer(1, world.slots.length)}`;
-  if (world.witness !== null && world.random.chance(0.15)) return { verb: "quorum.set", witness: world.random.chance(0.8) ? { kind: "daemon", properties: { Address: "witness:1" } } : null };
-  switch (world.random.integer(0, 13)) {
-    case 0:
-    case 1:
-      return { verb: "group.create", name: group, preferredOwners: world.random.chance(0.3) ? [node] : [] };
-    case 2:
-      return { verb: "resource.create", name: `${group} address`, group, type: "IP Address", privateProperties: { Address: "127.0.0.100" } };
-    case 3:
-    case 4:
-      return { verb: "resource.create", name: `${group} program`, group, type: "Generic Application", privateProperties: { CommandLine: "true" }, dependency: `[${group} address]` };
-    case 5:
-    case 6:
-    case 7:
-      return { verb: "group.online", group };
-    case 8:
-      return { verb: "group.offline", group };
-    case 9:
-      return { verb: "group.move", group, node: world.random.chance(0.5) ? node : undefined };
-    case 10:
-      return { verb: "node.pause", node, drain: world.random.chance(0.7) };
-    case 11:
-      return { verb: "node.resume", node, failback: world.random.chance(0.5) };
-    case 12:
-      return world.random.chance(0.2) ? { verb: "group.delete", group, force: true } : { verb: "resource.fail", resource: `${group} program` };
-    default:
-      return { verb: "resource.set", resource: `${group} program`, properties: { RestartThreshold: world.random.integer(0, 3) } };
-  }
-}
-
-/** After the faults: every role that shall be online is, on one node, and runs there and nowhere else. */
-function mustServe(cluster: SimulatedCluster): void {
-  const { state } = cluster.nodes.get(1)!.machine;
-  for (const group of describeGroups(state)) {
-    const wanted = group.wantedState === "Online" ? "Online" : "Offline";
-    if (group.state !== wanted) throw new BrokenInvariant(`the role ${group.name} shall be ${wanted} and is ${group.state} on ${group.ownerNode}: ${group.reason.text}`);
-  }
-  const running = cluster.machine.running();
-  const owners = new Map(describeGroups(state).flatMap((group) => group.resources.map((resource) => [resource, group] as const)));
-  for (const copy of running) {
-    const group = owners.get(copy.resource);
-    if (group === undefined || group.ownerNode !== `n${copy.node}` || group.state !== "Online") throw new BrokenInvariant(`${copy.resource} runs on node ${copy.node}, but ${group === undefined ? "it was deleted" : `its role is ${group.state} on ${group.ownerNode}`}`);
-  }
-  for (const [resource, group] of owners) {
-    if (group.state === "Online" && !running.some((copy) => copy.resource === resource)) throw new BrokenInvariant(`${resource} shall run on ${group.ownerNode} and does not`);
-  }
 }

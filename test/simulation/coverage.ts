@@ -1,3 +1,6 @@
+import { EventCatalogue } from "../../src/model/events.ts";
+import type { Kind } from "./kinds.ts";
+
 /** How often each rule of the protocol was needed: what never was has not been tested. */
 export class Coverage {
   readonly #counts = new Map<string, number>();
@@ -16,11 +19,8 @@ export class Coverage {
   }
 }
 
-/** What only whole clusters can show. */
-export const EXPECTED_OF_CLUSTERS = ["start after the holds"] as const;
-
 /** What must have happened in so many seeds, or else the faults do not reach it. */
-export const EXPECTED_RULES = [
+const EXPECTED_RULES = [
   "claim won",
   "claim lost",
   "claim refused: partition in time",
@@ -44,3 +44,28 @@ export const EXPECTED_RULES = [
 
 /** From so many seeds on they must all have happened. */
 export const EXPECTED_FROM_SEEDS = 300;
+
+/** Events that need what the simulator has not: machines that are added and evicted, and networks. */
+const EVENTS_ELSEWHERE: readonly string[] = ["InterfaceFailed", "InterfaceUnreachable", "InterfaceUp", "NetworkDown", "NetworkPartitioned", "NetworkUp", "NodeAdded", "NodeEvicted"];
+
+/** Every rule that a reason can name, and what the core does beside. */
+const EXPECTED_OF_CLUSTERS: readonly string[] = [
+  "start after the holds",
+  "order online",
+  "order offline",
+  "order terminate",
+  "what if: a loss is as foretold",
+  "what if: the cluster stops, as foretold",
+  ...Object.keys(EventCatalogue).filter((name) => !EVENTS_ELSEWHERE.includes(name)).map((name) => `event ${name}`),
+  ...reasonsOf("group", ["adopted", "asked offline", "asked online", "by hand", "failed", "failover", "initial", "move cancelled", "move queued", "moving", "node lost", "offline", "online", "partial", "placed", "preempted", "preferred owner", "restart", "retry", "start delay", "start order", "waiting"]),
+  ...reasonsOf("node", ["drain", "joined", "left", "quarantine ended", "quarantined", "resumed", "stopping"]),
+  ...reasonsOf("resource", ["adopted", "ended", "failed", "initial", "locked", "moving", "new attempt", "not wanted", "offline", "online", "owner changed", "provider failed", "restart", "retry", "starting", "stays", "waits"]),
+];
+
+function reasonsOf(kind: string, rules: readonly string[]): string[] {
+  return rules.map((rule) => `reason of a ${kind}: ${rule}`);
+}
+
+export function expectedOf(kind: Kind): readonly string[] {
+  return kind === "cluster" ? [...EXPECTED_RULES, ...EXPECTED_OF_CLUSTERS] : EXPECTED_RULES;
+}

@@ -1,4 +1,5 @@
-import { SimulatedCluster, clusterHooks, genesisRows } from "./cluster-process.ts";
+import { clusterHooks } from "./cluster-hooks.ts";
+import { SimulatedCluster, genesisRows } from "./cluster-process.ts";
 import { logProcessFactory } from "./log-process.ts";
 import { quorumModeOf } from "./quorum-mode.ts";
 import { runSeed } from "./run.ts";

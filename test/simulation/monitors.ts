@@ -1,4 +1,4 @@
-import type { InventoryItem, ReportedState } from "../../src/model/inputs.ts";
+import type { InventoryItem, ReportedState, ReportedStatus } from "../../src/model/inputs.ts";
 import type { Member } from "../../src/model/identifiers.ts";
 import type { ResourceRecord } from "../../src/model/objects.ts";
 import type { MonitorOrder, MonitorReport } from "../../src/monitor/contract.ts";
@@ -60,7 +60,10 @@ export class Machine {
   }
 }
 
-type Level = { -readonly [Key in keyof InventoryItem]: InventoryItem[Key] } & { copy: Copy | null };
+type Level = { -readonly [Key in keyof InventoryItem]: InventoryItem[Key] } & { copy: Copy | null; status?: ReportedStatus };
+
+/** What a type says of a resource that is well. */
+const WELL: ReportedStatus = { locked: false, embeddedFailure: false, osHeartbeat: true, applicationReady: true };
 
 /** A resource monitor with resources that start, stop and fail as the seed wants. */
 export class SimulatedMonitor {
@@ -83,7 +86,7 @@ export class SimulatedMonitor {
   }
 
   inventory(): readonly InventoryItem[] {
-    return [...this.#levels.values()].filter((level) => level.state !== "offline" && level.state !== "failed").map(({ copy: _copy, ...item }) => item);
+    return [...this.#levels.values()].filter((level) => level.state !== "offline" && level.state !== "failed").map(({ copy: _copy, status: _status, ...item }) => item);
   }
 
   order(order: MonitorOrder): void {
@@ -98,6 +101,26 @@ export class SimulatedMonitor {
   failOne(): void {
     const online = [...this.#levels.values()].filter((level) => level.state === "online");
     if (online.length > 0) this.#set(this.#world.random.pick(online), "failed", "the process ended");
+  }
+
+  /** A type says something else beside the state of one of its resources. */
+  changeStatus(): void {
+    const { random } = this.#world;
+    const online = [...this.#levels.values()].filter((level) => level.state === "online");
+    if (online.length === 0) return;
+    const level = random.pick(online);
+    const flag = random.pick(["locked", "locked", "embeddedFailure", "networkFailure", "osHeartbeat", "applicationReady"] as const);
+    level.status = { ...level.status, [flag]: level.status?.[flag] !== true };
+    this.#tell(level, "");
+  }
+
+  /** Nothing is locked, nothing is wrong inside. */
+  becomeWell(): void {
+    for (const level of this.#levels.values()) {
+      if (level.state !== "online") continue;
+      level.status = WELL;
+      this.#tell(level, "");
+    }
   }
 
   /** The monitor is killed, and what it runs with it; its successor knows of nothing. */
@@ -132,6 +155,7 @@ export class SimulatedMonitor {
       if (!this.#machine.start(copy)) return this.#set(level, "failed", "superseded");
       level.copy = copy;
       level.processId = 1_000 + this.#world.random.integer(0, 999);
+      if (this.#world.isCalm || this.#world.random.chance(0.5)) level.status = WELL;
       this.#set(level, "online", "");
     });
   }
@@ -154,6 +178,7 @@ export class SimulatedMonitor {
       if (level.copy !== null) this.#machine.end(level.copy);
       level.copy = null;
       level.processId = null;
+      delete level.status;
     }
     this.#tell(level, reason);
   }

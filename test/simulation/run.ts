@@ -21,10 +21,15 @@ const SILENCE_MS = 1_500;
 
 const REQUESTS_WAITING_MAX = 60;
 const BURST_MAX = 50;
+const DISTURB_EVERY_MAX_MS = 120;
 
 export interface RunHooks {
+  /** Called before anything has been started. */
+  readonly begin?: (world: World) => void;
   /** More load or faults of the kind of cluster that is run. */
   readonly disturb?: (world: World) => void;
+  /** How long to wait between two updates at most. */
+  readonly updateEveryMaxMs?: number;
   /** Called when all faults have ended. */
   readonly calm?: (world: World) => void;
   /** Throws when the cluster is not as it should be once it has recovered. */
@@ -37,6 +42,7 @@ export function runSeed(options: Omit<WorldOptions, "trace">, trace: boolean, fa
   let error: Error | null = null;
   try {
     for (const slot of world.slots) world.scheduler.after(world.random.next() * 300, () => world.start(slot));
+    hooks.begin?.(world);
     disturb(world, faultsMs, hooks);
     world.runUntil(faultsMs);
     endFaults(world);
@@ -56,7 +62,7 @@ function disturb(world: World, faultsMs: number, hooks: RunHooks): void {
       again(delayMs, action);
     });
   };
-  again(() => world.random.integer(1, 60), () => updateSomewhere(world));
+  again(() => world.random.integer(1, hooks.updateEveryMaxMs ?? 60), () => updateSomewhere(world));
   again(() => world.random.integer(1, 150), () => readSomewhere(world));
   again(() => world.random.integer(1, 6_000), () => {
     for (let count = world.random.integer(10, BURST_MAX); count > 0; count--) updateSomewhere(world);
@@ -65,7 +71,7 @@ function disturb(world: World, faultsMs: number, hooks: RunHooks): void {
   const pace = world.random.pick([100, 400, 1_500]);
   const inflictFault = createFaults(world.random);
   again(() => world.random.integer(1, 2 * pace), () => inflictFault(world));
-  if (hooks.disturb !== undefined) again(() => world.random.integer(1, 300), () => hooks.disturb!(world));
+  if (hooks.disturb !== undefined) again(() => world.random.integer(1, DISTURB_EVERY_MAX_MS), () => hooks.disturb!(world));
 }
 
 function updateSomewhere(world: World): void {
@@ -98,14 +104,8 @@ function deliverLate(world: World): void {
 
 function recover(world: World, faultsMs: number, hooks: RunHooks): void {
   // Who was not heard just before may still be taken for silent.
-  let untilMs = faultsMs + SILENCE_MS;
-  world.runUntil(untilMs);
-  while (!isWhole(world)) {
-    untilMs += 500;
-    if (untilMs > faultsMs + RECOVERY_MS) throw new BrokenInvariant(`not whole ${RECOVERY_MS} ms after the faults ended: ${describe(world)}`);
-    for (const slot of world.slots) if (slot.process === null && slot.restartAtMs === null) world.start(slot);
-    world.runUntil(untilMs);
-  }
+  world.runUntil(faultsMs + SILENCE_MS);
+  const untilMs = untilWhole(world, faultsMs);
   const acknowledged = new Set<number>();
   for (const slot of world.slots) slot.process!.update(() => acknowledged.add(slot.node));
   // A change of the view that was on its way may cost a round of fetches.
@@ -115,12 +115,25 @@ function recover(world: World, faultsMs: number, hooks: RunHooks): void {
   if (hooks.settled !== undefined) {
     world.runUntil(answeredMs + 27_000);
     hooks.settled(world);
+    untilWhole(world, world.scheduler.nowMs);
   }
   world.runUntil(world.scheduler.nowMs + 500);
   const texts = new Set(world.slots.map((slot) => slot.process!.stateText()));
   if (texts.size > 1) throw new BrokenInvariant(`copies differ in the end: ${[...texts].join(" / ").slice(0, 2_000)}`);
   const disks = new Set(world.slots.map((slot) => slot.disk.rowsText()));
   if (disks.size > 1) throw new BrokenInvariant(`disks differ in the end: ${[...disks].join(" / ").slice(0, 2_000)}`);
+}
+
+/** @returns when everybody was back */
+function untilWhole(world: World, sinceMs: number): number {
+  let untilMs = world.scheduler.nowMs;
+  while (!isWhole(world)) {
+    untilMs += 500;
+    if (untilMs > sinceMs + RECOVERY_MS) throw new BrokenInvariant(`not whole ${RECOVERY_MS} ms after the faults ended: ${describe(world)}`);
+    for (const slot of world.slots) if (slot.process === null && slot.restartAtMs === null) world.start(slot);
+    world.runUntil(untilMs);
+  }
+  return untilMs;
 }
 
 function isWhole(world: World): boolean {

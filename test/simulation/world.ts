@@ -169,7 +169,9 @@ export class World {
     slot.restartAtMs = null;
     const durable = slot.disk.open();
     // Whoever has not joined the forced cluster may do nothing else.
-    const behind = this.lineage > 0 && lineageOf(durable) !== this.lineage;
+    // A forced start that died before it was done is known from its disk: it is the newest, and not behind.
+    const newest = Math.max(this.lineage, ...this.slots.map((other) => lineageOf(other.disk.durable)));
+    const behind = newest > 0 && lineageOf(durable) !== newest;
     const start = how ?? (behind ? "prevent" : undefined);
     this.trace.add(this.scheduler.nowMs, slot.node, "start", `incarnation ${member.incarnation} store ${durable.storeId} ${durable.promised}:${durable.accepted}:${durable.committed}`);
     this.checker.onStart(slot.node);
