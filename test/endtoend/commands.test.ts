@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { after, before, test } from "node:test";
+import { isDeepStrictEqual } from "node:util";
 import type { ClusterEvent } from "../../src/model/events.ts";
 import type { Explanation, GroupView, Plan, ResourceTypeView, ResourceView } from "../../src/model/views.ts";
 import { Launcher } from "./support/launcher.ts";
@@ -45,11 +46,25 @@ async function snapshot(): Promise<unknown> {
   return JSON.parse(JSON.stringify({ nodes: nodes.map(({ information, ...node }) => ({ ...node, tag: information?.tag })), groups, resources, keys }, (key, value: unknown) => (key === "forMs" ? undefined : value)));
 }
 
+const PLANS_MAX = 4;
+
+/**
+ * What the cluster records by itself a second after a role got its node may fall between two looks, once per role.
+ * What a dry run changed it would change each time.
+ */
+async function planned(words: readonly string[]): Promise<Plan> {
+  for (let attempt = 1; ; attempt++) {
+    const before = await snapshot();
+    const plan = await launcher.json<Plan>(...words, "--dry-run");
+    const after = await snapshot();
+    if (isDeepStrictEqual(after, before)) return plan;
+    if (attempt === PLANS_MAX) assert.deepEqual(after, before, `--dry-run of ${words.join(" ")} changed something, ${PLANS_MAX} times`);
+  }
+}
+
 /** A dry run changes nothing; done in earnest, the same groups end in the same states at the same places. */
 async function plannedAndDone(...words: readonly string[]): Promise<Plan> {
-  const before = await snapshot();
-  const plan = await launcher.json<Plan>(...words, "--dry-run");
-  assert.deepEqual(await snapshot(), before, `--dry-run of ${words.join(" ")} changed something`);
+  const plan = await planned(words);
   const last = (await launcher.get<ClusterEvent[]>("/v1/events")).at(-1)!.id;
   const done = await launcher.muster(...words);
   assert.equal(done.exitCode, 0, done.stderr);
