@@ -4,12 +4,13 @@ import type { Server } from "node:http";
 import type { AddressInfo, ListenOptions } from "node:net";
 import { MusterError } from "../model/errors.ts";
 import { clusterPaths, readCluster } from "../service/cluster-files.ts";
+import { leaveInGoodOrder } from "../service/leaving.ts";
 import { ClusterService } from "../service/service.ts";
 import { createApi } from "./server.ts";
 
 /**
  * The process of one node: its Cluster Service and its API. Started with one argument, the
- * JSON of {@link NodeProcessOptions}. Ends its roles and leaves on SIGTERM or SIGINT, and when
+ * JSON of {@link NodeProcessOptions}. On SIGTERM its roles leave for other nodes first; on SIGINT they end with it, and when
  * the process that started it goes away while `endWithParent` is set.
  */
 export interface NodeProcessOptions {
@@ -36,8 +37,11 @@ const log = (line: string): void => {
 let service: ClusterService | null = null;
 const servers: Server[] = [];
 let stopping = false;
+let leaving = false;
 
-process.on("SIGTERM", () => void stop("the node was asked to stop"));
+// One node stops, the others go on: its roles leave for them first. Asked twice, it goes at once.
+process.on("SIGTERM", () => void leave("the node was asked to stop"));
+// All nodes stop: there is nobody to go to.
 process.on("SIGINT", () => void stop("the node was interrupted"));
 if (options.endWithParent) process.on("disconnect", () => void stop("the process that started this node has ended"));
 
@@ -90,6 +94,14 @@ function listen(handler: Parameters<typeof createServer>[1], where: ListenOption
 
 function tell(message: NodeProcessMessage): void {
   if (process.send !== undefined && process.connected) process.send(message);
+}
+
+async function leave(reason: string): Promise<void> {
+  if (leaving) return stop(reason);
+  leaving = true;
+  log(`leaves: ${reason}`);
+  if (service !== null) await leaveInGoodOrder(service, () => stopping, log);
+  await stop(reason);
 }
 
 async function stop(reason: string): Promise<void> {

@@ -169,7 +169,8 @@ async function endProcess(node: NodeProcess): Promise<void> {
   const { child } = node;
   if (child === null || child.exitCode !== null || child.signalCode !== null) return;
   const exited = new Promise<void>((resolve) => child.once("exit", () => resolve()));
-  child.kill("SIGTERM");
+  // All nodes stop together: roles must not be sent from one to the next.
+  child.kill("SIGINT");
   // A stopped process gets its signal only when it goes on.
   child.kill("SIGCONT");
   const limit = setTimeout(() => child.kill("SIGKILL"), STOP_LIMIT_MS);

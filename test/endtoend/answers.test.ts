@@ -93,6 +93,22 @@ test("a node that is about to stop gives its roles away first", async () => {
   });
 });
 
+test("SIGTERM of one node: its roles leave first, and nobody takes it for a failure", async () => {
+  await until("all nodes take roles", async () => (await launcher.get<NodeAnswer[]>("/v1/nodes")).every((node) => node.state === "Up" && node.inventoryKnown));
+  const { ownerNode } = await group("shop");
+  const name = ownerNode ?? "";
+  const { information } = await launcher.get<NodeAnswer>(`/v1/nodes/${name}`);
+  const after = (await launcher.get<ClusterEvent[]>("/v1/events")).at(-1)?.id ?? "0.0.0";
+  process.kill(information?.processId ?? 0, "SIGTERM");
+  await until("it has left", async () => (await launcher.json<ClusterEvent[]>("events", "--after", after)).some((event) => event.code === 20007 && event.node === name));
+  const events = await launcher.json<ClusterEvent[]>("events", "--after", after);
+  const codes = events.map((event) => event.code);
+  assert.ok(codes.indexOf(20006) < codes.indexOf(20007), "drained before it left");
+  assert.ok(!codes.includes(1135), "no failure");
+  assert.ok(!events.some((event) => event.code === 20012 && event.group === "shop"), "no failover");
+  await until("the shop is online elsewhere", async () => (await group("shop")).state === "Online");
+});
+
 test("a resource goes to another role while it is offline", async () => {
   await run("group", "offline", "ledger");
   await run("resource", "move", "ledger-program", "store");

@@ -44,7 +44,7 @@ export const clusterProperties: PropertyTable = [
   { name: "SameSubnetDelay", type: "number", default: 1000, minimum: 250, maximum: 2000, stored: true, unit: "ms", description: "Time between heartbeats to a node in the same subnet." },
   { name: "SameSubnetThreshold", type: "number", default: 10, minimum: 3, maximum: 120, stored: true, description: "Heartbeats in the same subnet that may be missed." },
   { name: "SecurityLevel", type: "number", default: 2, minimum: 0, maximum: 2, stored: true, description: "0 clear text, 1 signed, 2 encrypted messages between nodes." },
-  { name: "ShutdownTimeoutInMinutes", type: "number", default: 20, minimum: 0, maximum: 1440, unit: "min", stored: true, description: "Longest time to wait for the drain when a node stops." },
+  { name: "ShutdownTimeoutInMinutes", type: "number", default: 20, minimum: 0, maximum: 1440, unit: "min", description: "Longest time to wait for the drain when a node stops." },
   { name: "WitnessDatabaseWriteTimeout", type: "number", default: 300, minimum: 1, maximum: 86_400, stored: true, unit: "s", description: "Longest time a write to a disk witness may take." },
   { name: "WitnessDynamicWeight", type: "number", default: 0, minimum: 0, maximum: 1, readOnly: true, computed: true, description: "The vote of the witness now." },
   { name: "WitnessRestartInterval", type: "number", default: 15, minimum: 5, maximum: 1440, unit: "min", description: "Time until a failed witness is tried again." },
