@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import * as core from "../../../src/core/index.ts";
 import type { Command } from "../../../src/model/inputs.ts";
 import type { ServiceFacade } from "../../../src/service/facade.ts";
 import { leaveInGoodOrder } from "../../../src/service/leaving.ts";
@@ -25,9 +26,15 @@ const never = (): boolean => false;
 
 test("it waits until the roles have left", async () => {
   const driver = cluster();
-  const left = leaveInGoodOrder(serviceOfNode1(driver), never, (line) => assert.fail(line));
-  setTimeout(() => driver.settle(), 60);
+  const startedMs = performance.now();
+  const left = leaveInGoodOrder(serviceOfNode1(driver), () => performance.now() > startedMs + 10_000, (line) => assert.fail(line));
+  setTimeout(() => {
+    driver.settle();
+    // The log sees to it that the votes follow.
+    for (let weights = core.wantedWeights(driver.state, core.knownWeights(driver.state)); weights !== null; weights = core.wantedWeights(driver.state, core.knownWeights(driver.state))) driver.step({ kind: "weights", weights });
+  }, 60);
   await left;
+  assert.ok(performance.now() < startedMs + 10_000, "it noticed that they had");
   assert.equal(driver.groupState("web"), "Online node2");
 });
 
