@@ -241,7 +241,7 @@ export interface LogOptions {
   readonly diskLimitMs: number;
   /** Entries below the applied ones that are kept for others. */
   readonly keepEntries: number;
-  /** Longest time to ask the witness (QuorumArbitrationTimeMax). */
+  /** Longest time to ask the witness, should nobody say earlier that it does not answer. */
   readonly arbitrationMs: number;
   /** How long to wait before the witness is asked again. */
   readonly claimRetryMs: number;

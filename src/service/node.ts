@@ -11,14 +11,15 @@ import type { Member } from "../model/identifiers.ts";
 import type { Command, CommandInput, CoreInput, Effect, InventoryInput, InventoryItem, ReportInput } from "../model/inputs.ts";
 import type { ResourceRecord, WitnessRecord } from "../model/objects.ts";
 import type { Hold } from "../model/votes.ts";
+import { clusterProperties, numberPropertyOf } from "../model/properties.ts";
 import type { MonitorOrder, MonitorReport } from "../monitor/contract.ts";
-import { claim } from "../quorum/witness.ts";
 import type { ClaimOutcome, Witness } from "../quorum/witness.ts";
 import type { AdapterReader } from "./adapters.ts";
 import { CoreMachine } from "./core-machine.ts";
 import { NetworkReport } from "./network-report.ts";
 import { Replica } from "./replica.ts";
 import type { ReplicaEnvironment } from "./replica.ts";
+import { WitnessClaim } from "./witness-claim.ts";
 import { WitnessKeeper } from "./witness-keeper.ts";
 import type { KeeperTimes } from "./witness-keeper.ts";
 
@@ -65,6 +66,7 @@ export class ClusterNode {
   readonly #machine: CoreMachine;
   readonly #replica: Replica<StepResult>;
   readonly #keeper: WitnessKeeper;
+  readonly #claim = new WitnessClaim();
   readonly #networks: NetworkReport | null;
   /** Commands under way, by the number of their request. */
   readonly #commands = new Map<number, { readonly ticket: number; readonly done: (outcome: CommandOutcome) => void }>();
@@ -99,7 +101,7 @@ export class ClusterNode {
         const witness = record === undefined ? null : this.#connectWitness(record);
         if (witness === null) done({ kind: "failed", reason: "this node cannot reach a witness of its kind" });
         else {
-          claim(witness, request, (outcome) => {
+          this.#claim.ask(witness, request, environment.clock().nowMs, this.#arbitrationMs(), (outcome) => {
             environment.onClaim?.(outcome);
             done(outcome);
           });
@@ -112,6 +114,10 @@ export class ClusterNode {
       environment.adapters === undefined
         ? null
         : new NetworkReport({ self: options.self, reader: environment.adapters, status: () => this.#replica.status, state: () => this.#machine.state, send: (command) => this.#askFor(command), say: (input) => this.#submitVolatile(input) });
+  }
+
+  #arbitrationMs(): number {
+    return 1_000 * numberPropertyOf(clusterProperties, this.#machine.state.tables.cluster.get("-")?.properties ?? {}, "QuorumArbitrationTimeMax");
   }
 
   #connectWitness(record: WitnessRecord): Witness | null {
@@ -153,6 +159,7 @@ export class ClusterNode {
     this.#replica.tick();
     const { nowMs } = this.#environment.clock();
     this.#keeper.tick(nowMs);
+    this.#claim.tick(nowMs);
     this.#networks?.tick(nowMs);
     if (nowMs - this.#lastResendMs >= RESEND_MS) this.#resendLevels();
   }

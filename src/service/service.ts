@@ -38,8 +38,8 @@ export interface ServiceOptions {
 }
 
 const TICK_MS = 100;
-/** The embedded engine shares a machine with its roles: a process may stand still for a while without being dead. */
-const TIMES = { silenceMs: 500, tickMs: TICK_MS, detectionMs: 1_500, permitMs: 5_000, diskLimitMs: 10_000, keepEntries: 10_000, arbitrationMs: 20_000, claimRetryMs: 5_000, holdMs: 0 };
+/** The engine shares a machine with its roles: standing still for a while is not death. Claims are ended by QuorumArbitrationTimeMax; `arbitrationMs` is its maximum. */
+const TIMES = { silenceMs: 500, tickMs: TICK_MS, detectionMs: 1_500, permitMs: 5_000, diskLimitMs: 10_000, keepEntries: 10_000, arbitrationMs: 3_600_000, claimRetryMs: 5_000, holdMs: 0 };
 /** An entry of the log; larger things are several commands. */
 const COMMAND_BYTES_MAX = 64 * 1024;
 const TYPES_TIMEOUT_MS = 60_000;

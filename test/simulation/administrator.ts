@@ -31,12 +31,12 @@ const ACTS: readonly Act[] = [
   // Roles and what they are made of.
   { weight: 6, draw: (random, world) => ({ verb: "group.create", name: random.pick(GROUPS), preferredOwners: random.chance(0.3) ? [aNode(random, world)] : [] }) },
   { weight: 3, draw: (random) => createAddress(random.pick(GROUPS)) },
-  { weight: 6, draw: (random) => createProgram(random.pick(GROUPS), { RestartThreshold: random.integer(0, 2), RestartAction: random.pick([2, 2, 2, 1, 0]), RetryPeriodOnFailure: random.pick([3_600_000, 1_000]) }) },
+  { weight: 6, draw: (random) => createProgram(random.pick(GROUPS), { RestartThreshold: random.integer(0, 2), RestartAction: random.pick([2, 2, 2, 1, 0]), ...retries(random) }) },
   { weight: 1, draw: (random) => ({ verb: "group.delete", group: random.pick(GROUPS), force: random.chance(0.5) }) },
   { weight: 1, draw: (random) => ({ verb: "resource.delete", resource: aProgram(random), force: random.chance(0.7) }) },
   { weight: 2, draw: (random) => ({ verb: "resource.move", resource: aProgram(random), group: random.pick(GROUPS) }) },
   { weight: 1, draw: (random) => ({ verb: "resource.depend", resource: aProgram(random), dependency: random.chance(0.5) ? `[${random.pick(GROUPS)} address]` : "" }) },
-  { weight: 4, draw: (random, world) => ({ verb: "resource.set", resource: aProgram(random), properties: { RestartThreshold: random.integer(0, 3), RestartDelay: random.pick([0, 500]), RetryPeriodOnFailure: random.pick([500, 3_600_000]), RestartAction: random.pick([2, 2, 1, 0]), EmbeddedFailureAction: random.integer(0, 2) }, ...(random.chance(0.3) ? { possibleOwners: random.chance(0.6) ? null : someNodes(random, world) } : {}) }) },
+  { weight: 4, draw: (random, world) => ({ verb: "resource.set", resource: aProgram(random), properties: { RestartThreshold: random.integer(0, 3), RestartDelay: random.pick([0, 500]), ...retries(random), RestartAction: random.pick([2, 2, 1, 0]), EmbeddedFailureAction: random.integer(0, 2) }, ...(random.chance(0.3) ? { possibleOwners: random.chance(0.6) ? null : someNodes(random, world) } : {}) }) },
   { weight: 2, draw: (random) => ({ verb: random.chance(0.6) ? "resource.online" : "resource.offline", resource: aProgram(random), ...flag(random, "ignoreLocked", 0.2) }) },
   { weight: 3, draw: (random) => ({ verb: "resource.fail", resource: aProgram(random) }) },
   // What they shall be, and where.
@@ -71,7 +71,7 @@ const ACTS: readonly Act[] = [
   { weight: 1, draw: (random) => ({ verb: "faultdomain.set", domain: random.pick(["rack 1", "rack 2"]), parent: random.pick(["north", "south", null]) }) },
   { weight: 1, draw: (random) => ({ verb: "faultdomain.delete", domain: random.pick(DOMAINS).name }) },
   { weight: 4, draw: (random, world) => ({ verb: "node.set", node: aNode(random, world), faultDomain: random.chance(0.8) ? random.pick(DOMAINS).name : null }) },
-  { weight: 3, draw: (random, world) => ({ verb: "node.set", node: aNode(random, world), properties: { NodeCapacity: random.pick([1, 2, 3, UNSET, UNSET]) } }) },
+  { weight: 3, draw: (random, world) => ({ verb: "node.set", node: aNode(random, world), properties: { NodeCapacity: random.pick([1, 2, 2, 3, UNSET]) } }) },
   // Nodes and the whole cluster.
   { weight: 4, draw: (random, world) => ({ verb: "node.pause", node: aNode(random, world), drain: random.chance(0.7), ...(random.chance(0.2) ? { target: aNode(random, world) } : {}), ...flag(random, "force", 0.3), ...flag(random, "retry", 0.3) }) },
   { weight: 6, draw: (random, world) => ({ verb: "node.resume", node: aNode(random, world), failback: random.pick(["DoNotFailbackGroups", "FailbackGroupsImmediately", "FailbackGroupsPerPolicy"] as const) }) },
@@ -120,6 +120,10 @@ function createProgram(group: string, properties: Record<string, number>): Comma
   return { verb: "resource.create", name: `${group} program`, group, type: "Generic Application", privateProperties: { CommandLine: "true" }, properties, dependency: `[${group} address]` };
 }
 
+function retries(random: Random): Record<string, number> {
+  return random.chance(0.5) ? { RestartPeriod: 500, RetryPeriodOnFailure: 500 } : { RestartPeriod: 900_000, RetryPeriodOnFailure: 3_600_000 };
+}
+
 function groupProperties(random: Random): Record<string, number | string | string[]> {
   const all: Record<string, number | string | string[]> = {
     AntiAffinityClassNames: random.pick([[], ["red"], ["red", "blue"]]),
@@ -127,7 +131,7 @@ function groupProperties(random: Random): Record<string, number | string | strin
     FailbackWindowStart: random.pick([-1, -1, 0, 12]),
     FailbackWindowEnd: random.pick([-1, -1, 1, 23]),
     ColdStartSetting: random.integer(0, 2),
-    FailoverThreshold: random.pick([0, 1, UNSET]),
+    FailoverThreshold: random.pick([0, 0, 1, UNSET]),
     GroupStartDelay: random.pick([0, 300, 2_000]),
     GroupWeight: random.integer(0, 3),
     LockedFromMoving: random.pick([0, 0, 1]),
@@ -149,6 +153,7 @@ function clusterProperties(random: Random): Record<string, number | string> {
     MinimumPreemptorPriority: random.pick([1, 2000]),
     MinimumNeverPreemptPriority: random.pick([3000, 4000]),
     PreferredSite: random.pick(["", "north"]),
+    QuorumArbitrationTimeMax: random.integer(1, 5),
     QuarantineThreshold: random.integer(0, 3),
     QuarantineDuration: random.pick([1, 3, 7200]),
   };

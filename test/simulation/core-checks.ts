@@ -28,7 +28,7 @@ export class CoreChecks {
       this.#placesAreAllowed(place, state, input, before.groups);
       for (const effect of result.effects) {
         if (effect.action === "offline") this.#lockIsRespected(place, state, input, effect, before.resources.get(effect.resource.id), before.groups.get(effect.group));
-        if (effect.action === "online") this.#turnHasCome(place, state, input, result, effect, before.groups.get(effect.group));
+        if (effect.action === "online") this.#turnHasCome(place, state, input, effect, before.groups.get(effect.group));
       }
     }
     const { groupRuntime, resourceRuntime } = state.tables;
@@ -108,11 +108,13 @@ export class CoreChecks {
   }
 
   /** A role that is started for the first time starts after what it waits for, or after it has waited long enough. */
-  #turnHasCome(place: string, state: ClusterState, input: CoreInput, result: StepResult, effect: Effect, before: GroupRow | undefined): void {
+  #turnHasCome(place: string, state: ClusterState, input: CoreInput, effect: Effect, before: GroupRow | undefined): void {
     const group = state.tables.groups.get(effect.group);
     if (group === undefined || before === undefined || before.startGate !== "waiting" || before.startedAtMs !== null) return;
     if (input.kind === "inventory" || (input.kind === "command" && input.command.verb === "group.move" && input.command.highPriorityStart === true)) return;
-    if (result.events.some((event) => event.code === 20018 && event.group === group.name)) return;
+    const timeoutS = Number(state.tables.cluster.get("-")?.properties["GroupDependencyTimeout"] ?? 600);
+    const nowMs = state.tables.position.get("-")!.clusterTimeMs;
+    if (nowMs >= (before.gateSinceMs ?? nowMs) + 1_000 * timeoutS) return;
     for (const name of providersOf(state, group)) throw new BrokenInvariant(`${place}: '${group.name}' is started before '${name}' is online`);
   }
 }

@@ -103,11 +103,11 @@ export class SimulatedWitness {
       if (this.cutFrom.has(node)) return scheduler.after(50, () => done(failed("it cannot be reached")));
       // What is asked of a daemon that is down, or of something that hangs, gets no answer at all.
       if (this.isDown || this.hangsUntilMs > scheduler.nowMs) return;
-      if (this.kind === "daemon" && random.chance(0.05)) return;
+      if (this.kind === "daemon" && !this.#world.isCalm && random.chance(0.05)) return;
       const result = act();
       scheduler.after(wayMs(), () => {
-        if (this.kind === "cloud" && random.chance(0.15)) return done(failed("its answer was lost"));
-        if (this.kind === "daemon" && random.chance(0.05)) return;
+        if (this.kind === "cloud" && !this.#world.isCalm && random.chance(0.15)) return done(failed("its answer was lost"));
+        if (this.kind === "daemon" && !this.#world.isCalm && random.chance(0.05)) return;
         done(result);
       });
     });
