@@ -94,11 +94,16 @@ export function createAdministrator(random: Random, world: Surroundings): () => 
 }
 
 /** The roles with which every cluster begins, in an order in which each finds what it needs. */
-export function firstCommands(random: Random): Command[] {
+export function firstCommands(random: Random, nodes: number): Command[] {
   const commands: Command[] = [];
+  const isTight = random.chance(0.25);
+  // Only where no node has room for everything anybody must be pushed out.
+  for (let node = 1; isTight && node <= nodes; node++) commands.push({ verb: "node.set", node: `n${node}`, properties: { NodeCapacity: random.integer(1, 2) } });
   for (const name of GROUPS) {
     if (random.chance(0.25)) continue;
-    commands.push({ verb: "group.create", name }, createAddress(name), createProgram(name, {}), { verb: "group.online", group: name });
+    commands.push({ verb: "group.create", name });
+    if (isTight) commands.push({ verb: "group.set", group: name, properties: { Priority: random.pick([1000, 2000, 3000]) } });
+    commands.push(createAddress(name), createProgram(name, {}), { verb: "group.online", group: name });
   }
   return commands;
 }

@@ -53,7 +53,6 @@ const RARE: readonly string[] = [
   "reason of a group: adopted",
   "reason of a group: preempted",
   "reason of a group: retry",
-  "reason of a resource: retry",
   "reason of a resource: stays",
 ];
 
@@ -71,7 +70,7 @@ const EXPECTED_OF_CLUSTERS: readonly string[] = [
   ...Object.keys(EventCatalogue).filter((name) => !EVENTS_ELSEWHERE.includes(name)).map((name) => `event ${name}`),
   ...reasonsOf("group", ["adopted", "asked offline", "asked online", "by hand", "failed", "failover", "initial", "move cancelled", "move queued", "moving", "node lost", "offline", "online", "partial", "placed", "preempted", "preferred owner", "restart", "retry", "start delay", "start order", "waiting"]),
   ...reasonsOf("node", ["drain", "joined", "left", "quarantine ended", "quarantined", "resumed", "stopping"]),
-  ...reasonsOf("resource", ["ended", "failed", "initial", "locked", "moving", "new attempt", "not wanted", "offline", "online", "owner changed", "provider failed", "restart", "retry", "starting", "stays", "waits"]),
+  ...reasonsOf("resource", ["ended", "failed", "initial", "locked", "moving", "new attempt", "not wanted", "offline", "online", "owner changed", "provider failed", "restart", "starting", "stays", "waits"]),
 ];
 
 function reasonsOf(kind: string, rules: readonly string[]): string[] {
