@@ -6,9 +6,9 @@ import type { StepContext } from "./context.ts";
 import { changeOwner, quote } from "./moving.ts";
 import { awaitedOwner, endOwnerWait } from "./owner-wait.ts";
 import { lastOwner } from "./last-owner.ts";
-import { WAITING } from "./placement-indices.ts";
+import { PREEMPTED, WAITING } from "./placement-indices.ts";
 import { choose, whyNot, whyNowhere } from "./placement.ts";
-import { endPreemption, isPreempted, makeRoom } from "./preemption.ts";
+import { endPreemption, makeRoom } from "./preemption.ts";
 import { stopAskingIfDone } from "./recording.ts";
 import { wantsAnything } from "./wanted.ts";
 
@@ -25,8 +25,8 @@ export function placeGroup(context: StepContext, group: GroupRecord): boolean {
   }
   const to = choose(context, group, { situation: "start" }) ?? makeRoom(context, group);
   if (to === null) {
-    // What was pushed out says so until it is back.
-    if (wanted && !isPreempted(context, group.id)) sayWaiting(context, group);
+    // What was pushed out says so until it is back; asked for again meanwhile, it waits like any other, and is looked at again.
+    if (wanted && context.group(group.id).reason.rule !== PREEMPTED) sayWaiting(context, group);
     return false;
   }
   const last = lastOwner(context.state, group);
