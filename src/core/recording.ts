@@ -106,9 +106,12 @@ export function coreRecord({ state }: Configuring, command: CommandOf<"core.reco
   }
   return (context) => {
     const { unrecorded, recording } = state.tables;
-    for (const [id] of owners) {
-      if (state.tables.groups.has(id)) noteOwner(context, id, context.group(id).owner);
-      else unrecorded.remove(id);
+    for (const [id, node] of owners) {
+      const { owner } = context.group(id);
+      const exists = state.tables.groups.has(id);
+      if (exists && owner !== null) noteOwner(context, id, owner);
+      // A role without an owner has had its last one remembered; left here it would be asked for without end.
+      else if (!exists || unrecorded.get(id)?.node === node) unrecorded.remove(id);
     }
     for (const { node, untilWallMs } of quarantines) {
       const row = state.tables.quarantines.get(String(node));
