@@ -32,6 +32,7 @@ const SUITES: readonly Suite[] = [
   { name: "fuzz", command: nodeTest(2, "test/fuzz/*.test.ts") },
   { name: "simulation", command: ["node", "test/simulation/main.ts", "--seeds", "1000", "--from", "1"] },
   { name: "simulation of the log", command: ["node", "test/simulation/main.ts", "--kind", "log", "--seeds", "1000", "--from", "1"] },
+  { name: "simulation of the lease", command: ["node", "test/simulation/lease/main.ts", "--seeds", "1000", "--bugs", "4000"] },
   { name: "models", command: ["node", "test/models/check.ts"], needs: ["spin", "cc"] },
   { name: "database", command: nodeTest(1, "test/unit/database/*.test.ts"), needs: ["strace"] },
   { name: "engine", command: nodeTest(1, "test/unit/engine/*.test.ts") },
