@@ -445,7 +445,9 @@ export class LeaseCluster {
   get isWhole(): boolean {
     const services = [...this.#services.values()];
     const epoch = services[0]?.view?.active.epoch;
-    return services.length === this.machines.length && services.every((service) => service.view?.active.epoch === epoch && service.disk.promised === epoch) && services[0]!.view!.active.members.length === services.length;
+    // A lost entry ends the epoch; here the next formation mends it.
+    const version = services[0]?.disk.weights[0]!.version;
+    return services.length === this.machines.length && services.every((service) => service.view?.active.epoch === epoch && service.disk.promised === epoch && service.disk.weights.length === 1 && service.disk.weights[0]!.version === version) && services[0]!.view!.active.members.length === services.length;
   }
 }
 

@@ -94,6 +94,7 @@ function episode(cluster: LeaseCluster): void {
   then(random.integer(350, 600), () => {
     cluster.count(cluster.isWhole ? "episode from a whole view" : "episode from another view");
     cluster.standsStillChance = random.pick([0, 0.3]);
+    cluster.postLagChance = random.pick([0, 0.8]);
     const lagging = random.pick([0.2, 0.2, 0.7]);
     for (const { node } of machines) if (random.chance(lagging)) lagMs.set(node, random.integer(50, 1_000));
     if (random.chance(0.3)) random.pick(machines).clock.rate = random.pick([0.9, 1.1]);
