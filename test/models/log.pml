@@ -5,6 +5,9 @@
  * Bounds: NODES nodes with one vote each, WITNESS votes of a witness, epochs 1 to EPOCHS, UPDATES
  * updates, at most one WEIGHTS (to the nodes in VOTERS; 0 = none) and WIPES stores that are wiped.
  *
+ * All of them at once are too many: 13 million states in two minutes, and not at the end. runs.ts splits
+ * them over searches that are each exhaustive.
+ *
  * Abstracted:
  * - A log is its entries as digits to the base of 4: 1 and 2 are updates, 3 is WEIGHTS; at most three.
  * - Messages are facts that may be noticed at any later time, by each at its own, or never: a lost
