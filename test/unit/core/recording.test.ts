@@ -85,3 +85,17 @@ test("hours of the day are the orderer's: the offset that comes with a deadline 
   driver.step({ kind: "due" });
   assert.deepEqual(driver.state.tables.localTime.get("-"), { utcOffsetMinutes: 330 });
 });
+
+test("a role that has lost its owner before the command came is asked for once, not without end", () => {
+  const driver = Listening.begun(2);
+  driver.role("a", { preferred: ["node1"], possible: ["node1"] });
+  driver.wait(1_000);
+  const [request] = driver.asked;
+  assert.ok(request !== undefined);
+  driver.down(1);
+  assert.equal(driver.groupState("a"), "Offline nobody");
+  driver.do(request);
+  driver.asked.length = 0;
+  driver.wait(3_600_000);
+  assert.ok(driver.asked.length <= 1, `asked ${driver.asked.length} times`);
+});
