@@ -20,7 +20,7 @@ export function reactToReport(context: StepContext, input: ReportInput): void {
   const gone = input.state === "offline" || input.state === "failed";
   const resource = context.state.tables.resources.get(input.resource);
   const group = resource === undefined ? undefined : context.group(resource.group);
-  if (resource === undefined || group === undefined || group.owner !== node || group.generation !== input.generation) {
+  if (resource === undefined || group === undefined || group.owner !== node || (group.generation !== input.generation && !(gone && answersOrder(context, input)))) {
     if (gone) copyReportedGone(context, input.resource, node, input.effect);
     else endStray(context, input.resource, input.generation, node);
     return;
@@ -32,6 +32,15 @@ export function reactToReport(context: StepContext, input: ReportInput): void {
   apply(context, input, resource, row);
   if (input.state === "online") seenRunning(context, resource.group);
   if (input.status !== undefined) noteStatus(context, resource, input.status, { node, generation: input.generation, reason: input.reason });
+}
+
+/**
+ * A copy of an earlier generation that ended by the owner's order to end says its own generation.
+ * Without this, a role that left a node and came back before anything was started there would end for ever.
+ */
+function answersOrder(context: StepContext, input: ReportInput): boolean {
+  const row = context.state.tables.resourceRuntime.get(input.resource);
+  return row !== undefined && row.state === "OfflinePending" && row.pendingEffect !== null && row.pendingEffect === input.effect;
 }
 
 function apply(context: StepContext, input: ReportInput, resource: ResourceRecord, row: ResourceRow): void {

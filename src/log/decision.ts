@@ -1,9 +1,10 @@
+import { sameMember } from "../model/identifiers.ts";
 import type { Member } from "../model/identifiers.ts";
 import type { Voter, WeightsInForce } from "../model/votes.ts";
 import { isAdmitted, isQuorum, isQuorumWithWitness, missingVoters, votesOf, votingWitness } from "../quorum/weights.ts";
 import type { Ballot, LogState } from "./state.ts";
 import { assertRule, send } from "./state.ts";
-import type { Install, MemberState } from "./types.ts";
+import type { Exclusion, Install, MemberState } from "./types.ts";
 
 /** What the proposer makes of the STATEs it got (PROTOCOL part 1, rules 4 to 6): go on, ask the witness, or wait. */
 
@@ -34,6 +35,18 @@ function ofLineage(states: readonly MemberState[], best: MemberState): readonly 
 /** Rule 4: the highest (forced start, accepted epoch, sequence); among equals the lowest node. */
 function bestLog(states: readonly MemberState[]): MemberState | undefined {
   return [...states].sort((a, b) => b.lineage - a.lineage || b.tag.accepted - a.tag.accepted || b.tag.sequence - a.tag.sequence || a.member.node - b.member.node)[0];
+}
+
+/**
+ * Lives that have served and missed a view that another one accepted. Who accepted something newer since was let in
+ * by a quorum: had the missed view been active, one of that quorum would have accepted it too.
+ */
+export function whoMissedAView(states: readonly MemberState[]): (Exclusion & { readonly accepter: Member })[] {
+  return states.flatMap((one) => {
+    const newer = ofLineage(states, one).filter(({ tag, acceptedMembers }) => tag.accepted > one.tag.accepted && acceptedMembers.length > 0 && !acceptedMembers.some((member) => sameMember(member, one.member)));
+    const newest = bestLog(newer);
+    return one.hasServed && newest !== undefined ? [{ member: one.member, epoch: newest.tag.accepted, accepter: newest.member }] : [];
+  });
 }
 
 function voterOf(one: MemberState): Voter {

@@ -103,7 +103,9 @@ export class EntryStore {
   }
 
   #noteWeights(entry: LogEntry): void {
-    if (entry.body.type === "weights" && entry.sequence! > this.#weights.at(-1)!.sequence) {
+    const newest = this.#weights.at(-1)!;
+    // A forced start begins with newer votes than its log ends with: entries fetched behind a copy must not bring the old ones back.
+    if (entry.body.type === "weights" && entry.sequence! > newest.sequence && entry.body.weights.version > newest.weights.version) {
       this.#weights.push({ sequence: entry.sequence!, weights: entry.body.weights });
     }
   }

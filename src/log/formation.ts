@@ -2,11 +2,11 @@ import type { Member } from "../model/identifiers.ts";
 import { sameMember } from "../model/identifiers.ts";
 import { tryActivate, sendActiveIfAccepted } from "./activation.ts";
 import type { Hold } from "../model/votes.ts";
-import type { Installing, LogState } from "./state.ts";
+import type { Ballot, Installing, LogState } from "./state.ts";
 import { assertRule, candidates, createInstalling, endEpoch, exclude, includes, leaveIfLeftOut, persist, rank, reachableExclusions, send, setStatus } from "./state.ts";
 import type { FetchedLog, Install, LogMessage, LogWrite, MemberState, PresentState, RuntimePosition } from "./types.ts";
 import { claimingTick } from "./claiming.ts";
-import { decide, mayGoOn } from "./decision.ts";
+import { decide, mayGoOn, whoMissedAView } from "./decision.ts";
 import { forcedTick, isForcing } from "./forced.ts";
 
 /**
@@ -78,6 +78,8 @@ function describeSelf(state: LogState): MemberState {
     member: state.options.self,
     store: state.options.store,
     tag: state.entries.tag(state.accepted),
+    acceptedMembers: state.acceptedMembers,
+    hasServed: state.lastMembers.length > 0,
     committed: state.committed,
     firstKept: state.entries.first,
     weights: state.entries.weightsInForce(state.committed),
@@ -108,8 +110,23 @@ export function onState(state: LogState, message: Extract<LogMessage, { kind: "s
   const ballot = state.ballot;
   if (ballot === null || ballot.epoch !== message.epoch || !sameMember(message.to, state.options.self)) return;
   ballot.states.set(message.state.member.node, message.state);
+  if (leaveOutWhoMissed(state, ballot)) return;
   if (ballot.members.every((member) => ballot.states.has(member.node))) decide(state, [...ballot.states.values()]);
   else leaveOutSilent(state);
+}
+
+/**
+ * Rule 3: who has served and missed a view that one of the others accepted may not return with this life. That one may
+ * have been started anew since, and others may run by now what the life that missed it believes to be its own.
+ */
+function leaveOutWhoMissed(state: LogState, ballot: Ballot): boolean {
+  const missed = whoMissedAView([...ballot.states.values()]);
+  for (const { member, epoch, accepter } of missed) {
+    exclude(state, member, epoch);
+    leaveIfLeftOut(state, accepter, epoch, [member]);
+  }
+  if (missed.length > 0) startForming(state, `node ${missed.map(({ member }) => member.node).join(", ")} missed a view`);
+  return missed.length > 0;
 }
 
 /** Rule 3: once T has passed, the silent are left out, provided that the others can go on without them. */
@@ -250,11 +267,14 @@ function alignRuntimeWithCopy(state: LogState, installing: Installing, upTo: num
 }
 
 export function accept(state: LogState, installing: Installing, write: LogWrite): void {
-  const { epoch, lineage, forcedFrom } = installing.install;
+  const { epoch, lineage, forcedFrom, members } = installing.install;
   const descent = lineage === state.lineage.number ? {} : { lineage: { number: lineage, from: forcedFrom } };
   if (descent.lineage !== undefined) state.lineage = descent.lineage;
-  persist(state, { ...write, ...descent, accepted: epoch }, () => {
-    state.accepted = Math.max(state.accepted, epoch);
+  persist(state, { ...write, ...descent, accepted: epoch, acceptedMembers: members }, () => {
+    if (epoch >= state.accepted) {
+      state.accepted = epoch;
+      state.acceptedMembers = members;
+    }
     if (state.installing !== installing) return;
     installing.accepted = true;
     installing.isDurable = true;

@@ -11,6 +11,8 @@ export interface LogState {
   readonly entries: EntryStore;
   promised: number;
   accepted: number;
+  /** Whom the view of the accepted epoch was to have: whoever is not among them is left out for good (rule 3). */
+  acceptedMembers: readonly Member[];
   committed: number;
   applied: number;
   lastActive: number;
@@ -149,6 +151,7 @@ export function createLogState(options: LogOptions, recovery: LogRecovery): LogS
     entries,
     promised: recovery.promised,
     accepted: recovery.accepted,
+    acceptedMembers: recovery.acceptedMembers,
     committed: recovery.committed,
     applied: recovery.applied,
     lastActive: recovery.lastActive,

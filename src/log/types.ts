@@ -43,6 +43,10 @@ export interface MemberState {
   readonly member: Member;
   readonly store: string;
   readonly tag: LogTag;
+  /** Whom the view of the accepted epoch was to have. */
+  readonly acceptedMembers: readonly Member[];
+  /** This life has been in a view: it may be serving something. */
+  readonly hasServed: boolean;
   readonly committed: number;
   /** Lowest sequence it still has as an entry. */
   readonly firstKept: number;
@@ -180,6 +184,8 @@ export interface LogCopy {
 export interface LogWrite {
   readonly promised?: number;
   readonly accepted?: number;
+  /** Together with `accepted`. */
+  readonly acceptedMembers?: readonly Member[];
   readonly truncateAfter?: number;
   readonly append?: readonly LogEntry[];
   /** The rows of the copy fetched for this epoch replace the rows and the log. */
@@ -255,6 +261,8 @@ export interface LogOptions {
 export interface LogRecovery {
   readonly promised: number;
   readonly accepted: number;
+  /** Empty in a database that an earlier release wrote: then nothing is known of it. */
+  readonly acceptedMembers: readonly Member[];
   readonly committed: number;
   /** Highest sequence the core's rows hold. */
   readonly applied: number;

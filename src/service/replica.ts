@@ -15,6 +15,8 @@ export const WEIGHTS_KEY = "log.weights";
 export const LAST_ACTIVE_KEY = "log.lastActive";
 /** Sequence and epoch of the entry a fetched copy ends with. */
 export const COPY_KEY = "log.copy";
+/** Whom the view of the accepted epoch was to have. */
+export const ACCEPTED_MEMBERS_KEY = "log.acceptedMembers";
 /** Which forced start the log descends from. */
 export const LINEAGE_KEY = "log.lineage";
 const NO_COPY = JSON.stringify({ sequence: 0, epoch: 0, clusterTimeMs: 0 });
@@ -217,7 +219,7 @@ export class Replica<Result> {
   }
 
   #durableWrite(write: LogWrite): DurableWrite {
-    const { append, replaceByCopy, lineage, forcedWeights, ...rest } = write;
+    const { append, replaceByCopy, lineage, forcedWeights, acceptedMembers, ...rest } = write;
     const durable: { -readonly [Key in keyof DurableWrite]: DurableWrite[Key] } = { ...rest };
     if (append !== undefined) durable.append = append.map(encodeEntry);
     if (replaceByCopy !== undefined) {
@@ -230,6 +232,7 @@ export class Replica<Result> {
       this.#rowsApplied = upTo;
     }
     if (forcedWeights !== undefined) durable.metadata = { ...durable.metadata, [WEIGHTS_KEY]: JSON.stringify(forcedWeights) };
+    if (acceptedMembers !== undefined) durable.metadata = { ...durable.metadata, [ACCEPTED_MEMBERS_KEY]: JSON.stringify(acceptedMembers) };
     if (lineage !== undefined) durable.metadata = { ...durable.metadata, [LINEAGE_KEY]: JSON.stringify(lineage) };
     return durable;
   }
@@ -360,6 +363,7 @@ function recover(durable: DurableState, initialWeights: Weights): LogRecovery {
   return {
     promised: durable.promised,
     accepted: durable.accepted,
+    acceptedMembers: JSON.parse(durable.metadata[ACCEPTED_MEMBERS_KEY] ?? "[]") as LogRecovery["acceptedMembers"],
     committed: durable.committed,
     applied: durable.applied,
     lastActive: Number(durable.metadata[LAST_ACTIVE_KEY] ?? 0),

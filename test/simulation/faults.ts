@@ -104,6 +104,8 @@ function forceStart(world: World): void {
   const look = (): void => {
     const runs = slot.member === member && slot.process?.status.phase === "active";
     if (!runs && slot.member === member && world.scheduler.nowMs < giveUpMs) return world.scheduler.after(50, look);
+    // Who gives up the forced start ends it before others are started.
+    if (!runs && slot.member === member) world.crash(slot);
     for (const other of world.slots) {
       other.isHeldDown = false;
       world.start(other);

@@ -37,6 +37,23 @@ test("a refusal at run time has written nothing durable but the request's number
   assert.deepEqual(driver.refused({ verb: "resource.fail", resource: "r0.0" }, "MUSTER_RESOURCE_NOT_FOUND").changes.map((change) => change.table), ["requests"]);
 });
 
+test("a copy of an earlier generation that ended by order counts as ended, once it answers the newest order", () => {
+  const driver = Driver.started(2);
+  driver.role("web", { online: false });
+  driver.command({ verb: "group.online", group: "web" });
+  const [start] = driver.orders.splice(0);
+  assert.ok(start);
+  const command = driver.command({ verb: "group.offline", group: "web" });
+  assert.equal(command.outcome?.error, null);
+  const [stop] = driver.orders.splice(0);
+  assert.equal(stop?.action, "offline");
+  const report = { kind: "report", from: driver.member(stop.node), resource: stop.resource.id, generation: stop.generation - 1, state: "offline", reason: "", processId: null } as const;
+  driver.step({ ...report, effect: start.id });
+  assert.equal(driver.groupState("web").split(" ")[0], "Pending", "an answer to an order before it proves nothing");
+  driver.step({ ...report, effect: stop.id });
+  assert.equal(driver.groupState("web").split(" ")[0], "Offline");
+});
+
 test("requests: repeated, of an older and of a newer life, failures bounded", () => {
   const driver = Driver.started(1);
   const ask = (incarnation: number, number: number, command: Command): core.StepOutcome => {

@@ -55,6 +55,15 @@ test("compaction keeps the place before the first entry and the weights that cou
   assert.deepEqual(store.tag(3), { accepted: 3, sequence: 10, lastEntryEpoch: 3 });
 });
 
+test("votes of a forced start outlast older ones in the entries behind a copy", () => {
+  const store = emptyStore();
+  store.replace(4, 1, { version: 9, votes: [], witness: null });
+  store.append(weightsEntry(5, 1, 8));
+  assert.deepEqual(store.weightsInForce(5).map((weights) => weights.version), [9]);
+  store.append(weightsEntry(6, 1, 10));
+  assert.deepEqual(store.weightsInForce(5).map((weights) => weights.version), [10, 9]);
+});
+
 test("a copy replaces everything", () => {
   const store = emptyStore();
   store.append(entry(1, 1));

@@ -8,7 +8,7 @@ import type { Weights } from "../../../src/model/votes.ts";
 export class LogNode {
   self: Member;
   log: ReplicatedLog;
-  readonly #disk: { promised: number; accepted: number; committed: number; lastActive: number; lineage: Lineage; entries: LogEntry[] } = { promised: 0, accepted: 0, committed: 0, lastActive: 0, lineage: { number: 0, from: null }, entries: [] };
+  readonly #disk: { promised: number; accepted: number; acceptedMembers: readonly Member[]; committed: number; lastActive: number; lineage: Lineage; entries: LogEntry[] } = { promised: 0, accepted: 0, acceptedMembers: [], committed: 0, lastActive: 0, lineage: { number: 0, from: null }, entries: [] };
   #storedWeights: { sequence: number; weights: Weights };
   /** Claims that wait for an answer of the witness. */
   claims: Extract<LogEffect, { kind: "claim" }>[] = [];
@@ -72,6 +72,7 @@ export class LogNode {
       const disk = this.#disk;
       disk.promised = write.promised ?? disk.promised;
       disk.accepted = write.accepted ?? disk.accepted;
+      disk.acceptedMembers = write.acceptedMembers ?? disk.acceptedMembers;
       if (write.truncateAfter !== undefined) disk.entries.length = write.truncateAfter;
       if (write.replaceByCopy !== undefined) {
         // Rows and entries of another lineage are replaced whole.

@@ -138,7 +138,9 @@ describe("the life of a resource", () => {
         .sort()
         .flatMap((name) => {
           try {
-            return [`${name} ${readlinkSync(`/proc/${processId}/fd/${name}`)}`];
+            const link = `${name} ${readlinkSync(`/proc/${processId}/fd/${name}`)}`;
+            // The runtime reads its certificates for a moment while it starts.
+            return link.includes(" /etc/") ? [] : [link];
           } catch {
             // Closed meanwhile: the descriptor the directory was read with.
             return [];
