@@ -22,10 +22,12 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   database: ["model", "log"],
   monitor: ["model"],
   resources: ["model", "monitor"],
-  service: ["model", "quorum", "core", "log", "lease", "history", "engine", "database", "monitor", "resources"],
+  security: ["model"],
+  service: ["model", "quorum", "core", "log", "lease", "history", "engine", "database", "monitor", "resources", "security"],
   api: ["model", "core", "history", "service"],
   launcher: ["model", "service", "api"],
-  cli: ["model", "core", "launcher"],
+  host: ["model", "security", "service", "api"],
+  cli: ["model", "core", "launcher", "host"],
 };
 
 /** Single files with a wider view, and why. */

@@ -1,11 +1,16 @@
 import { request as httpRequest } from "node:http";
-import type { IncomingMessage } from "node:http";
+import type { ClientRequest, IncomingMessage } from "node:http";
+import { request as httpsRequest } from "node:https";
+import type { TLSSocket } from "node:tls";
 import { MusterError } from "../model/errors.ts";
 import type { ErrorBody } from "../model/errors.ts";
 import type { ClusterEvent } from "../model/events.ts";
 
 /** Where a node answers: its Unix socket, or a URL with a token. */
-export type Endpoint = { readonly socket: string } | { readonly url: string; readonly token: string | null };
+export type Endpoint = { readonly socket: string } | { readonly url: string; readonly token: string | null; readonly trust?: Trust };
+
+/** Whom a client with TLS believes: who is signed by this authority (PEM), or by the one with this fingerprint. Absent = those the system trusts. */
+export type Trust = { readonly authority: string } | { readonly fingerprint: string };
 
 export interface RequestOptions {
   readonly query?: Readonly<Record<string, string | undefined>>;
@@ -14,6 +19,7 @@ export interface RequestOptions {
 }
 
 const TIMEOUT_DEFAULT_MS = 30_000;
+const NOT_THE_CLUSTER = "its certificate is signed by another authority";
 const ANSWER_BYTES_MAX = 64 * 1024 * 1024;
 
 /**
@@ -77,8 +83,9 @@ export class ApiClient {
     const body = options.body === undefined ? undefined : JSON.stringify(options.body);
     const response = await new Promise<IncomingMessage>((resolve, reject) => {
       // A connection of its own: a kept one may belong to a process that has died.
-      const common = { method, signal, agent: false as const, headers: { ...headers, ...this.#authorization(), ...(body === undefined ? {} : { "content-type": "application/json" }) } };
-      const call = "socket" in this.endpoint ? httpRequest({ ...common, socketPath: this.endpoint.socket, path: target }, resolve) : httpRequest(new URL(target, this.endpoint.url), common, resolve);
+      const common = { method, signal, agent: false as const, ...this.#secure(), headers: { ...headers, ...this.#authorization(), ...(body === undefined ? {} : { "content-type": "application/json" }) } };
+      const call = "socket" in this.endpoint ? httpRequest({ ...common, socketPath: this.endpoint.socket, path: target }, resolve) : (this.endpoint.url.startsWith("https:") ? httpsRequest : httpRequest)(new URL(target, this.endpoint.url), common, resolve);
+      if ("url" in this.endpoint && this.endpoint.trust !== undefined && "fingerprint" in this.endpoint.trust) expectAuthority(call, this.endpoint.trust.fingerprint);
       call.on("error", (error) => reject(this.#unreachable(error, options.timeoutMs ?? TIMEOUT_DEFAULT_MS)));
       call.end(body);
     });
@@ -87,14 +94,35 @@ export class ApiClient {
     throw errorFrom(text, response.statusCode ?? 0);
   }
 
+  #secure(): { readonly ca?: string; readonly rejectUnauthorized?: false; readonly checkServerIdentity?: () => undefined } {
+    if ("socket" in this.endpoint || this.endpoint.trust === undefined) return {};
+    // The authority is the cluster's own and signs nobody else: whoever it signed is the cluster, by whatever address it is reached.
+    if ("authority" in this.endpoint.trust) return { ca: this.endpoint.trust.authority, checkServerIdentity: () => undefined };
+    // Who answers is checked against the fingerprint before anything is sent.
+    return { rejectUnauthorized: false };
+  }
+
   #authorization(): Record<string, string> {
     return "socket" in this.endpoint || this.endpoint.token === null ? {} : { authorization: `Bearer ${this.endpoint.token}` };
   }
 
   #unreachable(error: Error, timeoutMs: number): MusterError {
+    if (error.message === NOT_THE_CLUSTER) return new MusterError("MUSTER_OTHER_CLUSTER", { address: this.address, cluster: "of the token" }, { cause: error });
     if (error.name === "TimeoutError") return new MusterError("MUSTER_TIMEOUT", { timeoutMs }, { cause: error });
     return new MusterError("MUSTER_NOT_REACHABLE", { address: this.address, problem: error.message === "" ? ((error as NodeJS.ErrnoException).code ?? "no answer") : error.message }, { cause: error });
   }
+}
+
+/** Ends the call before a byte of it is written when who answers is not signed by the authority with this fingerprint. */
+function expectAuthority(call: ClientRequest, fingerprint: string): void {
+  call.on("socket", (socket) => {
+    socket.once("secureConnect", () => {
+      const peer = (socket as TLSSocket).getPeerX509Certificate();
+      const authority = peer?.issuerCertificate;
+      const known = authority?.fingerprint256.replaceAll(":", "").toLowerCase() === fingerprint && peer?.verify(authority.publicKey) === true;
+      if (!known) call.destroy(new Error(NOT_THE_CLUSTER));
+    });
+  });
 }
 
 async function readAll(response: IncomingMessage): Promise<string> {

@@ -1,5 +1,6 @@
 import { Type } from "@fastify/type-provider-typebox";
 import type { Static, TSchema } from "@fastify/type-provider-typebox";
+import { LINKS_MAX } from "../core/index.ts";
 import { AffinityRuleType, FaultDomainType, GroupState, NodeDrainStatus, NodeState, ResourceState, ResumeFailback } from "../model/states.ts";
 import type { ClusterEvent } from "../model/events.ts";
 import type { DatabaseOperation } from "../model/inputs.ts";
@@ -83,6 +84,7 @@ export const NodeSchema = Type.Object({
   inventoryKnown: Type.Boolean(),
   faultDomain: Type.Array(text("Site:…, Rack:…, Chassis:…, the outermost first.")),
   quarantinedUntil: Type.Union([Type.Number(), Type.Literal("cleared"), Type.Null()], { description: "It hosts nothing until this wall time in milliseconds, or until it is cleared; null = it is not quarantined." }),
+  addresses: Type.Array(text("Where the other nodes reach it, one address in each link.")),
   groups: Type.Array(Type.String()),
   reason: ReasonSchema,
   properties: PropertyBagSchema,
@@ -288,7 +290,10 @@ export const MoveGroupSchema = Type.Object({ node: Type.Optional(NameSchema), ig
 export const PauseNodeSchema = Type.Object({ drain: OptionalFlag, target: Type.Optional(NameSchema), force: OptionalFlag, retry: OptionalFlag }, closed);
 export const ResumeNodeSchema = Type.Object({ failback: Type.Optional(Type.Union([Type.Boolean(), names(ResumeFailback)])) }, closed);
 export const ShutDownNodeSchema = Type.Object({ drain: OptionalFlag }, closed);
-export const AddNodeSchema = Type.Object({ name: NameSchema }, closed);
+export const AddNodeSchema = Type.Object(
+  { name: NameSchema, addresses: Type.Optional(Type.Array(Type.String({ maxLength: 45 }), { minItems: 1, maxItems: LINKS_MAX, description: "Where the other nodes reach it, one address in each link." })) },
+  closed,
+);
 export const MoveResourceSchema = Type.Object({ group: NameSchema }, closed);
 export const SetClusterSchema = Type.Object({ properties: Type.Optional(PropertyBagSchema), name: Type.Optional(NameSchema) }, closed);
 export const SetNodeSchema = Type.Object({ properties: Type.Optional(PropertyBagSchema), faultDomain: Type.Optional(orNull(NameSchema)) }, closed);

@@ -1,4 +1,5 @@
 import { timingSafeEqual } from "node:crypto";
+import type { TLSSocket } from "node:tls";
 import fastifySwagger from "@fastify/swagger";
 import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
 import Fastify from "fastify";
@@ -12,6 +13,7 @@ import { eventRoutes } from "./routes/events.ts";
 import { groupRoutes } from "./routes/groups.ts";
 import { historyRoutes } from "./routes/history.ts";
 import { groupSetRoutes } from "./routes/group-sets.ts";
+import { JOIN_PATH, joiningRoutes, READY_PATH } from "./routes/joining.ts";
 import { networkRoutes } from "./routes/networks.ts";
 import { quorumRoutes } from "./routes/quorum.ts";
 import { nodeRoutes } from "./routes/nodes.ts";
@@ -79,6 +81,7 @@ export async function createApi(facade: ServiceFacade, options: ApiOptions): Pro
     placementRoutes(routes as ApiServer, facade);
     databaseRoutes(routes as ApiServer, facade);
     eventRoutes(routes as ApiServer, facade);
+    joiningRoutes(routes as ApiServer, facade);
   }, { prefix: "/v1" });
   server.get("/openapi.json", { schema: { hide: true } }, async () => server.swagger());
   return server;
@@ -87,6 +90,8 @@ export async function createApi(facade: ServiceFacade, options: ApiOptions): Pro
 /** Over TCP a bearer token is needed; it also keeps out pages that a browser on this machine shows. */
 function authorize(request: FastifyRequest, token: string): void {
   if (request.socket.remoteAddress === undefined) return;
+  // A machine that wants to join has a token of another kind; it is checked there, and what is said is encrypted.
+  if ((request.socket as Partial<TLSSocket>).encrypted === true && (request.url === JOIN_PATH || request.url === READY_PATH)) return;
   const given = Buffer.from(request.headers.authorization?.replace(/^Bearer /i, "") ?? "");
   const wanted = Buffer.from(token);
   if (given.length !== wanted.length || !timingSafeEqual(given, wanted)) throw new MusterError("MUSTER_UNAUTHORIZED");

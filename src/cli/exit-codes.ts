@@ -6,6 +6,7 @@ const MEANINGS: Readonly<Record<number, string>> = {
   1: "it was tried and failed, or something is not healthy (status --check)",
   2: "the command line or a value in it is wrong; nothing was changed",
   65: "what was asked contradicts what is there; nothing was changed",
+  69: "a program that Muster uses is not installed",
   70: "a bug of ours",
   73: "somebody else has it: a directory or a node runs already",
   74: "a disk or a database cannot be used",

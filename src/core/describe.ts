@@ -93,6 +93,7 @@ function viewOfNode(state: ClusterState, node: NodeRecord): NodeView {
     mayStop: row.leaving && row.drainStatus !== "InProgress" && votesAreSettled(state),
     faultDomain: pathOf(state, node.id),
     quarantinedUntil: quarantinedUntil(state, node.id),
+    addresses: node.addresses ?? [],
     groups: namesOf(state, state.groupIdsOwnedBy(node.id)),
     reason: viewOfReason(state, row.reason),
     properties: {

@@ -9,6 +9,7 @@ import { nodeAvailable } from "./failback.ts";
 import { checkPreferredSite } from "./fault-domain-commands.ts";
 import { sayChanged } from "./group-commands.ts";
 import { forgetInterfacesOf } from "./network-discovery.ts";
+import { checkAddresses } from "./node-addresses.ts";
 import { foldName } from "./order.ts";
 import { checkName, findNode, invalid, mergeProperties } from "./resolve.ts";
 import { forgetQuarantine } from "./quarantine.ts";
@@ -79,6 +80,7 @@ export function addNode({ state, stamp }: Configuring, command: CommandOf<"node.
   const ids = state.nodeIds();
   if (ids.length >= NODES_MAX) throw new MusterError("MUSTER_LIMIT", { what: "The number of nodes", limit: NODES_MAX });
   if (ids.some((id) => foldName(state.tables.nodes.get(String(id))?.name ?? "") === foldName(name))) throw new MusterError("MUSTER_NAME_IN_USE", { field: "name", name });
+  const addresses = command.addresses === undefined ? undefined : checkAddresses(state, command.addresses);
   const cluster = state.tables.cluster.get(ONLY);
   const delay = numberPropertyOf(clusterProperties, cluster?.properties ?? {}, "AddEvictDelay");
   const ago = Math.floor((stamp.wallTimeMs - (cluster?.evictedAtWallMs ?? Number.NEGATIVE_INFINITY)) / 1_000);
@@ -86,7 +88,7 @@ export function addNode({ state, stamp }: Configuring, command: CommandOf<"node.
   if (ago >= 0 && ago < delay) throw new MusterError("MUSTER_EVICTED_RECENTLY", { ago, delay });
   let id = 1;
   while (ids.includes(id)) id += 1;
-  state.tables.nodes.put(String(id), { id, name, paused: false, properties: {} });
+  state.tables.nodes.put(String(id), { id, name, paused: false, properties: {}, ...(addresses === undefined ? {} : { addresses }) });
   return (context) => {
     context.event("NodeAdded", { node: id, text: `The node ${name} was added to the configuration.`, next: "muster node list" });
     return null;

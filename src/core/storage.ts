@@ -11,7 +11,7 @@ import type { TableName } from "./state.ts";
 export interface Genesis {
   readonly clusterId: string;
   readonly clusterName: string;
-  readonly nodes: readonly { readonly id: NodeId; readonly name: string }[];
+  readonly nodes: readonly { readonly id: NodeId; readonly name: string; readonly addresses?: readonly string[] }[];
 }
 
 /** One durable record as the database keeps it. */
@@ -28,7 +28,7 @@ export function createState(genesis: Genesis): ClusterState {
   if (genesis.nodes.length > NODES_MAX) throw new MusterError("MUSTER_LIMIT", { what: "The number of nodes", limit: NODES_MAX });
   const state = ClusterState.empty();
   state.tables.cluster.load([[ONLY, { id: genesis.clusterId, name: genesis.clusterName, properties: {} }]]);
-  state.tables.nodes.load(genesis.nodes.map(({ id, name }) => [String(id), { id, name, paused: false, properties: {} }]));
+  state.tables.nodes.load(genesis.nodes.map(({ id, name, addresses }) => [String(id), { id, name, paused: false, properties: {}, ...(addresses === undefined ? {} : { addresses }) }]));
   return state;
 }
 

@@ -164,7 +164,7 @@ export type Command =
   | { readonly verb: "resource.online"; readonly resource: string; readonly ignoreLocked?: boolean }
   | { readonly verb: "resource.offline"; readonly resource: string; readonly ignoreLocked?: boolean }
   | { readonly verb: "resource.fail"; readonly resource: string }
-  | { readonly verb: "node.add"; readonly name: string }
+  | { readonly verb: "node.add"; readonly name: string; readonly addresses?: readonly string[] }
   | { readonly verb: "node.evict"; readonly node: string; readonly force?: boolean }
   | { readonly verb: "node.set"; readonly node: string; readonly properties?: PropertyBag; /** null = none. */ readonly faultDomain?: string | null }
   /** `target`: where the drained roles go; `force`: also those that cannot go gracefully. */

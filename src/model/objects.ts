@@ -40,6 +40,8 @@ export interface NodeRecord {
   readonly properties: PropertyBag;
   /** Id of the fault domain it stands in; absent = none. */
   readonly faultDomain?: string;
+  /** Where the other nodes reach it, one address in each of the cluster's links; absent with the embedded engine. */
+  readonly addresses?: readonly string[];
   /** It hosts nothing until then (reference 1.8); null = until an administrator clears it; absent = it was never quarantined. */
   readonly quarantinedUntilWallMs?: number | null;
 }

@@ -60,6 +60,8 @@ export interface NodeView {
   readonly faultDomain: readonly string[];
   /** It is a member but hosts nothing: until this wall time in milliseconds, or "cleared" = until somebody does; null = it is not. */
   readonly quarantinedUntil: number | "cleared" | null;
+  /** Where the other nodes reach it, one address in each of the cluster's links; empty with the embedded engine. */
+  readonly addresses: readonly string[];
   /** Names of the groups it owns. */
   readonly groups: readonly string[];
   readonly reason: ReasonView;

@@ -1,18 +1,58 @@
 import { randomBytes, randomUUID } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { MusterError } from "../model/errors.ts";
 import { NODES_MAX } from "../model/identifiers.ts";
 import type { Weights } from "../model/votes.ts";
 
-/** The directory of an embedded cluster: who belongs to it, the keys, and where everything lies. */
+/**
+ * The directory of a cluster: who belongs to it, the keys, and where everything lies. With the embedded engine one
+ * directory holds all nodes; where nodes are machines, each has its own.
+ */
 
 export interface ClusterConfiguration {
   readonly format: 1;
   readonly clusterId: string;
+  /** As it was named when it was created; what it is called now stands in its database. */
   readonly clusterName: string;
-  /** `store` names the first copy of the database of each node: only that one has a vote from the start. */
-  readonly nodes: readonly { readonly id: number; readonly name: string; readonly store: string }[];
+  /**
+   * With whom it was created; never changed, because the log begins with them. `store` names the first copy of
+   * the database of each: only that one has a vote from the start.
+   */
+  readonly nodes: readonly FoundingNode[];
+  /** What this machine is in it; absent = the embedded engine, all nodes on this machine. */
+  readonly host?: HostSettings;
+}
+
+export interface FoundingNode {
+  readonly id: number;
+  readonly name: string;
+  readonly store: string;
+  readonly addresses?: readonly string[];
+}
+
+export interface HostSettings {
+  /** Which node this machine is. */
+  readonly node: string;
+  readonly id: number;
+  /** corosync's token as it was when this machine joined; then the cluster's properties count. */
+  readonly tokenMs: number;
+  /** Where the API answers, with TLS. */
+  readonly apiPort: number;
+  /** Where bulk transfer between nodes goes. */
+  readonly transferPort: number;
+}
+
+/** The nodes there are now and how to reach them, as far as this machine has heard: what it needs to find the others. */
+export interface KnownMembers {
+  readonly tokenMs: number;
+  readonly nodes: readonly KnownMember[];
+}
+
+export interface KnownMember {
+  readonly id: number;
+  readonly name: string;
+  readonly addresses: readonly string[];
 }
 
 /** A Unix socket's path has 108 bytes with its end. */
@@ -22,6 +62,12 @@ export const clusterPaths = {
   configuration: (directory: string) => join(directory, "cluster.json"),
   key: (directory: string) => join(directory, "key"),
   token: (directory: string) => join(directory, "token"),
+  members: (directory: string) => join(directory, "members.json"),
+  authority: (directory: string) => join(directory, "authority.pem"),
+  authorityKey: (directory: string) => join(directory, "authority.key"),
+  certificate: (directory: string) => join(directory, "certificate.pem"),
+  certificateKey: (directory: string) => join(directory, "certificate.key"),
+  engineKey: (directory: string) => join(directory, "engine.key"),
   node: (directory: string, node: string) => join(directory, "nodes", node),
   database: (directory: string, node: string) => join(directory, "nodes", node, "database.sqlite"),
   history: (directory: string, node: string) => join(directory, "nodes", node, "history.sqlite"),
@@ -78,6 +124,37 @@ export function readCluster(directory: string): ClusterConfiguration | null {
   }
   if (configuration.format !== 1) throw new MusterError("MUSTER_VERSION_MISMATCH", { node: path, theirs: String(configuration.format), ours: 1 });
   return configuration;
+}
+
+/** The nodes this machine knows; a cluster that was just created has its founders. */
+export function readMembers(directory: string, configuration: ClusterConfiguration): KnownMembers {
+  const path = clusterPaths.members(directory);
+  if (existsSync(path)) {
+    try {
+      return JSON.parse(readFileSync(path, "utf8")) as KnownMembers;
+    } catch {
+      // It can be had from the others again; the founders may be among them.
+    }
+  }
+  return { tokenMs: configuration.host?.tokenMs ?? 0, nodes: configuration.nodes.map(({ id, name, addresses }) => ({ id, name, addresses: addresses ?? [] })) };
+}
+
+/** Replaced as a whole: a machine that loses its power here has the old list or the new one. */
+export function writeMembers(directory: string, members: KnownMembers): void {
+  writeWhole(clusterPaths.members(directory), `${JSON.stringify(members, null, 2)}\n`);
+}
+
+/** @throws the error of the system */
+export function writeWhole(path: string, content: string | Buffer): void {
+  const next = `${path}.next`;
+  const file = openSync(next, "w", 0o600);
+  try {
+    writeSync(file, content.toString());
+    fsyncSync(file);
+  } finally {
+    closeSync(file);
+  }
+  renameSync(next, path);
 }
 
 export function readKey(directory: string): Buffer {

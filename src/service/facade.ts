@@ -5,6 +5,7 @@ import type { DryRun, Hypothesis, Plan } from "../model/views.ts";
 import type { ClusterConfiguration } from "./cluster-files.ts";
 import type { DatabaseListener } from "./database-watch.ts";
 import type { ServiceHistory } from "./history.ts";
+import type { Joining } from "./joining.ts";
 import type { CommandOutcome } from "./node.ts";
 
 export type ServiceStatus =
@@ -32,6 +33,8 @@ export interface ServiceFacade {
   readonly configuration: ClusterConfiguration;
   readonly directory: string;
   readonly status: ServiceStatus;
+  /** How other machines become nodes. */
+  readonly joining: Pick<Joining, "issue" | "admit">;
   readonly history: Pick<ServiceHistory, "list" | "find" | "at">;
   /** For reading only, and only until the next turn of the event loop. @throws MusterError MUSTER_NO_QUORUM while the node is between two lives */
   state(): ClusterState;

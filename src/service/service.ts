@@ -1,20 +1,13 @@
 import { dryRun, events, whatIf } from "../core/index.ts";
 import type { ClusterState } from "../core/index.ts";
-import type { Database } from "../database/contract.ts";
-import type { Engine } from "../engine/contract.ts";
-import { createLocalEngine } from "../engine/local/local.ts";
 import type { LeaveCause, LogStatus } from "../log/types.ts";
 import { MusterError } from "../model/errors.ts";
 import type { ClusterEvent } from "../model/events.ts";
-import type { Member } from "../model/identifiers.ts";
 import type { Command } from "../model/inputs.ts";
 import type { DryRun, Hypothesis, Plan } from "../model/views.ts";
-import { monotonicMs, sleepMs, utcOffsetMinutes, withinMs } from "../monitor/clock.ts";
-import type { MonitorHost } from "../monitor/contract.ts";
-import { createMonitorHost } from "../monitor/host.ts";
+import { monotonicMs, sleepMs, withinMs } from "../monitor/clock.ts";
 import { outputPath } from "../monitor/role-output.ts";
-import { machineAdapters } from "./adapters.ts";
-import { clusterPaths, initialWeights, readKey } from "./cluster-files.ts";
+import { clusterPaths } from "./cluster-files.ts";
 import type { ClusterConfiguration } from "./cluster-files.ts";
 import { checkCommand } from "./command-check.ts";
 import { DatabaseWatch } from "./database-watch.ts";
@@ -22,11 +15,13 @@ import type { DatabaseListener } from "./database-watch.ts";
 import type { NodeInformation, ServiceFacade, ServiceStatus } from "./facade.ts";
 import { ServiceHistory } from "./history.ts";
 import { askInformation, informationOf } from "./information.ts";
-import { ClusterNode } from "./node.ts";
+import { embeddedEngines } from "./engines.ts";
+import type { EngineSource } from "./engines.ts";
+import { Joining } from "./joining.ts";
+import { startLife } from "./life.ts";
+import type { Life, LifeOptions } from "./life.ts";
 import type { CommandOutcome } from "./node.ts";
-import { lastIncarnation, openStore } from "./store.ts";
 import { registerUserTypes } from "./user-types.ts";
-import { PROTOCOL_VERSION } from "../model/version.ts";
 
 export interface ServiceOptions {
   readonly directory: string;
@@ -37,12 +32,10 @@ export interface ServiceOptions {
   readonly log: (line: string) => void;
 }
 
-const TICK_MS = 100;
-/** The engine shares a machine with its roles: standing still for a while is not death. Claims are ended by QuorumArbitrationTimeMax; `arbitrationMs` is its maximum. */
-const TIMES = { silenceMs: 500, tickMs: TICK_MS, detectionMs: 1_500, permitMs: 5_000, diskLimitMs: 10_000, keepEntries: 10_000, arbitrationMs: 3_600_000, claimRetryMs: 5_000, holdMs: 0 };
 /** An entry of the log; larger things are several commands. */
 const COMMAND_BYTES_MAX = 64 * 1024;
 const TYPES_TIMEOUT_MS = 60_000;
+const JOIN_TIMEOUT_MS = 15_000;
 const READ_RETRY_MS = 20;
 const REJOIN_DELAY_MS = 200;
 /** After a failure of this node's own disk or monitor. */
@@ -50,24 +43,14 @@ const RETRY_DELAY_MS = 5_000;
 /** Rule 12: a second divergence inside this time keeps the node out. */
 const DIVERGENCE_WINDOW_MS = 600_000;
 
-/** Everything that one incarnation of the service holds. */
-interface Life {
-  readonly member: Member;
-  readonly node: ClusterNode;
-  readonly engine: Engine;
-  readonly monitor: MonitorHost;
-  readonly database: Database;
-  readonly timer: NodeJS.Timeout;
-  over: boolean;
-  typesRegistered: boolean;
-}
-
 /** The Cluster Service of one node on the real world: processes, files, sockets, clocks. */
 export class ClusterService implements ServiceFacade {
   readonly #options: ServiceOptions;
   readonly #listeners = new Set<() => void>();
   readonly #watch = new DatabaseWatch();
+  readonly joining: Joining;
   readonly history: ServiceHistory;
+  readonly #engines: EngineSource;
   #life: Life | null = null;
   #status: ServiceStatus = { phase: "starting", reason: "the service starts" };
   #lastIncarnation = 0;
@@ -78,6 +61,15 @@ export class ClusterService implements ServiceFacade {
 
   constructor(options: ServiceOptions) {
     this.#options = options;
+    this.#engines = embeddedEngines(options.directory, options.configuration, options.log);
+    this.joining = new Joining({
+      directory: options.directory,
+      configuration: options.configuration,
+      state: () => this.state(),
+      read: () => this.read(JOIN_TIMEOUT_MS),
+      command: (command) => this.command(command, JOIN_TIMEOUT_MS),
+      tokenMs: () => options.configuration.host?.tokenMs ?? 0,
+    });
     this.history = new ServiceHistory(clusterPaths.history(options.directory, options.node), options.log);
   }
 
@@ -87,98 +79,41 @@ export class ClusterService implements ServiceFacade {
   async start(): Promise<void> {
     await this.history.open();
     try {
+      await this.#engines.start();
       await this.#begin();
     } catch (error) {
+      await this.#engines.stop();
       await this.history.close();
       throw error;
     }
   }
 
   async #begin(): Promise<void> {
-    const { directory, configuration, node: name, workingDirectory, log } = this.#options;
-    const self = configuration.nodes.find((node) => node.name === name);
-    if (self === undefined) throw new MusterError("MUSTER_NODE_NOT_FOUND", { name });
-    const { database, durable, store } = await openStore(directory, configuration, name);
-    // Later lives have higher numbers even when the clock was set back meanwhile.
-    const known = Math.max(this.#lastIncarnation, lastIncarnation(durable.rows, self.id));
-    const member: Member = { node: self.id, incarnation: Math.max(Date.now(), known + 1) };
-    this.#lastIncarnation = member.incarnation;
-    if (durable.damage !== null) {
-      log(new MusterError("MUSTER_DATABASE_CORRUPT", { path: clusterPaths.database(directory, name), ...durable.damage }).message);
-    }
-    const monitor = createMonitorHost({
-      directory,
-      clusterId: configuration.clusterId,
-      clusterName: configuration.clusterName,
-      node: { id: self.id, name },
-      incarnation: member.incarnation,
-      workingDirectory,
-      resourceTypeDirectory: clusterPaths.resourceTypes(directory),
-    });
-    const engine = createLocalEngine({
-      clusterId: configuration.clusterId,
-      directory,
-      key: readKey(directory),
-      self: member,
-      protocolVersion: PROTOCOL_VERSION,
-      onNotice: log,
-    });
-    const life: { -readonly [Key in keyof Life]: Life[Key] } = { member, engine, monitor, database, over: false, typesRegistered: false } as Life;
-    const leave = (cause: LeaveCause | "engine", reason: string): void => void this.#leave(life, cause, reason);
-    life.node = new ClusterNode({ ...TIMES, self: member, store }, durable, initialWeights(configuration), {
-      clock: () => ({ nowMs: monotonicMs(), wallTimeMs: Date.now() }), utcOffsetMinutes,
-      multicast: (payload) => engine.multicast(payload),
-      fetch: (from, request, done) => {
-        engine.fetch(from, request, 30_000).then(done, () => done(null));
-      },
-      write: (write, done) => database.write(write, done),
-      writeLazily: (write) => database.writeLazily(write),
-      order: (order) => {
-        if (!this.#stopping || order.kind === "permit") monitor.send(order);
-      },
-      inventory: () => monitor.inventory(),
-      adapters: machineAdapters,
+    const { directory, configuration, workingDirectory, log } = this.#options;
+    const options: LifeOptions = { directory, configuration, node: this.#self(), workingDirectory, engines: this.#engines, nextIncarnation: (known) => (this.#lastIncarnation = Math.max(Date.now(), this.#lastIncarnation + 1, known + 1)), log };
+    const life = await startLife(options, {
+      isStopping: () => this.#stopping,
+      guarded: (action) => this.#guarded(action),
+      onMessage: (one) => this.#flushSoon(one),
+      onFetch: (one, request) => this.#onFetch(one, request),
       onEvents: (happened) => this.#onEvents(happened),
-      onStatus: (status) => this.#onStatus(life, status),
-      onLeave: leave,
-      onEntry: (entry, result) => {
+      onStatus: (one, status) => this.#onStatus(one, status),
+      onEntry: (one, entry, result) => {
         this.#watch.onEntry(entry, result);
-        this.history.onEntry(entry, result, life.node.machine.state);
+        this.history.onEntry(entry, result, one.node.machine.state);
       },
+      onLeave: (one, cause, reason) => void this.#leave(one, cause, reason),
     });
-    try {
-      await monitor.start({
-        onReport: (report) => {
-          if (!life.over && !this.#stopping) this.#guarded(() => life.node.onReport(report));
-        },
-        onDied: (reason) => {
-          log(`the resource monitor died: ${reason}`);
-          if (!life.over) this.#guarded(() => life.node.onMonitorDied());
-        },
-      });
-      await engine.start({
-        onMembers: (members) => {
-          if (!life.over) this.#guarded(() => life.node.onMembers(members));
-        },
-        onMessage: (from, payload) => {
-          if (life.over) return;
-          this.#guarded(() => life.node.onMessage(from, payload));
-          this.#flushSoon(life);
-        },
-        onFetch: (_from, request) => this.#onFetch(life, request),
-        onLost: (reason) => leave("engine", reason),
-      });
-    } catch (error) {
-      life.over = true;
-      await Promise.allSettled([engine.stop(), monitor.stop({ graceful: false, reason: "the service could not start" }), database.close()]);
-      throw error;
-    }
-    // It may have had to leave while it was joining.
-    if (life.over) return;
-    life.timer = setInterval(() => {
-      if (!life.over) this.#guarded(() => life.node.tick());
-    }, TICK_MS);
+    if (life === null) return;
     this.#life = life;
+  }
+
+  /** @throws MusterError MUSTER_NODE_NOT_FOUND */
+  #self(): { readonly id: number; readonly name: string } {
+    const { configuration, node: name } = this.#options;
+    const id = configuration.host?.node === name ? configuration.host.id : configuration.nodes.find((node) => node.name === name)?.id;
+    if (id === undefined) throw new MusterError("MUSTER_NODE_NOT_FOUND", { name });
+    return { id, name };
   }
 
   /** One flush for all messages that came together. */
@@ -241,6 +176,7 @@ export class ClusterService implements ServiceFacade {
     this.#setStatus({ phase: "left", reason });
     const life = this.#life;
     if (life !== null) await this.#end(life, true, reason);
+    await this.#engines.stop();
     await this.history.close();
   }
 
@@ -258,12 +194,17 @@ export class ClusterService implements ServiceFacade {
 
   #onStatus(life: Life, status: LogStatus): void {
     if (life.over || this.#stopping) return;
-    const nameOf = (id: number): string => this.#options.configuration.nodes.find((node) => node.id === id)?.name ?? String(id);
+    const nameOf = (id: number): string => this.#nameOf(life, id);
     if (status.phase === "active") this.#watch.onView(status.epoch, life.node.replica.committed);
     if (status.phase === "active" && life.node.replica.isOrderer) this.#registerTypesOnce(life);
     if (status.phase === "active") this.#setStatus({ phase: "active", epoch: status.epoch, members: status.members.map((member) => nameOf(member.node)), orderer: nameOf(status.orderer) });
     else if (status.phase === "waiting") this.#setStatus({ phase: "waiting", reason: `${status.reason ?? "not enough nodes for a majority"}; waiting for ${status.waitingFor.map(nameOf).join(", ")}` });
     else this.#setStatus({ phase: "forming", reason: status.reason });
+  }
+
+  /** As the cluster knows it, or as it was when this machine last knew. */
+  #nameOf(life: Life, id: number): string {
+    return life.node.machine.state.tables.nodes.get(String(id))?.name ?? this.#options.configuration.nodes.find((node) => node.id === id)?.name ?? String(id);
   }
 
   /** One node is enough to tell the cluster what the directory of users' types holds. */
@@ -378,8 +319,7 @@ export class ClusterService implements ServiceFacade {
     if (life === null) return null;
     if (nodeName === this.nodeName) return this.#ownInformation(life);
     const status = life.node.replica.status;
-    const id = this.#options.configuration.nodes.find((node) => node.name === nodeName)?.id;
-    const member = status.phase === "active" ? status.members.find((candidate) => candidate.node === id) : undefined;
+    const member = status.phase === "active" ? status.members.find((candidate) => this.#nameOf(life, candidate.node) === nodeName) : undefined;
     if (member === undefined) return null;
     return askInformation(life.engine, member);
   }

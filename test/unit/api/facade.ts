@@ -2,6 +2,7 @@ import { createState, dryRun, events, step, whatIf } from "../../../src/core/ind
 import type { ClusterState } from "../../../src/core/index.ts";
 import { MusterError } from "../../../src/model/errors.ts";
 import type { CoreInput, Effect } from "../../../src/model/inputs.ts";
+import { Joining } from "../../../src/service/joining.ts";
 import type { ServiceFacade, ServiceStatus } from "../../../src/service/facade.ts";
 
 /**
@@ -18,6 +19,7 @@ export class FacadeOfCore implements ServiceFacade {
     find: async (id) => Promise.reject(new MusterError("MUSTER_HISTORY_NOT_FOUND", { field: "id", id })),
     at: async (atMs) => Promise.reject(new MusterError("MUSTER_HISTORY_BEFORE", { field: "at", time: new Date(atMs).toISOString() })),
   };
+  readonly joining = new Joining({ directory: this.directory, configuration: this.configuration, state: () => this.#state, read: () => this.read(), command: (command) => this.command(command), tokenMs: () => 0 });
   status: ServiceStatus = { phase: "active", epoch: 1, members: ["n1", "n2", "n3"], orderer: "n1" };
   /** Questions for a consistent state. */
   reads = 0;

@@ -1,0 +1,35 @@
+import type { Engine } from "../engine/contract.ts";
+import { createLocalEngine } from "../engine/local/local.ts";
+import type { LogOptions } from "../log/types.ts";
+import type { Member } from "../model/identifiers.ts";
+import { PROTOCOL_VERSION } from "../model/version.ts";
+import { readKey } from "./cluster-files.ts";
+import type { ClusterConfiguration } from "./cluster-files.ts";
+
+/** What the log's clocks are set to, which depends on how soon the engine notices what. */
+export type LogTimes = Omit<LogOptions, "self" | "store" | "start">;
+
+/** Makes the engine of each life; what outlasts a life (a daemon, a configuration) is its own. */
+export interface EngineSource {
+  readonly times: LogTimes;
+  /** Before the first life. @throws MusterError when there can be no engine as this machine is set up */
+  start(): Promise<void>;
+  create(self: Member): Engine;
+  /** After the last life. */
+  stop(): Promise<void>;
+}
+
+const COMMON_TIMES = { permitMs: 5_000, diskLimitMs: 10_000, keepEntries: 10_000, arbitrationMs: 3_600_000, claimRetryMs: 5_000 } as const;
+
+/**
+ * The engine of nodes that share one machine with each other and with their roles: standing still for a while is not
+ * death. Claims are ended by QuorumArbitrationTimeMax; `arbitrationMs` is its maximum.
+ */
+export function embeddedEngines(directory: string, configuration: ClusterConfiguration, log: (line: string) => void): EngineSource {
+  return {
+    times: { ...COMMON_TIMES, silenceMs: 500, tickMs: 100, detectionMs: 1_500, holdMs: 0 },
+    start: async () => undefined,
+    create: (self) => createLocalEngine({ clusterId: configuration.clusterId, directory, key: readKey(directory), self, protocolVersion: PROTOCOL_VERSION, onNotice: log }),
+    stop: async () => undefined,
+  };
+}

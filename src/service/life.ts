@@ -1,0 +1,131 @@
+import type { Database } from "../database/contract.ts";
+import type { Engine } from "../engine/contract.ts";
+import type { LeaveCause, LogEntry, LogStatus } from "../log/types.ts";
+import type { StepResult } from "../core/index.ts";
+import { MusterError } from "../model/errors.ts";
+import type { ClusterEvent } from "../model/events.ts";
+import type { Member } from "../model/identifiers.ts";
+import { monotonicMs, utcOffsetMinutes } from "../monitor/clock.ts";
+import type { MonitorHost } from "../monitor/contract.ts";
+import { createMonitorHost } from "../monitor/host.ts";
+import { machineAdapters } from "./adapters.ts";
+import { clusterPaths, initialWeights } from "./cluster-files.ts";
+import type { ClusterConfiguration } from "./cluster-files.ts";
+import type { EngineSource } from "./engines.ts";
+import { ClusterNode } from "./node.ts";
+import { lastIncarnation, openStore } from "./store.ts";
+
+/** Everything that one incarnation of the service holds. */
+export interface Life {
+  readonly member: Member;
+  readonly node: ClusterNode;
+  readonly engine: Engine;
+  readonly monitor: MonitorHost;
+  readonly database: Database;
+  readonly timer: NodeJS.Timeout;
+  over: boolean;
+  typesRegistered: boolean;
+}
+
+export interface LifeOptions {
+  readonly directory: string;
+  readonly configuration: ClusterConfiguration;
+  readonly node: { readonly id: number; readonly name: string };
+  readonly workingDirectory: string;
+  readonly engines: EngineSource;
+  /** A number above that of all lives before, even when the clock was set back; `known` is the highest in the database. */
+  readonly nextIncarnation: (known: number) => number;
+  readonly log: (line: string) => void;
+}
+
+export interface LifeListener {
+  /** No order is passed on any more but permits. */
+  isStopping(): boolean;
+  /** Runs what a step may throw out of. */
+  guarded(action: () => void): void;
+  onMessage(life: Life): void;
+  onFetch(life: Life, request: Uint8Array): Promise<Uint8Array>;
+  onEvents(events: readonly ClusterEvent[]): void;
+  onStatus(life: Life, status: LogStatus): void;
+  onEntry(life: Life, entry: LogEntry, result: StepResult): void;
+  onLeave(life: Life, cause: LeaveCause | "engine", reason: string): void;
+}
+
+const FETCH_TIMEOUT_MS = 30_000;
+
+/**
+ * Starts one life of the Cluster Service on the real world: its copy of the database, its monitor, its engine.
+ * @returns null when it had to leave while it joined @throws MusterError when this node cannot run as it is set up
+ */
+export async function startLife(options: LifeOptions, listener: LifeListener): Promise<Life | null> {
+  const { directory, configuration, node: self, workingDirectory, engines, log } = options;
+  const { database, durable, store } = await openStore(directory, configuration, self.name);
+  const member: Member = { node: self.id, incarnation: options.nextIncarnation(lastIncarnation(durable.rows, self.id)) };
+  if (durable.damage !== null) {
+    log(new MusterError("MUSTER_DATABASE_CORRUPT", { path: clusterPaths.database(directory, self.name), ...durable.damage }).message);
+  }
+  const monitor = createMonitorHost({
+    directory,
+    clusterId: configuration.clusterId,
+    clusterName: configuration.clusterName,
+    node: self,
+    incarnation: member.incarnation,
+    workingDirectory,
+    resourceTypeDirectory: clusterPaths.resourceTypes(directory),
+  });
+  const engine = engines.create(member);
+  const life: { -readonly [Key in keyof Life]: Life[Key] } = { member, engine, monitor, database, over: false, typesRegistered: false } as Life;
+  const leave = (cause: LeaveCause | "engine", reason: string): void => listener.onLeave(life, cause, reason);
+  life.node = new ClusterNode({ ...engines.times, self: member, store }, durable, initialWeights(configuration), {
+    clock: () => ({ nowMs: monotonicMs(), wallTimeMs: Date.now() }),
+    utcOffsetMinutes,
+    multicast: (payload) => engine.multicast(payload),
+    fetch: (from, request, done) => {
+      engine.fetch(from, request, FETCH_TIMEOUT_MS).then(done, () => done(null));
+    },
+    write: (write, done) => database.write(write, done),
+    writeLazily: (write) => database.writeLazily(write),
+    order: (order) => {
+      if (!listener.isStopping() || order.kind === "permit") monitor.send(order);
+    },
+    inventory: () => monitor.inventory(),
+    adapters: machineAdapters,
+    onEvents: (happened) => listener.onEvents(happened),
+    onStatus: (status) => listener.onStatus(life, status),
+    onLeave: leave,
+    onEntry: (entry, result) => listener.onEntry(life, entry, result),
+  });
+  try {
+    await monitor.start({
+      onReport: (report) => {
+        if (!life.over && !listener.isStopping()) listener.guarded(() => life.node.onReport(report));
+      },
+      onDied: (reason) => {
+        log(`the resource monitor died: ${reason}`);
+        if (!life.over) listener.guarded(() => life.node.onMonitorDied());
+      },
+    });
+    await engine.start({
+      onMembers: (members) => {
+        if (!life.over) listener.guarded(() => life.node.onMembers(members));
+      },
+      onMessage: (from, payload) => {
+        if (life.over) return;
+        listener.guarded(() => life.node.onMessage(from, payload));
+        listener.onMessage(life);
+      },
+      onFetch: (_from, request) => listener.onFetch(life, request),
+      onLost: (reason) => leave("engine", reason),
+    });
+  } catch (error) {
+    life.over = true;
+    await Promise.allSettled([engine.stop(), monitor.stop({ graceful: false, reason: "the service could not start" }), database.close()]);
+    throw error;
+  }
+  // It may have had to leave while it was joining.
+  if (life.over) return null;
+  life.timer = setInterval(() => {
+    if (!life.over) listener.guarded(() => life.node.tick());
+  }, engines.times.tickMs);
+  return life;
+}
