@@ -97,9 +97,12 @@ export function isReady(context: StepContext, id: string): boolean {
 
 function isGroupReady(context: StepContext, id: GroupId, setting: number, delayMs: number): boolean {
   const row = context.group(id);
+  // A role without resources has nothing that could start or show a heartbeat: nobody shall wait for that.
+  if (!context.state.someResourceOf(id, () => true)) return row.announced === "Online";
   switch (setting) {
     case ReadySetting.Delay:
-      return row.startedAtMs !== null && context.now >= row.startedAtMs + delayMs;
+      // One that was found running after a start of the whole cluster was started long ago.
+      return row.startedAtMs === null ? row.announced === "Online" : context.now >= row.startedAtMs + delayMs;
     case ReadySetting.OsHeartbeat:
       return hasStatus(context, id, ResourceStatus.OsHeartbeat);
     case ReadySetting.ApplicationReady:
