@@ -2,6 +2,7 @@ import { existsSync, readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { ApiClient } from "../api/client.ts";
 import type { Endpoint } from "../api/client.ts";
+import { DIRECTORY_DEFAULT } from "../host/settings.ts";
 import { runningClusters } from "../launcher/runtime-directory.ts";
 import { MusterError } from "../model/errors.ts";
 import type { ClusterView } from "../model/views.ts";
@@ -68,7 +69,7 @@ function findEndpoints(options: ConnectOptions): Endpoint[] {
     return socketsIn(named.directory);
   }
   if (running.length > 1) throw new MusterError("MUSTER_INVALID_ARGUMENT", { field: "--cluster", problem: `several clusters run here (${running.map((cluster) => cluster.name).join(", ")})` });
-  return running.length === 0 ? [] : socketsIn(running[0]!.directory);
+  return running.length === 0 ? socketsIn(process.env["MUSTER_DIRECTORY"] ?? DIRECTORY_DEFAULT) : socketsIn(running[0]!.directory);
 }
 
 /** @throws MusterError for what is neither unix:PATH nor http://HOST:PORT */

@@ -4,6 +4,7 @@ import { clusterCommands } from "./commands/cluster.ts";
 import { databaseCommands } from "./commands/database.ts";
 import { eventCommands } from "./commands/events.ts";
 import { groupCommands } from "./commands/groups.ts";
+import { hostCommands } from "./commands/host.ts";
 import { historyCommands } from "./commands/history.ts";
 import { groupSetCommands } from "./commands/group-sets.ts";
 import { networkCommands } from "./commands/networks.ts";
@@ -26,8 +27,7 @@ export function createProgram(): Program {
     .enablePositionalOptions();
   tryCommands(program);
   statusCommands(program);
-  clusterCommands(program);
-  nodeCommands(program);
+  hostCommands(clusterCommands(program), nodeCommands(program), program);
   groupCommands(program);
   groupSetCommands(program);
   networkCommands(program);

@@ -4,7 +4,7 @@ import { existsSync, openSync, closeSync, rmSync, writeFileSync, realpathSync } 
 import type { Server } from "node:net";
 import { fileURLToPath } from "node:url";
 import { ApiClient } from "../api/client.ts";
-import type { NodeProcessMessage, NodeProcessOptions } from "../api/node-process.ts";
+import type { NodeProcessMessage, NodeProcessOptions } from "../api/node-main.ts";
 import { MusterError } from "../model/errors.ts";
 import type { ClusterView } from "../model/views.ts";
 import { checkClusterName, clusterPaths, createCluster, readCluster } from "../service/cluster-files.ts";

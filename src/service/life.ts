@@ -35,6 +35,7 @@ export interface LifeOptions {
   readonly engines: EngineSource;
   /** A number above that of all lives before, even when the clock was set back; `known` is the highest in the database. */
   readonly nextIncarnation: (known: number) => number;
+  readonly start?: "force" | "prevent";
   readonly log: (line: string) => void;
 }
 
@@ -76,7 +77,7 @@ export async function startLife(options: LifeOptions, listener: LifeListener): P
   const engine = engines.create(member);
   const life: { -readonly [Key in keyof Life]: Life[Key] } = { member, engine, monitor, database, over: false, typesRegistered: false } as Life;
   const leave = (cause: LeaveCause | "engine", reason: string): void => listener.onLeave(life, cause, reason);
-  life.node = new ClusterNode({ ...engines.times, self: member, store }, durable, initialWeights(configuration), {
+  life.node = new ClusterNode({ ...engines.times, self: member, store, ...(options.start === undefined ? {} : { start: options.start }) }, durable, initialWeights(configuration), {
     clock: () => ({ nowMs: monotonicMs(), wallTimeMs: Date.now() }),
     utcOffsetMinutes,
     multicast: (payload) => engine.multicast(payload),

@@ -29,6 +29,8 @@ export interface ServiceOptions {
   readonly node: string;
   /** Where roles run that name no directory. */
   readonly workingDirectory: string;
+  /** How its first life starts (reference 4.5): "force" forms alone, "prevent" only joins. */
+  readonly start?: "force" | "prevent";
   readonly log: (line: string) => void;
 }
 
@@ -80,7 +82,7 @@ export class ClusterService implements ServiceFacade {
     await this.history.open();
     try {
       await this.#engines.start();
-      await this.#begin();
+      await this.#begin(this.#options.start);
     } catch (error) {
       await this.#engines.stop();
       await this.history.close();
@@ -88,9 +90,9 @@ export class ClusterService implements ServiceFacade {
     }
   }
 
-  async #begin(): Promise<void> {
+  async #begin(start?: "force" | "prevent"): Promise<void> {
     const { directory, configuration, workingDirectory, log } = this.#options;
-    const options: LifeOptions = { directory, configuration, node: this.#self(), workingDirectory, engines: this.#engines, nextIncarnation: (known) => (this.#lastIncarnation = Math.max(Date.now(), this.#lastIncarnation + 1, known + 1)), log };
+    const options: LifeOptions = { directory, configuration, node: this.#self(), workingDirectory, engines: this.#engines, nextIncarnation: (known) => (this.#lastIncarnation = Math.max(Date.now(), this.#lastIncarnation + 1, known + 1)), log, ...(start === undefined ? {} : { start }) };
     const life = await startLife(options, {
       isStopping: () => this.#stopping,
       guarded: (action) => this.#guarded(action),

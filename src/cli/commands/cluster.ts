@@ -8,8 +8,8 @@ import { data, json, table } from "../output.ts";
 import { parsePairs } from "../properties.ts";
 
 /** Properties of the cluster as a whole; `muster status` says how it is. */
-export function clusterCommands(program: Program): void {
-  const cluster = program.command("cluster").description("properties of the cluster");
+export function clusterCommands(program: Program): Program {
+  const cluster = program.command("cluster").description("the cluster as a whole");
 
   asking(cluster.command("show").description("the properties of the cluster and their values")).action(async (options: CommonOptions) => {
     const one = await (await connect(options)).get<ClusterView>("/v1/cluster");
@@ -22,4 +22,5 @@ export function clusterCommands(program: Program): void {
     .action((words: string[], options: ChangeOptions & { readonly rename?: string }) =>
       change(options, { method: "PATCH", path: "/v1/cluster", body: { properties: parsePairs(words, clusterProperties), name: options.rename }, said: "The cluster was changed." }, (client) => client.get("/v1/cluster")),
     );
+  return cluster;
 }

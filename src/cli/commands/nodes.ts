@@ -4,6 +4,7 @@ import type { NodeView } from "../../model/views.ts";
 import { asking, change, changing, path, timeoutMs, until, waiting } from "../common.ts";
 import type { ChangeOptions, CommonOptions } from "../common.ts";
 import { connect } from "../connect.ts";
+import { addOverSsh } from "./host.ts";
 import { data, duration, json, list, table } from "../output.ts";
 import { parsePairs } from "../properties.ts";
 import { MusterError } from "../../model/errors.ts";
@@ -12,7 +13,7 @@ interface NodeAnswer extends NodeView {
   readonly information: { readonly version: string; readonly processId: number; readonly monitorProcessIds: readonly number[]; readonly tag: string; readonly isOrderer: boolean; readonly permitLeftMs: number; readonly memoryBytes: number } | null;
 }
 
-export function nodeCommands(program: Program): void {
+export function nodeCommands(program: Program): Program {
   const node = program.command("node").description("the nodes of the cluster");
 
   asking(node.command("list").description("all nodes")).action(async (options: CommonOptions) => {
@@ -58,9 +59,13 @@ export function nodeCommands(program: Program): void {
       ),
     );
 
-  changing(node.command("add").argument("<node>").description("add a node to the configuration")).action((name: string, options: ChangeOptions) =>
-    change(options, { method: "POST", path: "/v1/nodes", body: { name }, said: `The node ${name} was added; start its service to make it a member.` }, (client) => client.get(path("nodes", name))),
-  );
+  changing(node.command("add").argument("<node>").description("tell a machine over ssh to join; with --configuration-only, add a name and nothing else"))
+    .option("--configuration-only", "only the name, as a cluster with the embedded engine has it")
+    .option("--ssh-option <option...>", "for ssh: NAME=VALUE")
+    .action(async (name: string, options: ChangeOptions & { readonly configurationOnly?: boolean; readonly sshOption?: string[] }) => {
+      if (options.configurationOnly !== true && options.dryRun !== true) return addOverSsh(name, options);
+      return change(options, { method: "POST", path: "/v1/nodes", body: { name }, said: `The node ${name} was added; start its service to make it a member.` }, (client) => client.get(path("nodes", name)));
+    });
 
   changing(node.command("evict").argument("<node>").description("remove a node from the cluster"))
     .option("--force", "also when it is not paused")
@@ -73,6 +78,7 @@ export function nodeCommands(program: Program): void {
         until(() => client.get<NodeAnswer>(path("nodes", name)), (answer) => answer.mayStop || answer.state === "Down", timeoutMs(options)),
       ),
     );
+  return node;
 }
 
 function failbackOf(how: boolean | string | undefined): string | undefined {

@@ -1,0 +1,138 @@
+import { spawnSync } from "node:child_process";
+import type { Command as Program } from "commander";
+import { createHostCluster, forgetMembership } from "../../host/create.ts";
+import { joinCluster } from "../../host/join.ts";
+import { ownMembership, runService, startService, stopService } from "../../host/service-control.ts";
+import type { StartHow } from "../../host/service-control.ts";
+import { DIRECTORY_DEFAULT, ownAddresses, ownName } from "../../host/settings.ts";
+import type { Profile } from "../../host/settings.ts";
+import { MusterError } from "../../model/errors.ts";
+import { connect } from "../connect.ts";
+import { data, json, talk } from "../output.ts";
+
+/** What concerns this machine: creating a cluster, joining one, starting and stopping the Cluster Service. */
+
+interface HostOptions {
+  readonly directory?: string;
+  readonly json?: boolean;
+}
+
+interface MemberOptions extends HostOptions {
+  readonly node?: string;
+  readonly network?: string[];
+  readonly start: boolean;
+}
+
+const STOP_LIMIT_DEFAULT_S = 1_500;
+const MINUTE_MS = 60_000;
+
+export function directoryOf(options: { readonly directory?: string }): string {
+  return options.directory ?? process.env["MUSTER_DIRECTORY"] ?? DIRECTORY_DEFAULT;
+}
+
+export function hostCommands(cluster: Program, node: Program, program: Program): void {
+  member(cluster.command("create").description("a new cluster, of which this machine is the first node"))
+    .requiredOption("--name <name>", "name of the cluster")
+    .option("--profile <profile>", "standard: a silent node is missed after about 1.1 s; fast: after about 0.45 s", "standard")
+    .action(async (options: MemberOptions & { readonly name: string; readonly profile: string }) => {
+      requireRoot("Creating a cluster of machines");
+      const directory = directoryOf(options);
+      const configuration = await createHostCluster({ directory, clusterName: options.name, node: options.node ?? ownName(), addresses: options.network ?? ownAddresses(), profile: options.profile as Profile });
+      if (options.start) await startService(directory, undefined);
+      if (options.json) json({ cluster: configuration.clusterName, clusterId: configuration.clusterId, node: configuration.host?.node, addresses: configuration.nodes[0]?.addresses });
+      talk(`The cluster ${configuration.clusterName} was created; ${configuration.host?.node} is its only node.`);
+      talk("One node has nobody to fail over to. Add others: muster node token, and with what it prints, on each: muster node join TOKEN");
+      talk("With an even number of nodes configure a witness (muster quorum set …). Without one, of two nodes that lose each other only the one with the vote goes on (muster quorum show says which), and none when that one is lost together with its network.");
+    });
+
+  asksHost(node.command("token").description("make a token with which one machine may join the cluster, once"))
+    .option("--valid <minutes>", "how long it counts", "60")
+    .action(async (options: HostOptions & { readonly valid: string }) => {
+      const validMs = Number(options.valid) * MINUTE_MS;
+      if (!Number.isFinite(validMs)) throw new MusterError("MUSTER_INVALID_ARGUMENT", { field: "--valid", problem: "a number of minutes" });
+      const issued = await (await connect(options)).send<{ readonly token: string; readonly expiresAtWallMs: number }>("POST", "/v1/join-tokens", { body: { validMs } });
+      if (options.json) json(issued);
+      else data(issued.token);
+      talk(`It counts once, until ${new Date(issued.expiresAtWallMs).toISOString()}. On the machine that is to join: muster node join TOKEN`);
+    });
+
+  member(node.command("join").argument("<token>", "made on a node of the cluster by: muster node token").description("make this machine a node of a cluster")).action(async (token: string, options: MemberOptions) => {
+    requireRoot("Joining a cluster");
+    const directory = directoryOf(options);
+    const configuration = await joinCluster({ directory, token, node: options.node ?? ownName(), addresses: options.network ?? ownAddresses(), onNotice: talk });
+    if (options.start) await startService(directory, undefined);
+    if (options.json) json({ cluster: configuration.clusterName, clusterId: configuration.clusterId, node: configuration.host?.node });
+    talk(`This machine is the node ${configuration.host?.node} of the cluster ${configuration.clusterName}.${options.start ? "" : " Start its service: muster node start"}`);
+  });
+
+  asksHost(node.command("start").description("start the Cluster Service of this machine"))
+    .option("--force-quorum", "form the cluster alone: you state that the other nodes are down")
+    .option("--prevent-quorum", "join only, never form")
+    .option("--clear-quarantine", "let it host roles again that dropped out too often")
+    .action(async (options: HostOptions & { readonly forceQuorum?: boolean; readonly preventQuorum?: boolean; readonly clearQuarantine?: boolean }) => {
+      requireRoot("Starting the Cluster Service");
+      const directory = directoryOf(options);
+      await startService(directory, howOf(options));
+      const { host } = ownMembership(directory);
+      if (options.clearQuarantine === true) await (await connect({ directory })).send("POST", `/v1/nodes/${encodeURIComponent(host.node)}/clear-quarantine`, {});
+      if (options.json) json({ node: host.node, started: true });
+      else talk(`The Cluster Service of ${host.node} runs. See: muster status`);
+    });
+
+  asksHost(node.command("stop").description("stop the Cluster Service of this machine; its roles leave first"))
+    .option("--timeout <seconds>", "longest time to wait", String(STOP_LIMIT_DEFAULT_S))
+    .action(async (options: HostOptions & { readonly timeout: string }) => {
+      requireRoot("Stopping the Cluster Service");
+      const ran = await stopService(directoryOf(options), Number(options.timeout) * 1_000);
+      if (options.json) json({ stopped: true, ran });
+      else talk(ran ? "The Cluster Service has stopped." : "The Cluster Service did not run.");
+    });
+
+  asksHost(node.command("clean").description("forget that this machine was a node; its service must be stopped"))
+    .option("--force", "also when the cluster may still count on it")
+    .action(async (options: HostOptions & { readonly force?: boolean }) => {
+      requireRoot("Forgetting a membership");
+      const directory = directoryOf(options);
+      const { host, clusterName } = ownMembership(directory);
+      if (options.force !== true) throw new MusterError("MUSTER_INVALID_ARGUMENT", { field: "--force", problem: `this machine is the node ${host.node} of ${clusterName}: evict it there first (muster node evict ${host.node}), which cleans it; if it could not be reached then, say --force` });
+      await stopService(directory, STOP_LIMIT_DEFAULT_S * 1_000);
+      forgetMembership(directory, host.node);
+      if (options.json) json({ cleaned: true });
+      else talk("This machine is no node any more.");
+    });
+
+  const service = program.command("service").description("the Cluster Service as a process");
+  asksHost(service.command("run").description("run it here until it is told to end; what systemd starts"))
+    .option("--force-quorum", "form the cluster alone: you state that the other nodes are down")
+    .option("--prevent-quorum", "join only, never form")
+    .action(async (options: HostOptions & { readonly forceQuorum?: boolean; readonly preventQuorum?: boolean }) => runService(directoryOf(options), howOf(options)));
+}
+
+function asksHost(command: Program): Program {
+  return command.option("--json", "print JSON").option("--directory <dir>", `where this machine keeps its membership (default: MUSTER_DIRECTORY or ${DIRECTORY_DEFAULT})`);
+}
+
+function member(command: Program): Program {
+  return asksHost(command)
+    .option("--node <name>", "what this machine is called in the cluster; default: its host name")
+    .option("--network <address...>", "its address in each network that joins the nodes; default: the first address of each adapter")
+    .option("--no-start", "do not start the Cluster Service yet");
+}
+
+function howOf(options: { readonly forceQuorum?: boolean; readonly preventQuorum?: boolean }): StartHow {
+  if (options.forceQuorum === true && options.preventQuorum === true) throw new MusterError("MUSTER_INVALID_ARGUMENT", { field: "--prevent-quorum", problem: "it contradicts --force-quorum" });
+  return options.forceQuorum === true ? "force" : options.preventQuorum === true ? "prevent" : undefined;
+}
+
+function requireRoot(what: string): void {
+  if (process.getuid?.() !== 0) throw new MusterError("MUSTER_NOT_ROOT", { what });
+}
+
+/** `muster node add HOST`: the machine is told over ssh to join. */
+export async function addOverSsh(host: string, options: HostOptions & { readonly sshOption?: string[] }): Promise<void> {
+  const issued = await (await connect(options)).send<{ readonly token: string }>("POST", "/v1/join-tokens", { body: {} });
+  talk(`Asking ${host} over ssh to join…`);
+  const { status, error } = spawnSync("ssh", [...(options.sshOption ?? []).flatMap((option) => ["-o", option]), host, "muster", "node", "join", issued.token], { stdio: ["ignore", "inherit", "inherit"] });
+  if (error !== undefined) throw new MusterError("MUSTER_PROGRAM_MISSING", { program: "ssh", package: "openssh-client" }, { cause: error });
+  if (status !== 0) throw new MusterError("MUSTER_INVALID_ARGUMENT", { field: "host", problem: `${host} did not join (ssh ended with ${status}); on the machine itself: muster node join TOKEN` });
+}
