@@ -23,10 +23,11 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   monitor: ["model"],
   resources: ["model", "monitor"],
   security: ["model"],
-  service: ["model", "quorum", "core", "log", "lease", "history", "engine", "database", "monitor", "resources", "security"],
-  api: ["model", "core", "history", "service"],
+  witness: ["model", "quorum", "security"],
+  service: ["model", "quorum", "core", "log", "lease", "history", "engine", "database", "monitor", "resources", "security", "witness"],
+  api: ["model", "core", "history", "security", "service"],
   launcher: ["model", "service", "api"],
-  host: ["model", "security", "service", "api"],
+  host: ["model", "security", "witness", "service", "api"],
   cli: ["model", "core", "launcher", "host"],
 };
 

@@ -27,7 +27,7 @@ const SUITES: readonly Suite[] = [
   { name: "types", command: ["tsc", "--noEmit"] },
   { name: "lint", command: ["npm", "run", "--silent", "lint"] },
   { name: "docs", command: ["node", "scripts/generate-docs.ts", "--check"] },
-  { name: "unit", command: nodeTest(2, "test/unit/{quorum,core,history,log,lease,service,api,cli,model}/*.test.ts", "test/{conformance,recorded}/*.test.ts") },
+  { name: "unit", command: nodeTest(2, "test/unit/{quorum,core,history,log,lease,service,api,cli,model,security,witness}/*.test.ts", "test/{conformance,recorded}/*.test.ts") },
   { name: "stories", command: nodeTest(2, "test/stories/*.test.ts") },
   { name: "fuzz", command: nodeTest(2, "test/fuzz/*.test.ts") },
   { name: "simulation", command: ["node", "test/simulation/main.ts", "--seeds", "1000", "--from", "1"] },

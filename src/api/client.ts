@@ -1,9 +1,10 @@
 import { request as httpRequest } from "node:http";
-import type { ClientRequest, IncomingMessage } from "node:http";
+import type { ClientRequest, IncomingMessage, RequestOptions as RequestOptionsOfNode } from "node:http";
 import { request as httpsRequest } from "node:https";
 import type { TLSSocket } from "node:tls";
 import { MusterError } from "../model/errors.ts";
 import type { ErrorBody } from "../model/errors.ts";
+import { connectPinned, NotPinnedError } from "../security/pinned.ts";
 import type { ClusterEvent } from "../model/events.ts";
 
 /** Where a node answers: its Unix socket, or a URL with a token. */
@@ -19,7 +20,6 @@ export interface RequestOptions {
 }
 
 const TIMEOUT_DEFAULT_MS = 30_000;
-const NOT_THE_CLUSTER = "its certificate is signed by another authority";
 const ANSWER_BYTES_MAX = 64 * 1024 * 1024;
 
 /**
@@ -81,11 +81,11 @@ export class ApiClient {
     const query = new URLSearchParams(Object.entries(options.query ?? {}).filter((pair): pair is [string, string] => pair[1] !== undefined)).toString();
     const target = `${path}${query === "" ? "" : `?${query}`}`;
     const body = options.body === undefined ? undefined : JSON.stringify(options.body);
+    const socket = await this.#pinned(options.timeoutMs ?? TIMEOUT_DEFAULT_MS);
     const response = await new Promise<IncomingMessage>((resolve, reject) => {
       // A connection of its own: a kept one may belong to a process that has died.
-      const common = { method, signal, agent: false as const, ...this.#secure(), headers: { ...headers, ...this.#authorization(), ...(body === undefined ? {} : { "content-type": "application/json" }) } };
-      const call = "socket" in this.endpoint ? httpRequest({ ...common, socketPath: this.endpoint.socket, path: target }, resolve) : (this.endpoint.url.startsWith("https:") ? httpsRequest : httpRequest)(new URL(target, this.endpoint.url), common, resolve);
-      if ("url" in this.endpoint && this.endpoint.trust !== undefined && "fingerprint" in this.endpoint.trust) expectAuthority(call, this.endpoint.trust.fingerprint);
+      const common = { method, signal, agent: false as const, ...this.#secure(), ...(socket === null ? {} : { createConnection: () => socket }), headers: { ...headers, ...this.#authorization(), ...(body === undefined ? {} : { "content-type": "application/json" }) } };
+      const call = "socket" in this.endpoint ? httpRequest({ ...common, socketPath: this.endpoint.socket, path: target }, resolve) : this.#request(socket, target, common, resolve);
       call.on("error", (error) => reject(this.#unreachable(error, options.timeoutMs ?? TIMEOUT_DEFAULT_MS)));
       call.end(body);
     });
@@ -94,12 +94,28 @@ export class ApiClient {
     throw errorFrom(text, response.statusCode ?? 0);
   }
 
-  #secure(): { readonly ca?: string; readonly rejectUnauthorized?: false; readonly checkServerIdentity?: () => undefined } {
-    if ("socket" in this.endpoint || this.endpoint.trust === undefined) return {};
+  #request(socket: TLSSocket | null, target: string, common: RequestOptionsOfNode, onResponse: (response: IncomingMessage) => void): ClientRequest {
+    const url = new URL(target, (this.endpoint as { readonly url: string }).url);
+    // Over a connection that is encrypted already, HTTP is spoken as it is.
+    if (socket !== null) return httpRequest({ ...common, host: url.hostname, port: url.port, path: target }, onResponse);
+    return (url.protocol === "https:" ? httpsRequest : httpRequest)(url, common, onResponse);
+  }
+
+  /** A connection to who is known by a fingerprint alone; null where none is given. */
+  async #pinned(limitMs: number): Promise<TLSSocket | null> {
+    if ("socket" in this.endpoint || this.endpoint.trust === undefined || !("fingerprint" in this.endpoint.trust)) return null;
+    try {
+      return await connectPinned(new URL(this.endpoint.url), { authority: this.endpoint.trust.fingerprint }, limitMs);
+    } catch (error) {
+      if (error instanceof NotPinnedError) throw new MusterError("MUSTER_OTHER_CLUSTER", { address: this.address, cluster: "of the token" }, { cause: error });
+      throw this.#unreachable(error as Error, limitMs);
+    }
+  }
+
+  #secure(): { readonly ca?: string; readonly checkServerIdentity?: () => undefined } {
+    if ("socket" in this.endpoint || this.endpoint.trust === undefined || !("authority" in this.endpoint.trust)) return {};
     // The authority is the cluster's own and signs nobody else: whoever it signed is the cluster, by whatever address it is reached.
-    if ("authority" in this.endpoint.trust) return { ca: this.endpoint.trust.authority, checkServerIdentity: () => undefined };
-    // Who answers is checked against the fingerprint before anything is sent.
-    return { rejectUnauthorized: false };
+    return { ca: this.endpoint.trust.authority, checkServerIdentity: () => undefined };
   }
 
   #authorization(): Record<string, string> {
@@ -107,22 +123,9 @@ export class ApiClient {
   }
 
   #unreachable(error: Error, timeoutMs: number): MusterError {
-    if (error.message === NOT_THE_CLUSTER) return new MusterError("MUSTER_OTHER_CLUSTER", { address: this.address, cluster: "of the token" }, { cause: error });
     if (error.name === "TimeoutError") return new MusterError("MUSTER_TIMEOUT", { timeoutMs }, { cause: error });
     return new MusterError("MUSTER_NOT_REACHABLE", { address: this.address, problem: error.message === "" ? ((error as NodeJS.ErrnoException).code ?? "no answer") : error.message }, { cause: error });
   }
-}
-
-/** Ends the call before a byte of it is written when who answers is not signed by the authority with this fingerprint. */
-function expectAuthority(call: ClientRequest, fingerprint: string): void {
-  call.on("socket", (socket) => {
-    socket.once("secureConnect", () => {
-      const peer = (socket as TLSSocket).getPeerX509Certificate();
-      const authority = peer?.issuerCertificate;
-      const known = authority?.fingerprint256.replaceAll(":", "").toLowerCase() === fingerprint && peer?.verify(authority.publicKey) === true;
-      if (!known) call.destroy(new Error(NOT_THE_CLUSTER));
-    });
-  });
 }
 
 async function readAll(response: IncomingMessage): Promise<string> {

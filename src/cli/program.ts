@@ -14,6 +14,7 @@ import { quorumCommands } from "./commands/quorum.ts";
 import { resourceCommands } from "./commands/resources.ts";
 import { statusCommands } from "./commands/status.ts";
 import { tryCommands } from "./commands/try.ts";
+import { witnessCommands } from "./commands/witness.ts";
 import { exitCodesText } from "./exit-codes.ts";
 import { data } from "./output.ts";
 
@@ -32,6 +33,7 @@ export function createProgram(): Program {
   groupSetCommands(program);
   networkCommands(program);
   quorumCommands(program);
+  witnessCommands(program);
   resourceCommands(program);
   placementCommands(program);
   eventCommands(program);

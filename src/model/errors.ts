@@ -46,7 +46,7 @@ export const ErrorCatalogue = {
   MUSTER_FAULT_DOMAIN_NOT_FOUND: { httpStatus: 404, exitCode: 105, message: "There is no fault domain named '{name}'.", next: "Fault domains: muster faultdomain list" },
   MUSTER_FAULT_DOMAIN_IN_USE: { httpStatus: 409, exitCode: 113, message: "The fault domain '{name}' cannot be deleted: {users}.", next: "Take out what is in it first: muster faultdomain list" },
   MUSTER_AFFINITY_RULE_NOT_FOUND: { httpStatus: 404, exitCode: 105, message: "There is no affinity rule named '{name}'.", next: "Affinity rules: muster affinity list" },
-  MUSTER_NO_WITNESS_CLIENT: { httpStatus: 409, exitCode: 113, message: "This cluster runs on one machine, with the embedded engine: it cannot ask a witness of the kind {kind}.", next: "Its nodes alone decide; see: muster quorum show" },
+  MUSTER_NO_WITNESS_CLIENT: { httpStatus: 409, exitCode: 113, message: "This cluster cannot ask a witness of the kind {kind}: {reason}.", next: "See who decides: muster quorum show" },
   MUSTER_GROUP_LOCKED: { httpStatus: 409, exitCode: 113, message: "The group '{name}' is locked from moving (LockedFromMoving).", next: "Unlock it: muster group set {name} LockedFromMoving=0" },
   MUSTER_RESOURCE_LOCKED: { httpStatus: 409, exitCode: 113, message: "The resource '{name}' is locked: it must not be stopped now.", next: "Wait, queue the move (--queue), or end it all the same: --ignore-locked" },
   MUSTER_NOTHING_TO_CANCEL: { httpStatus: 409, exitCode: 113, message: "The group '{name}' is not moving and no move of it is queued.", next: "Nothing to do." },

@@ -27,10 +27,19 @@ const NEW_KEY = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes
 
 /** A new authority for one cluster. @throws MusterError MUSTER_PROGRAM_MISSING, MUSTER_INTERNAL with openssl's words */
 export function createAuthority(clusterId: string): Promise<KeyPair> {
+  return selfSigned(`/O=Muster/OU=${clusterId}/CN=Muster cluster`, "keyUsage=critical,keyCertSign,cRLSign");
+}
+
+/** A certificate that vouches for itself alone; who knows its fingerprint knows the machine. */
+export function createIdentity(name: string): Promise<KeyPair> {
+  return selfSigned(`/O=Muster/CN=${name}`, "extendedKeyUsage=serverAuth");
+}
+
+function selfSigned(subject: string, extension: string): Promise<KeyPair> {
   return inDirectory(async (directory) => {
     const key = join(directory, "key");
     const certificate = join(directory, "certificate");
-    await openssl(["req", "-x509", ...NEW_KEY, "-days", String(AUTHORITY_DAYS), "-subj", `/O=Muster/OU=${clusterId}/CN=Muster cluster`, "-addext", "keyUsage=critical,keyCertSign,cRLSign", "-keyout", key, "-out", certificate]);
+    await openssl(["req", "-x509", ...NEW_KEY, "-days", String(AUTHORITY_DAYS), "-subj", subject, "-addext", extension, "-keyout", key, "-out", certificate]);
     return { certificate: readFileSync(certificate, "utf8"), key: readFileSync(key, "utf8") };
   });
 }

@@ -2,6 +2,7 @@ import { describeResources, describeResourceTypes } from "../core/index.ts";
 import { MusterError } from "../model/errors.ts";
 import type { ClusterState } from "../core/index.ts";
 import type { Command } from "../model/inputs.ts";
+import { CONNECTABLE } from "./witnesses.ts";
 import type { PropertyBag } from "../model/objects.ts";
 import { requireProperties, validateProperties } from "../model/properties.ts";
 import { ResourceStatus } from "../model/states.ts";
@@ -13,15 +14,24 @@ import { builtInTypes } from "../resources/index.ts";
  * resource online to learn it. Users' types are asked by their monitor: a service runs no code it did not come with.
  * @throws MusterError of the type
  */
-export function checkCommand(state: ClusterState, command: Command): void {
-  // A witness that nobody can ask would be a vote that is always missing.
-  if (command.verb === "quorum.set" && command.witness !== null) throw new MusterError("MUSTER_NO_WITNESS_CLIENT", { kind: String(command.witness.kind) });
+export function checkCommand(state: ClusterState, command: Command, isEmbedded: boolean): void {
+  if (command.verb === "quorum.set" && command.witness !== null) checkWitness(command.witness, isEmbedded);
   if (command.verb === "resource.create") checkValues(state, command.type, command.privateProperties ?? {});
   if ((command.verb === "group.offline" || command.verb === "resource.offline") && command.ignoreLocked !== true) refuseLocked(state, command.verb === "group.offline" ? command.group : null, command.verb === "resource.offline" ? command.resource : null);
   if (command.verb !== "resource.set" || command.privateProperties === undefined) return;
   const wanted = String(command.resource).toLowerCase();
   const resource = describeResources(state).find((known) => known.id === command.resource || known.name.toLowerCase() === wanted);
   if (resource !== undefined) checkValues(state, resource.type, { ...resource.privateProperties, ...command.privateProperties });
+}
+
+/** A witness that nobody can ask would be a vote that is always missing. */
+function checkWitness({ kind, properties }: NonNullable<Extract<Command, { readonly verb: "quorum.set" }>["witness"]>, isEmbedded: boolean): void {
+  if (isEmbedded) throw new MusterError("MUSTER_NO_WITNESS_CLIENT", { kind: String(kind), reason: "it runs on one machine, with the embedded engine, and its nodes alone decide" });
+  if (!CONNECTABLE.includes(kind)) throw new MusterError("MUSTER_NO_WITNESS_CLIENT", { kind: String(kind), reason: `this release asks ${CONNECTABLE.join(" and ")} only` });
+  if (kind !== "daemon") return;
+  const fingerprint = String(properties?.["Fingerprint"] ?? "").replaceAll(":", "");
+  if (!/^[0-9a-fA-F]{64}$/.test(fingerprint)) throw new MusterError("MUSTER_INVALID_ARGUMENT", { field: "Fingerprint", problem: "the SHA-256 fingerprint that the witness daemon prints when it starts is needed: 64 hexadecimal digits" });
+  if (!/^.+:\d+$/.test(String(properties?.["Address"] ?? ""))) throw new MusterError("MUSTER_INVALID_ARGUMENT", { field: "Address", problem: "it is written HOST:PORT" });
 }
 
 /**

@@ -2,6 +2,8 @@ import type { Engine } from "../engine/contract.ts";
 import { createLocalEngine } from "../engine/local/local.ts";
 import type { LogOptions } from "../log/types.ts";
 import type { Member } from "../model/identifiers.ts";
+import type { WitnessRecord } from "../model/objects.ts";
+import type { Witness } from "../quorum/witness.ts";
 import { PROTOCOL_VERSION } from "../model/version.ts";
 import { readKey } from "./cluster-files.ts";
 import type { ClusterConfiguration } from "./cluster-files.ts";
@@ -15,6 +17,8 @@ export interface EngineSource {
   /** Before the first life. @throws MusterError when there can be no engine as this machine is set up */
   start(): Promise<void>;
   create(self: Member): Engine;
+  /** A way to the witness; absent = there is none for any kind. */
+  readonly connectWitness?: (record: WitnessRecord) => Witness | null;
   /** After the last life. */
   stop(): Promise<void>;
 }

@@ -90,6 +90,7 @@ export async function startLife(options: LifeOptions, listener: LifeListener): P
       if (!listener.isStopping() || order.kind === "permit") monitor.send(order);
     },
     inventory: () => monitor.inventory(),
+    ...(engines.connectWitness === undefined ? {} : { connectWitness: engines.connectWitness }),
     adapters: machineAdapters,
     onEvents: (happened) => listener.onEvents(happened),
     onStatus: (status) => listener.onStatus(life, status),

@@ -14,5 +14,8 @@ export const witnessProperties: Readonly<Record<WitnessKind, PropertyTable>> = {
     { name: "AccountName", type: "string", default: "", description: "Account to sign in with." },
     { name: "PrimaryKey", type: "string", default: "", description: "Its key." },
   ],
-  daemon: [{ name: "Address", type: "string", default: "", required: true, description: "host:port of the witness daemon, on a machine that is no node." }],
+  daemon: [
+    { name: "Address", type: "string", default: "", required: true, description: "host:port of the witness daemon, on a machine that is no node." },
+    { name: "Fingerprint", type: "string", default: "", description: "SHA-256 of the daemon's certificate; it prints it when it starts." },
+  ],
 };
