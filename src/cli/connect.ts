@@ -1,8 +1,8 @@
 import { existsSync, readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { ApiClient } from "../api/client.ts";
-import type { Endpoint } from "../api/client.ts";
-import { DIRECTORY_DEFAULT } from "../host/settings.ts";
+import type { Endpoint, Trust } from "../api/client.ts";
+import { knownAuthority, ownDirectory, ownToken } from "../host/credentials.ts";
 import { runningClusters } from "../launcher/runtime-directory.ts";
 import { MusterError } from "../model/errors.ts";
 import type { ClusterView } from "../model/views.ts";
@@ -69,15 +69,22 @@ function findEndpoints(options: ConnectOptions): Endpoint[] {
     return socketsIn(named.directory);
   }
   if (running.length > 1) throw new MusterError("MUSTER_INVALID_ARGUMENT", { field: "--cluster", problem: `several clusters run here (${running.map((cluster) => cluster.name).join(", ")})` });
-  return running.length === 0 ? socketsIn(process.env["MUSTER_DIRECTORY"] ?? DIRECTORY_DEFAULT) : socketsIn(running[0]!.directory);
+  return running.length === 0 ? socketsIn(ownDirectory()) : socketsIn(running[0]!.directory);
 }
 
-/** @throws MusterError for what is neither unix:PATH nor http://HOST:PORT */
+/** @throws MusterError for what is none of unix:PATH, https://HOST:PORT and http://HOST:PORT */
 function parseAddress(address: string): Endpoint {
   if (address.startsWith("unix:")) return { socket: address.slice("unix:".length) };
   if (address.startsWith("/")) return { socket: address };
-  if (/^https?:\/\//.test(address) && URL.canParse(address)) return { url: address, token: tokenFor(address) };
+  if (address.startsWith("https://") && URL.canParse(address)) return { url: address, token: tokenFor(address) ?? ownToken(), ...trust() };
+  if (address.startsWith("http://") && URL.canParse(address)) return { url: address, token: tokenFor(address) };
   throw new MusterError("MUSTER_INVALID_ARGUMENT", { field: "--connect", problem: `${address} is neither unix:PATH nor http://HOST:PORT` });
+}
+
+/** Whom to believe; without an authority of its own, those the system trusts. */
+function trust(): { readonly trust?: Trust } {
+  const authority = knownAuthority();
+  return authority === null ? {} : { trust: { authority } };
 }
 
 /** From the environment, or from the cluster on this machine that serves the address. */

@@ -1,5 +1,6 @@
 import { spawnSync } from "node:child_process";
 import type { Command as Program } from "commander";
+import { ownDirectory } from "../../host/credentials.ts";
 import { createHostCluster, forgetMembership } from "../../host/create.ts";
 import { joinCluster } from "../../host/join.ts";
 import { ownMembership, runService, startService, stopService } from "../../host/service-control.ts";
@@ -27,7 +28,7 @@ const STOP_LIMIT_DEFAULT_S = 1_500;
 const MINUTE_MS = 60_000;
 
 export function directoryOf(options: { readonly directory?: string }): string {
-  return options.directory ?? process.env["MUSTER_DIRECTORY"] ?? DIRECTORY_DEFAULT;
+  return options.directory ?? ownDirectory();
 }
 
 export function hostCommands(cluster: Program, node: Program, program: Program): void {
