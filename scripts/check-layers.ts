@@ -28,7 +28,8 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   api: ["model", "core", "history", "security", "service"],
   launcher: ["model", "service", "api"],
   host: ["model", "security", "witness", "service", "api"],
-  cli: ["model", "core", "launcher", "host"],
+  lab: ["model"],
+  cli: ["model", "core", "launcher", "host", "lab"],
 };
 
 /** Single files with a wider view, and why. */
