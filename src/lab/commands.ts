@@ -3,6 +3,7 @@ import type { ChildProcess } from "node:child_process";
 import { MusterError } from "../model/errors.ts";
 import { LabError } from "./errors.ts";
 import { sendSignal } from "./processes.ts";
+import { SYSTEM_PATH } from "./requirements.ts";
 
 /** Programs that are run to their end, with a bound on time and output. */
 
@@ -75,7 +76,8 @@ function killGroup(processId: number): void {
 
 /** Runs a program of this machine, outside of every host. @throws LabError when it does not end with 0 */
 export async function command(argv: readonly string[], input?: string): Promise<string> {
-  const child = spawn(argv[0]!, argv.slice(1), { detached: true, stdio: "pipe" });
+  const env = { ...process.env, PATH: `${SYSTEM_PATH}:${process.env["PATH"] ?? ""}`, LC_ALL: "C" };
+  const child = spawn(argv[0]!, argv.slice(1), { detached: true, stdio: "pipe", env });
   const { code, signal, stdout, stderr } = await collect(child, { timeoutMs: COMMAND_LIMIT_MS, input });
   if (code !== 0) {
     const problem = `${argv.join(" ")} ended with ${signal ?? code}: ${stderr.trim()}`;

@@ -55,7 +55,8 @@ export function dropRule(hosts: readonly HostPlan[], drop: Drop, lossPercent: nu
   const parts = [
     ...(drop.sender === null ? [] : [`iifname "${port(drop.sender)}"`]),
     ...(drop.receiver === null ? [] : [`oifname "${port(drop.receiver)}"`]),
-    ...(lossPercent === null ? [] : [`numgen random mod ${LOSS_PARTS} < ${Math.round((lossPercent / 100) * LOSS_PARTS)}`]),
+    // The kernel refuses a comparison that is always true.
+    ...(lossPercent === null || lossPercent >= 100 ? [] : [`numgen random mod ${LOSS_PARTS} < ${Math.round((lossPercent / 100) * LOSS_PARTS)}`]),
   ];
   return `${parts.join(" ")} drop comment "${lossPercent === null ? "cut" : "loss"} ${drop.network} ${drop.sender ?? "*"} ${drop.receiver ?? "*"}"`;
 }

@@ -97,7 +97,7 @@ exec unshare --pid --fork sh -c "$INIT" muster-lab "$LAB" "$HOST"
 
 /**
  * The first process of a host. With SIGCHLD ignored, which outlives exec, the kernel reaps every orphan by
- * itself, and the smallest program there is can be the init.
+ * itself, and the smallest program there is can be the init. dash cannot ignore it; env can.
  */
 export const INIT_SCRIPT = `
 set -eu
@@ -110,6 +110,5 @@ if [ -e /proc/sysrq-trigger ]; then
 fi
 echo "ready $number" >&3
 exec 3>&- >/dev/null 2>&1
-trap '' CHLD
-exec sleep infinity
+exec env --ignore-signal=CHLD sleep infinity
 `;

@@ -111,9 +111,10 @@ export function checkCanDelay(can: boolean): void {
 export function checkCable({ delayMs, rateBitsPerSecond, lossPercent }: CableState): void {
   if (delayMs !== null && !(delayMs > 0 && delayMs <= 60_000)) throw invalid("--delay", "more than 0 and at most 60000 milliseconds");
   if (rateBitsPerSecond !== null && !(rateBitsPerSecond >= RATE_MIN && rateBitsPerSecond <= RATE_MAX)) throw invalid("--rate", "from 8kbit to 10gbit a second");
-  if (lossPercent !== null && !(lossPercent > 0 && lossPercent <= 100)) throw invalid("--loss", "more than 0 and at most 100 per cent");
+  if (lossPercent !== null && !(lossPercent >= LOSS_PERCENT_MIN && lossPercent <= 100)) throw invalid("--loss", `from ${LOSS_PERCENT_MIN} to 100 per cent`);
 }
 
+const LOSS_PERCENT_MIN = 0.001;
 const RATE_MIN = 8_000;
 const RATE_MAX = 10_000_000_000;
 /** Ten full frames, or what passes between two ticks of a slow clock: less would never reach the rate. */
