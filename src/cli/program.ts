@@ -7,6 +7,7 @@ import { groupCommands } from "./commands/groups.ts";
 import { hostCommands } from "./commands/host.ts";
 import { historyCommands } from "./commands/history.ts";
 import { groupSetCommands } from "./commands/group-sets.ts";
+import { labCommands } from "./commands/lab.ts";
 import { networkCommands } from "./commands/networks.ts";
 import { nodeCommands } from "./commands/nodes.ts";
 import { placementCommands } from "./commands/placement.ts";
@@ -39,6 +40,7 @@ export function createProgram(): Program {
   eventCommands(program);
   historyCommands(program);
   databaseCommands(program);
+  labCommands(program);
   program.command("exit-codes").description("what the exit codes mean").action(() => data(exitCodesText()));
   inheritSettings(program);
   return program;

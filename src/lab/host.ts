@@ -79,7 +79,7 @@ export class LabHost {
    */
   run(argv: readonly string[], options: RunOptions = {}): Promise<CommandResult> {
     const { timeoutMs = RUN_LIMIT_MS, input, environment, workingDirectory } = options;
-    return collect(this.spawn(argv, { environment, workingDirectory, detached: true, stdio: "pipe" }), { timeoutMs, input });
+    return collect(this.spawn(argv, { environment, workingDirectory, detached: true, stdio: [input === undefined ? "ignore" : "pipe", "pipe", "pipe"] }), { timeoutMs, input });
   }
 
   /**
@@ -108,6 +108,8 @@ export class LabHost {
       PATH: `${dirname(process.execPath)}:${SYSTEM_PATH}`,
       HOME: "/root",
       LANG: "C.UTF-8",
+      // A bash whose input is a socket, as Node makes them, takes itself for a remote login and reads .bashrc, unless it is a shell in a shell.
+      SHLVL: "1",
       TERM: process.env["TERM"] ?? "dumb",
       ...environment,
       [LAB_VARIABLE]: this.#record.id,

@@ -7,7 +7,7 @@ import { until } from "./commands.ts";
 import type { CutOptions, Drop } from "./cuts.ts";
 import { invalid, labExists, switchIsGone } from "./errors.ts";
 import { LabHost } from "./host.ts";
-import { CLIENT_NAME, DEFAULT_NETWORKS, checkLabName, checkNetworks, findAddresses, findHost, planHosts } from "./plan.ts";
+import { CLIENT_NAME, DEFAULT_NETWORK_COUNT, checkLabName, checkNetworks, findAddresses, findHost, planHosts, standardNetworks } from "./plan.ts";
 import type { HostAddress, NetworkOptions } from "./plan.ts";
 import { isAlive, processesOfLab, sendSignal } from "./processes.ts";
 import { WHOLE_CABLE, createRecord, labPaths, readCables, readProcess, readRecord, recordedLabs, removeRecord, writeJson } from "./record.ts";
@@ -72,7 +72,7 @@ export class Lab {
    * @throws LabError when the name is taken, when this is not root, when a program is missing; nothing is left then
    */
   static async up(options: LabOptions): Promise<Lab> {
-    const { name = DEFAULT_LAB_NAME, hosts, networks = DEFAULT_NETWORKS, stateBytesMax = null, directory = null, visible = [] } = options;
+    const { name = DEFAULT_LAB_NAME, hosts, networks = standardNetworks(DEFAULT_NETWORK_COUNT), stateBytesMax = null, directory = null, visible = [] } = options;
     checkLabName(name);
     checkNetworks(networks);
     const plans = planHosts(hosts, networks);
@@ -202,9 +202,9 @@ export class Lab {
     return this.host(name).kill(pattern, signal);
   }
 
-  /** The cables go first, so that nobody hears the host die. Nothing happens when it is off. */
-  async powerOff(name: string): Promise<void> {
-    await this.#powerOff([this.host(name)]);
+  /** The cables go first, so that nobody hears the hosts die, all at once. Nothing happens to one that is off. */
+  async powerOff(...names: readonly string[]): Promise<void> {
+    await this.#powerOff(names.map((name) => this.host(name)));
   }
 
   /** Every host at once, the client too: as when the whole site is without current. */
@@ -289,3 +289,5 @@ function checkStateRoot(stateRoot: string, directory: string | null): void {
 export type { HostAddress, HostPlan, NetworkOptions } from "./plan.ts";
 export type { LabHost } from "./host.ts";
 export type { CommandResult } from "./commands.ts";
+export type { CutOptions, Drop } from "./cuts.ts";
+export type { CableState } from "./record.ts";

@@ -28,16 +28,24 @@ export interface HostPlan {
   readonly addresses: readonly HostAddress[];
 }
 
-export const DEFAULT_NETWORKS: readonly NetworkOptions[] = [
-  { name: "net0", ipv4: "10.77.0.0/24", ipv6: "fd77::/64", clients: true },
-  { name: "net1", ipv4: "10.78.0.0/24", ipv6: "fd78::/64", clients: false },
-];
+export const DEFAULT_NETWORK_COUNT = 2;
+const FIRST_NETWORK = 77;
+
+/** net0 10.77.0.0/24 and fd77::/64, for cluster and clients; net1 10.78.0.0/24 and so on, for the cluster alone. */
+export function standardNetworks(count: number): readonly NetworkOptions[] {
+  return Array.from({ length: count }, (_, position) => ({
+    name: `net${position}`,
+    ipv4: `10.${FIRST_NETWORK + position}.0.0/24`,
+    ipv6: `fd${FIRST_NETWORK + position}::/64`,
+    clients: position === 0,
+  }));
+}
 
 export const CLIENT_NAME = "client";
 const CLIENT_NUMBER = 250;
 /** Beyond that the switch's broadcasts would be what is measured. */
 const HOSTS_MAX = 100;
-const NETWORKS_MAX = 8;
+export const NETWORKS_MAX = 8;
 /** A host's name must be a label of the domain name system. */
 const HOST_NAME = /^[a-z]([a-z0-9-]{0,30}[a-z0-9])?$/;
 /** A network's name is the name of its bridge: the kernel allows 15 characters. */
