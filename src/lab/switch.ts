@@ -80,7 +80,7 @@ export class Switch {
 
   /** True when the kernel has the one queue that delays. */
   async canDelay(): Promise<boolean> {
-    const probe = "muster-probe";
+    const probe = `probe${process.pid}`;
     try {
       await this.run(["ip", "link", "add", probe, "type", "bridge"]);
       await this.run(["tc", "qdisc", "add", "dev", probe, "root", "netem", "delay", "1ms"]);

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { execFileSync, spawn } from "node:child_process";
+import { execFileSync, spawn, spawnSync } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, readdirSync, readlinkSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -433,6 +433,70 @@ describe("lab", { skip: process.getuid?.() === 0 ? false : "needs root" }, () =>
       await first.heal();
       await reaches(first.host("n1"), "n2");
     });
+  });
+
+  it("is used from the command line", async () => {
+    const name = uniqueLabName();
+    const muster = (...words: readonly string[]): { readonly code: number | null; readonly stdout: string; readonly stderr: string } => {
+      const { status, stdout, stderr } = spawnSync(process.execPath, [join(ROOT, "bin/muster.js"), "lab", ...words], { encoding: "utf8", timeout: 30_000 });
+      return { code: status, stdout, stderr };
+    };
+    try {
+      const made = muster("up", "--nodes", "2", "--networks", "1", "--state-size", "1M", "--name", name, "--json");
+      assert.equal(made.code, 0, made.stderr);
+      const view = JSON.parse(made.stdout) as { readonly hosts: readonly { readonly name: string; readonly state: string }[] };
+      assert.deepEqual(view.hosts.map((host) => [host.name, host.state]), [["n1", "on"], ["n2", "on"], ["client", "on"]]);
+      assert.equal(muster("up", "--name", name).code, 65);
+      assert.deepEqual(muster("run", "n1", "--name", name, "--", "sh", "-c", "hostname; exit 9"), { code: 9, stdout: "n1\n", stderr: "" });
+      assert.equal(muster("run", "n1", "--name", name, "--", "sh", "-c", "kill -TERM $$").code, 143);
+      assert.equal(muster("cut", "n1", "--from", "n2", "--name", name).code, 0);
+      assert.match(muster("status", "--name", name).stdout, /net0 +n1 +n2\nnet0 +n2 +n1/);
+      assert.equal(muster("delay", "n1", "--rate", "1mbit", "--name", name).code, 0);
+      assert.match(muster("heal", "--json", "--name", name).stdout, /"cuts": \[\],\n +"cables": \[\]/);
+      assert.equal(muster("pause", "n1", "n2", "--name", name).code, 0);
+      assert.match(muster("status", "--name", name).stdout, /^n2 +paused/m);
+      assert.equal(muster("resume", "--all", "--name", name).code, 0);
+      assert.equal(muster("power-off", "n1", "--name", name).code, 0);
+      assert.equal(muster("run", "n1", "--name", name, "--", "true").code, 113);
+      assert.equal(muster("power-on", "--all", "--name", name).code, 0);
+      assert.equal(muster("kill", "n1", "nothing", "--name", name).code, 105);
+      assert.equal(muster("pause", "--name", name).code, 2);
+      assert.ok((JSON.parse(muster("list", "--json").stdout) as readonly { readonly name: string; readonly on: number }[]).some((found) => found.name === name && found.on === 2));
+    } finally {
+      assert.equal(muster("down", "--name", name).code, 0);
+    }
+    assert.equal(muster("down", "--name", name).code, 105);
+  });
+
+  it("needs root, and says so", async () => {
+    const { getuid } = process;
+    try {
+      process.getuid = () => 1000;
+      await assert.rejects(Lab.up({ hosts: 1 }), (error) => error instanceof MusterError && error.exitCode === 77 && error.next.includes("sudo"));
+    } finally {
+      process.getuid = getuid;
+    }
+  });
+
+  it("tells how the hosts were when a test fails", async () => {
+    const said: string[] = [];
+    const write = process.stderr.write.bind(process.stderr);
+    process.stderr.write = ((text: string | Uint8Array) => said.push(String(text)) > 0) as typeof process.stderr.write;
+    const problem = new Error("as wanted");
+    try {
+      const failed = withLab({ hosts: 2, logs: ["/var/lib/muster/*.log", "/run/*.log"] }, async (lab) => {
+        await lab.host("n1").run(["sh", "-c", "echo kept words > /var/lib/muster/a.log; echo lost words > /run/b.log"]);
+        await lab.host("n2").run(["sh", "-c", "echo paused words > /run/b.log"]);
+        await lab.pause("n2");
+        await lab.powerOff("n1");
+        throw problem;
+      });
+      await assert.rejects(failed, problem);
+    } finally {
+      process.stderr.write = write;
+    }
+    const text = said.join("");
+    for (const wanted of [/host n1: off/, /kept words/, /host n2: paused/, /paused words/]) assert.match(text, wanted);
   });
 
   it("refuses nonsense and changes nothing", async () => {
