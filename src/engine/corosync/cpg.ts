@@ -12,8 +12,10 @@ export interface Address {
 
 export interface CpgCallbacks {
   /** `source` is valid until the callback returns: {@link copyMessage}. */
-  onMessage(from: Address, source: unknown, bytes: number): void;
+  onMessage(nodeid: number, pid: number, source: unknown, bytes: number): void;
   onChange(members: readonly Address[], left: readonly Address[], joined: readonly Address[]): void;
+  /** After a round of the above: what belongs together may be passed on. */
+  onRound(): void;
   /** Called once: corosync has ended or closed the connection. */
   onLost(problem: string): void;
 }
@@ -51,7 +53,7 @@ const connections = new Map<string, CpgConnection>();
 
 const onDeliver = koffi.register(
   guarded((handle: Handle, _group: unknown, nodeid: number, pid: number, message: unknown, bytes: Handle) => {
-    connections.get(String(handle))?.callbacks.onMessage({ nodeid, pid }, message, Number(bytes));
+    connections.get(String(handle))?.callbacks.onMessage(nodeid, pid, message, Number(bytes));
   }),
   koffi.pointer(DeliverType),
 );
@@ -71,7 +73,10 @@ export function copyMessage(target: Uint8Array, source: unknown, bytes: number):
   if (bytes > 0) memcpy(target, source, bytes);
 }
 
-/** One connection to corosync. `connect`, `join` and `leave` wait for its answer, for as long as it takes. */
+/**
+ * One connection to corosync. `connect`, `join` and `leave` wait for its answer, for as long as it takes. It must be
+ * closed before its thread ends: a descriptor that is still watched then ends the process with SIGABRT.
+ */
 export class CpgConnection {
   readonly callbacks: CpgCallbacks;
   /** What the kernel tells its events by. */
@@ -142,14 +147,17 @@ export class CpgConnection {
     library.finalize(this.#handle);
   }
 
+  /** The kernel tells again of what is left over. */
   #dispatch(): void {
-    for (let count = 0; count < DISPATCH_MESSAGES_MAX && !this.#isClosed; count++) {
-      const result = library.dispatch(this.#handle, DISPATCH_ONE_NONBLOCKING) as number;
-      if (result === Result.ok) continue;
-      if (result === Result.tryAgain || this.#isClosed) return;
-      this.close();
-      return this.callbacks.onLost(new CorosyncCallError("cpg_dispatch", result).message);
+    let result: number = Result.ok;
+    for (let count = 0; count < DISPATCH_MESSAGES_MAX && result === Result.ok && !this.#isClosed; count++) {
+      result = library.dispatch(this.#handle, DISPATCH_ONE_NONBLOCKING) as number;
     }
+    if (this.#isClosed) return;
+    this.callbacks.onRound();
+    if (result === Result.ok || result === Result.tryAgain || this.#isClosed) return;
+    this.close();
+    this.callbacks.onLost(new CorosyncCallError("cpg_dispatch", result).message);
   }
 }
 
