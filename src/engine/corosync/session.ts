@@ -64,6 +64,8 @@ export class Session implements CpgCallbacks {
   #isStale = false;
   #askMs = ASK_FIRST_MS;
   #isAsking = false;
+  /** This incarnation cannot go on; nobody is told of anything more. */
+  #isEnding = false;
   #isOver = false;
 
   /** @throws CorosyncCallError while there is no corosync; MusterError when it runs as another node */
@@ -167,7 +169,7 @@ export class Session implements CpgCallbacks {
   }
 
   onRound(): void {
-    if (this.#isOver) return;
+    if (this.#isOver || this.#isEnding) return;
     if (!this.#isWelcome) {
       const isWaiting = this.#roster.unknown > 0 && !this.#isLate && this.#batch.bytes < HELD_BYTES_MAX;
       if (!this.#roster.isHeard || isWaiting) return;
@@ -226,6 +228,7 @@ export class Session implements CpgCallbacks {
 
   /** Outside of corosync's callback, which must not close its own connection. */
   #end(error: MusterError): void {
+    this.#isEnding = true;
     this.#later(0, () => {
       this.close();
       this.#options.onOver(error);

@@ -288,7 +288,7 @@ export class CorosyncThread {
    */
   #leaveAtExit(code: number): void {
     if (!this.#isOver) this.#post({ type: "stop" });
-    if (this.#abandoned === 0 && Atomics.wait(this.#words, Word.closed, 0, EXIT_MS) !== "timed-out") return;
-    callLibc().exit(code);
+    const hasClosed = Atomics.wait(this.#words, Word.closed, 0, EXIT_MS) !== "timed-out";
+    if (!hasClosed || this.#abandoned > 0) callLibc().exit(code);
   }
 }
