@@ -101,6 +101,11 @@ export interface ReadConfiguration {
   readonly clusterId: string | null;
   readonly clusterName: string | null;
   readonly tokenMs: number | null;
+  readonly keyFile: string | null;
+  readonly stateDirectory: string | null;
+  readonly logFile: string | null;
+  /** UDP ports of the links that it names, link 0 first. */
+  readonly ports: readonly number[];
   readonly nodes: readonly ConfigurationNode[];
 }
 
@@ -119,11 +124,19 @@ export function readCorosyncConfiguration(text: string): ReadConfiguration {
     return [{ id, name: one.values.get("name") ?? "", addresses }];
   });
   const token = Number(totem?.values.get("token") ?? Number.NaN);
+  const valueOf = (name: string, key: string): string | null => tree.sections.find((one) => one.name === name)?.values.get(key) ?? null;
+  const links = Math.max(0, ...nodes.map((node) => node.addresses.length));
+  const interfaces = totem?.sections.filter((one) => one.name === "interface") ?? [];
+  const ports = linkPorts(links).map((port, link) => Number(interfaces.find((one) => Number(one.values.get("linknumber")) === link)?.values.get("mcastport") ?? port));
   return {
     origin: !isOurs ? "foreign" : header.slice(HEADER.length).trim() === checksum(rest) ? "muster" : "edited",
     clusterId: /^# Cluster (\S+)$/m.exec(rest)?.[1] ?? null,
     clusterName: totem?.values.get("cluster_name") ?? null,
     tokenMs: Number.isFinite(token) ? token : null,
+    keyFile: valueOf("totem", "keyfile"),
+    stateDirectory: valueOf("system", "state_dir"),
+    logFile: valueOf("logging", "logfile"),
+    ports,
     nodes,
   };
 }

@@ -104,13 +104,27 @@ test("reading back tells who wrote it", () => {
     clusterId: "c-1",
     clusterName: "Test cluster",
     tokenMs: 500,
+    keyFile: INPUT.keyFile,
+    stateDirectory: INPUT.stateDirectory,
+    logFile: INPUT.logFile,
+    ports: [5405, 5406],
     nodes: INPUT.nodes.toReversed(),
   });
   assert.equal(readCorosyncConfiguration(text.replace("token: 500", "token: 900")).origin, "edited");
   assert.equal(readCorosyncConfiguration(text.replace("token: 500", "token: 900")).tokenMs, 900);
   assert.equal(readCorosyncConfiguration(`${text}\n`).origin, "edited");
   const foreign = readCorosyncConfiguration("totem {\n version: 2\n}\nnodelist {\n node {\n  nodeid: 7\n  ring0_addr: a\n }\n}\n");
-  assert.deepEqual(foreign, { origin: "foreign", clusterId: null, clusterName: null, tokenMs: null, nodes: [{ id: 7, name: "", addresses: ["a"] }] });
+  assert.deepEqual(foreign, {
+    origin: "foreign",
+    clusterId: null,
+    clusterName: null,
+    tokenMs: null,
+    keyFile: null,
+    stateDirectory: null,
+    logFile: null,
+    ports: [5405],
+    nodes: [{ id: 7, name: "", addresses: ["a"] }],
+  });
   for (const torn of ["", "}", "totem {", "{\n{\n", "# Written by Muster"]) assert.equal(readCorosyncConfiguration(torn).origin, "foreign");
 });
 

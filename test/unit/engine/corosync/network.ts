@@ -168,8 +168,21 @@ export class TestMachine {
     return this.corosync;
   }
 
+  /** The corosync that runs here, whoever started it. */
+  corosyncPid(): number | null {
+    try {
+      const pid = Number(readFileSync(join(this.directory, "run", "corosync.pid"), "utf8"));
+      return readFileSync(`/proc/${pid}/cmdline`, "utf8").includes(this.directory) ? pid : null;
+    } catch {
+      return null;
+    }
+  }
+
   killAll(): void {
     for (const child of this.#children.keys()) child.kill("SIGKILL");
+    // One whose supervisor was killed is nobody's child any more.
+    const pid = this.corosyncPid();
+    if (pid !== null) process.kill(pid, "SIGKILL");
   }
 
   async gone(): Promise<void> {

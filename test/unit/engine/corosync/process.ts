@@ -1,9 +1,11 @@
 import type { ChildProcess } from "node:child_process";
+import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import type { Member } from "../../../../src/model/identifiers.ts";
 import type { MemberSettings } from "./member.ts";
 import type { TestMachine } from "./network.ts";
+import type { SupervisorSettings } from "./supervisor.ts";
 
 /** Starts and drives programs (member.ts, supervisor.ts) on the machines of network.ts. */
 
@@ -126,6 +128,19 @@ export class TestProcess {
     this.#waiting = [];
     for (const resolve of waiting) resolve();
   }
+}
+
+/** Starts a supervisor of corosync on a machine. */
+export function startSupervisor(machine: TestMachine, settings: Partial<SupervisorSettings> = {}): TestProcess {
+  const all: SupervisorSettings = {
+    node: machine.node,
+    configurationFile: join(machine.directory, "corosync.conf"),
+    configuration: machine.network.configuration(machine),
+    key: machine.network.key.toString("hex"),
+    mode: "supervise",
+    ...settings,
+  };
+  return new TestProcess(machine, "./supervisor.ts", all);
 }
 
 let incarnation = 1;
