@@ -62,6 +62,7 @@ export class Transfer {
   readonly #callers = new Set<Socket>();
   readonly #fetches = new Set<(problem: string) => void>();
   readonly #retries = new Set<NodeJS.Timeout>();
+  readonly #answering = new Map<NodeId, string>();
   #answer: Answer | null = null;
   #served = 0;
   #isOver = false;
@@ -94,12 +95,15 @@ export class Transfer {
     if (peer === null || peer.addresses.length === 0) throw new MusterError("MUSTER_NOT_REACHABLE", { address: `node ${from.node}`, problem: "its addresses are not known" });
     const until = performance.now() + timeoutMs;
     const problems: string[] = [];
-    for (const address of peer.addresses) {
+    for (const address of this.#inOrder(from.node, peer)) {
       const leftMs = until - performance.now();
       if (this.#isOver) throw new MusterError("MUSTER_NOT_REACHABLE", { address: `node ${from.node}`, problem: "this node stops" });
       if (leftMs <= 0) throw new MusterError("MUSTER_TIMEOUT", { timeoutMs });
       const attempt = await this.#connect(address, peer.name, leftMs);
-      if (typeof attempt !== "string") return this.#ask(attempt, from, request, until - performance.now(), timeoutMs);
+      if (typeof attempt !== "string") {
+        this.#answering.set(from.node, address);
+        return this.#ask(attempt, from, request, until - performance.now(), timeoutMs);
+      }
       problems.push(`${address}: ${attempt}`);
     }
     if (performance.now() >= until) throw new MusterError("MUSTER_TIMEOUT", { timeoutMs });
@@ -113,6 +117,12 @@ export class Transfer {
     for (const caller of this.#callers) caller.destroy();
     await Promise.all([...this.#servers.values()].map((server) => new Promise<void>((resolve) => server.close(() => resolve()))));
     this.#servers.clear();
+  }
+
+  /** The address that answered last goes first: a dead one costs its time once. */
+  #inOrder(node: NodeId, peer: TransferPeer): string[] {
+    const last = this.#answering.get(node);
+    return peer.addresses.toSorted((a, b) => Number(b === last) - Number(a === last));
   }
 
   #listenOn(address: string): Promise<{ address: string; code: string; message: string } | null> {
