@@ -84,7 +84,7 @@ export class ApiClient {
     const socket = await this.#pinned(options.timeoutMs ?? TIMEOUT_DEFAULT_MS);
     const response = await new Promise<IncomingMessage>((resolve, reject) => {
       // A connection of its own: a kept one may belong to a process that has died.
-      const common = { method, signal, agent: false as const, ...this.#secure(), ...(socket === null ? {} : { createConnection: () => socket }), headers: { ...headers, ...this.#authorization(), ...(body === undefined ? {} : { "content-type": "application/json" }) } };
+      const common = { method, signal, ...(socket === null ? { agent: false as const } : {}), ...this.#secure(), ...(socket === null ? {} : { createConnection: () => socket }), headers: { ...headers, ...this.#authorization(), ...(body === undefined ? {} : { "content-type": "application/json" }) } };
       const call = "socket" in this.endpoint ? httpRequest({ ...common, socketPath: this.endpoint.socket, path: target }, resolve) : this.#request(socket, target, common, resolve);
       call.on("error", (error) => reject(this.#unreachable(error, options.timeoutMs ?? TIMEOUT_DEFAULT_MS)));
       call.end(body);

@@ -4,8 +4,8 @@ import type { RequestListener } from "node:http";
 import { createServer as createSecureServer } from "node:https";
 import type { AddressInfo, ListenOptions, Server } from "node:net";
 import { MusterError } from "../model/errors.ts";
-import { clusterPaths, readCluster } from "../service/cluster-files.ts";
-import { leaveInGoodOrder } from "../service/leaving.ts";
+import { clusterPaths, forgetMembership, readCluster } from "../service/cluster-files.ts";
+import { leaveInGoodOrder, untilEmpty } from "../service/leaving.ts";
 import { ClusterService } from "../service/service.ts";
 import { createApi } from "./server.ts";
 
@@ -59,7 +59,7 @@ class NodeProcess {
     const { directory, node, workingDirectory, listen, start } = this.#options;
     const configuration = readCluster(directory);
     if (configuration === null) throw new MusterError("MUSTER_NOT_MEMBER", { path: directory });
-    this.#service = new ClusterService({ directory, configuration, node, workingDirectory, log: (line) => this.#log(line), ...(start === undefined ? {} : { start }) });
+    this.#service = new ClusterService({ directory, configuration, node, workingDirectory, log: (line) => this.#log(line), onEvicted: () => void this.#goForGood(), ...(start === undefined ? {} : { start }) });
     await this.#service.start();
     const token = readFileSync(clusterPaths.token(directory), "utf8").trim();
     const socket = clusterPaths.socket(directory, node);
@@ -118,7 +118,15 @@ class NodeProcess {
     await this.#stop(reason);
   }
 
-  async #stop(reason: string): Promise<void> {
+  /** Evicted: its roles leave, and with its service goes what made this machine a node. */
+  async #goForGood(): Promise<void> {
+    const { directory, node } = this.#options;
+    if (this.#service !== null) await untilEmpty(this.#service, () => this.#stopping);
+    if (readCluster(directory)?.host === undefined) return this.#stop("the node was evicted");
+    await this.#stop("the node was evicted", () => forgetMembership(directory, node));
+  }
+
+  async #stop(reason: string, last: () => void = () => undefined): Promise<void> {
     if (this.#stopping) return;
     this.#stopping = true;
     this.#log(`stops: ${reason}`);
@@ -130,6 +138,7 @@ class NodeProcess {
     const { directory, node } = this.#options;
     rmSync(clusterPaths.endpoint(directory, node), { force: true });
     rmSync(clusterPaths.socket(directory, node), { force: true });
+    last();
     process.exit(0);
   }
 }

@@ -1,6 +1,6 @@
 import { randomBytes, randomUUID } from "node:crypto";
-import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
-import { checkClusterName, clusterPaths, readCluster, writeMembers, writeWhole } from "../service/cluster-files.ts";
+import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { checkClusterName, clusterPaths, forgetMembership, readCluster, writeMembers, writeWhole } from "../service/cluster-files.ts";
 import type { ClusterConfiguration, KnownMembers } from "../service/cluster-files.ts";
 import { MusterError } from "../model/errors.ts";
 import { certify, createAuthority, createRequest } from "../security/certificates.ts";
@@ -100,9 +100,9 @@ export function writeMembership(directory: string, configuration: ClusterConfigu
   }
 }
 
-/** Everything that made this machine a node: its configuration first, its copy of the database too. Types of users stay. */
-export function forgetMembership(directory: string, node: string): void {
-  const paths = [clusterPaths.configuration, clusterPaths.members, clusterPaths.key, clusterPaths.token, clusterPaths.engineKey, clusterPaths.authority, clusterPaths.authorityKey, clusterPaths.certificate, clusterPaths.certificateKey];
-  for (const path of paths) rmSync(path(directory), { force: true });
-  rmSync(clusterPaths.node(directory, node), { recursive: true, force: true });
+/** This machine is no node any more; the cluster may still count on it. @throws MusterError MUSTER_NOT_MEMBER */
+export function forgetOwnMembership(directory: string): void {
+  const found = readCluster(directory);
+  if (found?.host === undefined) throw new MusterError("MUSTER_NOT_MEMBER", { path: directory });
+  forgetMembership(directory, found.host.node);
 }

@@ -72,9 +72,10 @@ export function tryActivate(state: LogState): void {
   state.runtime = { epoch: install.epoch, index: insideEpoch ? position.index : -1 };
   const view = createView(state, install, entryZero, state.runtime.index, installing.acknowledged);
   state.view = view;
+  const weights = state.entries.weightsInForce(state.committed);
   // First, so that the entries are on their way to the disk before rows that already hold them.
   receive(state, view, installing.buffer);
-  state.effects.push({ kind: "activate", install, replay, state: installing.state, position });
+  state.effects.push({ kind: "activate", install, entryZero, weights, replay, state: installing.state, position });
   if (state.committed > committedBefore) noteCommitted(state);
   setStatus(state, { phase: "active", epoch: install.epoch, members: install.members, learners: install.learners, orderer: install.orderer.node });
   advanceCommit(state, view);

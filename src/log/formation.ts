@@ -166,7 +166,6 @@ export function onInstall(state: LogState, from: Member, install: Install): void
   state.clusterTimeMs = Math.max(state.clusterTimeMs, install.clusterTimeMs);
   postponeProposal(state);
   prepareRuntime(state, installing);
-  askForHolds(state, installing);
   if (otherLineage) {
     state.effects.push({ kind: "fetchLog", epoch: install.epoch, from: install.source, after: WHOLE_COPY, upTo: base.sequence });
     return;
@@ -185,13 +184,19 @@ export function onInstall(state: LogState, from: Member, install: Install): void
   state.effects.push({ kind: "fetchLog", epoch: install.epoch, from: install.source, after, upTo: base.sequence });
 }
 
-/** Part 2: how long those that the view leaves out may still be serving, as far as this node can tell. */
+/**
+ * Part 2: how long those that the view leaves out may still be serving, as far as this node can tell. Asked when the base
+ * is in the log, also when nobody is left out: the ACCEPT acknowledges the base, and with it the weights in it.
+ */
 function askForHolds(state: LogState, installing: Installing): void {
   const { install } = installing;
+  if (state.options.holdMs === 0) return;
   const excluded = [...state.lastMembers, ...install.leftOut.filter((member) => !includes(state.lastMembers, member))].filter((member) => !includes(install.members, member));
-  if (state.options.holdMs === 0 || excluded.length === 0) return;
+  const weights = state.entries.weightsInForce(Math.max(state.committed, install.committed));
+  const known = [...weights.flatMap(({ votes }) => votes.map((vote) => vote.node)), ...excluded.map((member) => member.node)];
+  const absent = [...new Set(known)].filter((node) => !install.members.some((member) => member.node === node)).sort((a, b) => a - b);
   installing.ownHolds = null;
-  state.effects.push({ kind: "askHolds", epoch: install.epoch, excluded });
+  state.effects.push({ kind: "askHolds", epoch: install.epoch, excluded, absent, weights });
 }
 
 export function onHolds(state: LogState, epoch: number, holds: readonly Hold[]): void {
@@ -268,6 +273,7 @@ function alignRuntimeWithCopy(state: LogState, installing: Installing, upTo: num
 
 export function accept(state: LogState, installing: Installing, write: LogWrite): void {
   const { epoch, lineage, forcedFrom, members } = installing.install;
+  askForHolds(state, installing);
   const descent = lineage === state.lineage.number ? {} : { lineage: { number: lineage, from: forcedFrom } };
   if (descent.lineage !== undefined) state.lineage = descent.lineage;
   persist(state, { ...write, ...descent, accepted: epoch, acceptedMembers: members }, () => {

@@ -210,10 +210,10 @@ export type LogEffect =
   | { readonly kind: "fetchState"; readonly epoch: number; readonly from: Member }
   /** Ask the witness for its vote, once; answer with `claimed`. */
   | { readonly kind: "claim"; readonly epoch: number; readonly witness: WitnessVote; readonly request: ClaimRequest }
-  /** Answer with `holds`. */
-  | { readonly kind: "askHolds"; readonly epoch: number; readonly excluded: readonly Member[] }
+  /** The base of an INSTALL is in the log: answer with `holds`, which go into the ACCEPT. */
+  | { readonly kind: "askHolds"; readonly epoch: number; readonly excluded: readonly Member[]; readonly absent: readonly NodeId[]; readonly weights: readonly Weights[] }
   /** The view begins: make the run-time state that `install.runtime` names, step `replay`, then entries follow. */
-  | { readonly kind: "activate"; readonly install: Install; readonly replay: readonly LogEntry[]; readonly state: "own" | "empty" | "fetched"; readonly position: RuntimePosition }
+  | { readonly kind: "activate"; readonly install: Install; readonly entryZero: LogEntry; /** In force in the base. */ readonly weights: readonly Weights[]; readonly replay: readonly LogEntry[]; readonly state: "own" | "empty" | "fetched"; readonly position: RuntimePosition }
   | { readonly kind: "apply"; readonly entry: LogEntry }
   /** A durable request of this service that was applied inside a state fetched from a peer. */
   | { readonly kind: "appliedElsewhere"; readonly entry: LogEntry }

@@ -67,6 +67,7 @@ export const clusterPaths = {
   authorityKey: (directory: string) => join(directory, "authority.key"),
   certificate: (directory: string) => join(directory, "certificate.pem"),
   certificateKey: (directory: string) => join(directory, "certificate.key"),
+  corosync: (directory: string) => join(directory, "corosync"),
   engineKey: (directory: string) => join(directory, "engine.key"),
   node: (directory: string, node: string) => join(directory, "nodes", node),
   database: (directory: string, node: string) => join(directory, "nodes", node, "database.sqlite"),
@@ -173,4 +174,11 @@ export function forgetInitialStore(directory: string, node: string): void {
 
 export function initialWeights(configuration: ClusterConfiguration): Weights {
   return { version: 1, votes: configuration.nodes.map((node) => ({ node: node.id, store: node.store, votes: 1 })), witness: null };
+}
+
+/** Everything that made this machine a node: its configuration first, its copy of the database too. Types of users stay. */
+export function forgetMembership(directory: string, node: string): void {
+  const paths = [clusterPaths.configuration, clusterPaths.members, clusterPaths.key, clusterPaths.token, clusterPaths.engineKey, clusterPaths.authority, clusterPaths.authorityKey, clusterPaths.certificate, clusterPaths.certificateKey];
+  for (const path of paths) rmSync(path(directory), { force: true });
+  for (const path of [clusterPaths.node(directory, node), clusterPaths.corosync(directory)]) rmSync(path, { recursive: true, force: true });
 }

@@ -1,7 +1,10 @@
 import type { Engine } from "../engine/contract.ts";
 import { createLocalEngine } from "../engine/local/local.ts";
+import type { AcceptedInstall } from "../lease/ledger.ts";
 import type { LogOptions } from "../log/types.ts";
-import type { Member } from "../model/identifiers.ts";
+import type { ClusterState } from "../core/index.ts";
+import type { Hold } from "../model/votes.ts";
+import type { Member, NodeId } from "../model/identifiers.ts";
 import type { WitnessRecord } from "../model/objects.ts";
 import type { Witness } from "../quorum/witness.ts";
 import { PROTOCOL_VERSION } from "../model/version.ts";
@@ -17,13 +20,19 @@ export interface EngineSource {
   /** Before the first life. @throws MusterError when there can be no engine as this machine is set up */
   start(): Promise<void>;
   create(self: Member): Engine;
+  /** How long each of these may still be serving (PROTOCOL part 2); absent = the machine proves that they cannot. */
+  holdsOf?(excluded: readonly Member[], install: AcceptedInstall): readonly Hold[];
+  /** Nodes that the engine hears through the adapter with these addresses; null = it does not use it. */
+  heardThrough?(addresses: readonly string[]): readonly NodeId[] | null;
+  /** After each step that may have changed who belongs to the cluster or who is in the view. */
+  onState?(state: ClusterState, members: readonly Member[]): void;
   /** A way to the witness; absent = there is none for any kind. */
   readonly connectWitness?: (record: WitnessRecord) => Witness | null;
   /** After the last life. */
   stop(): Promise<void>;
 }
 
-const COMMON_TIMES = { permitMs: 5_000, diskLimitMs: 10_000, keepEntries: 10_000, arbitrationMs: 3_600_000, claimRetryMs: 5_000 } as const;
+export const COMMON_TIMES = { permitMs: 5_000, diskLimitMs: 10_000, keepEntries: 10_000, arbitrationMs: 3_600_000, claimRetryMs: 5_000 } as const;
 
 /**
  * The engine of nodes that share one machine with each other and with their roles: standing still for a while is not

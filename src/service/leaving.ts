@@ -1,4 +1,4 @@
-import { describeNode } from "../core/index.ts";
+import { describeGroups, describeNode } from "../core/index.ts";
 import { clusterProperties, numberPropertyOf } from "../model/properties.ts";
 import { monotonicMs, sleepMs } from "../monitor/clock.ts";
 import type { ServiceFacade } from "./facade.ts";
@@ -7,6 +7,7 @@ import type { ServiceFacade } from "./facade.ts";
 const COMMAND_LIMIT_MS = 5_000;
 const LOOK_MS = 50;
 const MINUTE_MS = 60_000;
+const EVICTED_LIMIT_MS = 20 * MINUTE_MS;
 
 /**
  * Before the service of a node stops its roles leave, as DrainOnShutdown says, and its vote moves (reference 1.5). It
@@ -27,5 +28,15 @@ export async function leaveInGoodOrder(service: ServiceFacade, hurried: () => bo
   } catch (error) {
     // Without a view there is nobody to leave to.
     log(`stops without leaving in good order: ${error instanceof Error ? error.message : String(error)}`);
+  }
+}
+
+/** Until a node that was evicted owns no role any more, or is in no view; no longer than a drain may take by default. */
+export async function untilEmpty(service: ServiceFacade, hurried: () => boolean): Promise<void> {
+  const deadlineMs = monotonicMs() + EVICTED_LIMIT_MS;
+  try {
+    while (!hurried() && monotonicMs() < deadlineMs && service.status.phase === "active" && describeGroups(service.state()).some((group) => group.ownerNode === service.nodeName)) await sleepMs(LOOK_MS);
+  } catch {
+    // It is between two lives: nothing of it runs.
   }
 }

@@ -1,4 +1,5 @@
 import type { Database } from "../database/contract.ts";
+import type { AcceptedInstall } from "../lease/ledger.ts";
 import type { Engine } from "../engine/contract.ts";
 import type { LeaveCause, LogEntry, LogStatus } from "../log/types.ts";
 import type { StepResult } from "../core/index.ts";
@@ -90,6 +91,8 @@ export async function startLife(options: LifeOptions, listener: LifeListener): P
       if (!listener.isStopping() || order.kind === "permit") monitor.send(order);
     },
     inventory: () => monitor.inventory(),
+    ...(engines.heardThrough === undefined ? {} : { heardThrough: (addresses: readonly string[]) => engines.heardThrough!(addresses) }),
+    ...(engines.holdsOf === undefined ? {} : { holdsOf: (excluded: readonly Member[], install: AcceptedInstall) => engines.holdsOf!(excluded, install) }),
     ...(engines.connectWitness === undefined ? {} : { connectWitness: engines.connectWitness }),
     adapters: machineAdapters,
     onEvents: (happened) => listener.onEvents(happened),

@@ -1,7 +1,7 @@
 import { ADDRESSES_PER_INTERFACE_MAX, INTERFACES_PER_NODE_MAX, allInterfaces, connectivityOf, discoveryChanges } from "../core/index.ts";
 import type { ClusterState } from "../core/index.ts";
 import type { LogStatus } from "../log/types.ts";
-import type { Member } from "../model/identifiers.ts";
+import type { Member, NodeId } from "../model/identifiers.ts";
 import type { Command, ConnectivityInput } from "../model/inputs.ts";
 import type { NetworkInterfaceRecord } from "../model/objects.ts";
 import type { Adapter, AdapterReader } from "./adapters.ts";
@@ -20,14 +20,16 @@ export interface NetworkReportOptions {
   readonly state: () => ClusterState;
   readonly send: (command: Discovery) => void;
   readonly say: (input: ConnectivityInput) => void;
+  /** Nodes that the engine hears through the adapter with these addresses (`address/length`); null = it does not use it. */
+  readonly heardThrough?: (addresses: readonly string[]) => readonly NodeId[] | null;
 }
 
 /**
  * Tells the cluster which adapters this node has, and whom it hears through each (reference 1.6, 2.7). Both are
  * compared with what the state shows: where nothing has changed, nothing is sent.
  *
- * On one machine all nodes share its adapters, and whoever is in the view is heard through each of them; an engine
- * that spans machines has to say what its heartbeats found.
+ * On one machine all nodes share its adapters, and whoever is in the view is heard through each of them. An engine
+ * that spans machines says what its heartbeats find on its links; of adapters beside them nobody can say more.
  */
 export class NetworkReport {
   readonly #options: NetworkReportOptions;
@@ -96,7 +98,8 @@ export class NetworkReport {
     const hears = members.map((member) => member.node).filter((node) => node !== self.node).sort((left, right) => left - right);
     const interfaces = this.#own().map((one) => {
       const linkUp = this.#linked.has(one.adapter);
-      return { interface: one.id, linkUp, hears: linkUp ? hears : [] };
+      const through = this.#options.heardThrough?.(one.addresses) ?? null;
+      return { interface: one.id, linkUp, hears: !linkUp ? [] : through === null ? hears : hears.filter((node) => through.includes(node)) };
     });
     const shown = connectivityOf(state(), self.node);
     if (shown === null ? interfaces.length === 0 : shown.incarnation === self.incarnation && JSON.stringify(shown.interfaces) === JSON.stringify(interfaces)) return;

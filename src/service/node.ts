@@ -3,11 +3,12 @@ import type { StepResult } from "../core/index.ts";
 import type { LeaveCause, LogEntry, LogOptions, LogStatus } from "../log/types.ts";
 import { REQUESTS_IN_FLIGHT_MAX } from "../log/types.ts";
 import type { Weights } from "../model/votes.ts";
+import type { AcceptedInstall } from "../lease/ledger.ts";
 import type { DurableState } from "../database/contract.ts";
 import type { ErrorBody } from "../model/errors.ts";
 import { MusterError } from "../model/errors.ts";
 import type { ClusterEvent } from "../model/events.ts";
-import type { Member } from "../model/identifiers.ts";
+import type { Member, NodeId } from "../model/identifiers.ts";
 import type { Command, CommandInput, CoreInput, Effect, InventoryInput, InventoryItem, ReportInput } from "../model/inputs.ts";
 import type { ResourceRecord, WitnessRecord } from "../model/objects.ts";
 import type { Hold } from "../model/votes.ts";
@@ -18,7 +19,7 @@ import type { AdapterReader } from "./adapters.ts";
 import { CoreMachine } from "./core-machine.ts";
 import { NetworkReport } from "./network-report.ts";
 import { Replica } from "./replica.ts";
-import type { ReplicaEnvironment } from "./replica.ts";
+import type { LeaseKeeper, ReplicaEnvironment } from "./replica.ts";
 import { WitnessClaim } from "./witness-claim.ts";
 import { WitnessKeeper } from "./witness-keeper.ts";
 import type { KeeperTimes } from "./witness-keeper.ts";
@@ -44,8 +45,12 @@ export interface NodeEnvironment extends Pick<ReplicaEnvironment<StepResult>, "c
   readonly witnessTimes?: KeeperTimes;
   /** What adapters this node has; absent = it tells of none. */
   readonly adapters?: AdapterReader;
+  /** Nodes that the engine hears through the adapter with these addresses; null = it does not use it. */
+  heardThrough?(addresses: readonly string[]): readonly NodeId[] | null;
   /** How long each of these may still be serving (PROTOCOL part 2); absent = the machine proves that they cannot. */
-  holdsOf?(excluded: readonly Member[]): readonly Hold[];
+  holdsOf?(excluded: readonly Member[], install: AcceptedInstall): readonly Hold[];
+  /** Who keeps this node's lease; then permits come from it ({@link ClusterNode.onPermit}) and not from the log. */
+  readonly lease?: LeaseKeeper & { released(node: NodeId, incarnation: number): void };
   /** For whoever watches: what came of asking the witness. */
   onClaim?(outcome: ClaimOutcome): void;
   /** For whoever watches the history: called after each entry was stepped. */
@@ -94,7 +99,9 @@ export class ClusterNode {
       onStepped: (entry, _stamp, result, replayed) => this.#onStepped(entry, result, replayed),
       onStatus: (status) => this.#onStatus(status),
       onAppliedElsewhere: (entry) => this.#onAppliedElsewhere(entry),
-      onPermit: (untilMs) => this.#onPermit(untilMs),
+      onPermit: (untilMs) => {
+        if (environment.lease === undefined) this.onPermit(untilMs);
+      },
       onRead: (id, ok) => this.#onRead(id, ok),
       onLeave: (cause, reason) => environment.onLeave(cause, reason),
       claim: ({ record }, request, done) => {
@@ -107,13 +114,13 @@ export class ClusterNode {
           });
         }
       },
-      holdsOf: (excluded) => environment.holdsOf?.(excluded) ?? [],
+      holdsOf: (excluded, install) => environment.holdsOf?.(excluded, install) ?? [],
     });
     this.#keeper = new WitnessKeeper(options.self, this.#replica, () => this.#machine.state, (record) => this.#connectWitness(record), (input) => this.#submitVolatile(input), environment.witnessTimes);
     this.#networks =
       environment.adapters === undefined
         ? null
-        : new NetworkReport({ self: options.self, reader: environment.adapters, status: () => this.#replica.status, state: () => this.#machine.state, send: (command) => this.#askFor(command), say: (input) => this.#submitVolatile(input) });
+        : new NetworkReport({ self: options.self, reader: environment.adapters, status: () => this.#replica.status, state: () => this.#machine.state, send: (command) => this.#askFor(command), say: (input) => this.#submitVolatile(input), ...(environment.heardThrough === undefined ? {} : { heardThrough: (addresses: readonly string[]) => environment.heardThrough!(addresses) }) });
   }
 
   #arbitrationMs(): number {
@@ -256,7 +263,8 @@ export class ClusterNode {
     if (this.#replica.status.phase === "active") this.#replica.request(false, 0, JSON.stringify(input));
   }
 
-  #onPermit(untilMs: number): void {
+  /** Roles may run until then: a quorum answered something that was sent after this was computed from. */
+  onPermit(untilMs: number): void {
     if (untilMs <= this.#permitUntilMs) return;
     this.#permitUntilMs = untilMs;
     this.#environment.order({ kind: "permit", untilMs });
@@ -294,6 +302,7 @@ export class ClusterNode {
   #onStepped(entry: LogEntry, result: StepResult, replayed: boolean): void {
     this.#lastEntry = { clusterTimeMs: entry.clusterTimeMs, atMs: this.#environment.clock().nowMs };
     this.#noteSeen(entry);
+    this.#tellLeaseOfReleases(entry);
     this.#environment.onEntry?.(entry, result, replayed);
     // Effects of replayed entries are history: what is still wanted is ordered again when the inventory is handled.
     if (!replayed) for (const effect of result.effects) if (effect.node === this.#self.node) this.#carryOut(effect);
@@ -305,6 +314,15 @@ export class ClusterNode {
     const waiting = this.#commands.get(outcome.requestId.number);
     this.#commands.delete(outcome.requestId.number);
     waiting?.done({ error: outcome.error, note: outcome.note, at: { epoch: entry.epoch, index: entry.index } });
+  }
+
+  /** A life whose end is known holds nobody up: it was released, or a later one of its node has said that it runs nothing. */
+  #tellLeaseOfReleases({ body }: LogEntry): void {
+    const { lease } = this.#environment;
+    if (lease === undefined || body.type !== "input" || !/^\{"kind":"(released|inventory)"/.test(body.payload)) return;
+    const input = JSON.parse(body.payload) as CoreInput;
+    if (input.kind === "released") lease.released(input.released.node, input.released.incarnation);
+    if (input.kind === "inventory") lease.released(input.from.node, input.from.incarnation - 1);
   }
 
   /** What is wanted is asked for again when nothing comes of it: a full queue or a lost view needs no care here. */

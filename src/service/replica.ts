@@ -1,26 +1,17 @@
 import type { DurableState, DurableWrite } from "../database/contract.ts";
 import type { Member } from "../model/identifiers.ts";
-import type { DueInput, Stamp } from "../model/inputs.ts";
-import { decodeEntry, decodeMessage, encodeEntry, encodeMessage, payloadOf } from "../log/codec.ts";
+import type { DueInput, Stamp, ViewInput } from "../model/inputs.ts";
+import type { AcceptedInstall, ActiveView } from "../lease/ledger.ts";
+import { decodeMessage, encodeEntry, encodeMessage, payloadOf } from "../log/codec.ts";
 import { Assembler, Fragmenter } from "../log/fragments.ts";
 import { ReplicatedLog } from "../log/log.ts";
-import type { Clock, LeaveCause, LogCopy, LogEffect, LogEntry, LogInput, LogOptions, LogRecovery, LogStatus, LogWrite, RuntimePosition } from "../log/types.ts";
+import type { Clock, LeaveCause, LogCopy, LogEffect, LogEntry, LogInput, LogOptions, LogStatus, LogWrite, RuntimePosition } from "../log/types.ts";
 import type { Hold, Weights, WitnessVote } from "../model/votes.ts";
 import type { ClaimRequest } from "../quorum/claims.ts";
 import type { ClaimOutcome } from "../quorum/witness.ts";
+import { ACCEPTED_MEMBERS_KEY, COPY_KEY, LAST_ACTIVE_KEY, LINEAGE_KEY, recover, WEIGHTS_KEY } from "./recovery.ts";
 import type { Row, StateMachine } from "./state-machine.ts";
 
-/** Metadata in the database that the log owns. */
-export const WEIGHTS_KEY = "log.weights";
-export const LAST_ACTIVE_KEY = "log.lastActive";
-/** Sequence and epoch of the entry a fetched copy ends with. */
-export const COPY_KEY = "log.copy";
-/** Whom the view of the accepted epoch was to have. */
-export const ACCEPTED_MEMBERS_KEY = "log.acceptedMembers";
-/** Which forced start the log descends from. */
-export const LINEAGE_KEY = "log.lineage";
-const NO_COPY = JSON.stringify({ sequence: 0, epoch: 0, clusterTimeMs: 0 });
-const NO_LINEAGE = JSON.stringify({ number: 0, from: null });
 const FETCHED_STATES_MAX = 3;
 
 /** What a replica needs from the world. The service gives it the real one, the simulator a model. */
@@ -43,9 +34,19 @@ export interface ReplicaEnvironment<Result> {
   /** Asks the witness for its vote, once. */
   claim(witness: WitnessVote, request: ClaimRequest, done: (outcome: ClaimOutcome) => void): void;
   /** How long each of these may still be serving, as far as this node can tell (PROTOCOL part 2). */
-  holdsOf(excluded: readonly Member[]): readonly Hold[];
+  holdsOf(excluded: readonly Member[], install: AcceptedInstall): readonly Hold[];
+  /** Who keeps the lease is told what it is given under, before anything that follows from it is sent. */
+  readonly lease?: LeaseKeeper;
   /** This incarnation is over. Called once; the replica does nothing afterwards. */
   onLeave(cause: LeaveCause, reason: string): void;
+}
+
+/** What a lease is given under (PROTOCOL part 2); each is called before an acknowledgement that follows from it. */
+export interface LeaseKeeper {
+  activeDelivered(view: ActiveView): void;
+  weightsAppended(weights: Weights): void;
+  /** The newest weights are known to be committed. May be called again. */
+  weightsCommitted(): void;
 }
 
 type FetchRequest = { readonly what: "log"; readonly epoch: number; readonly after: number; readonly upTo: number } | { readonly what: "state"; readonly epoch: number };
@@ -170,11 +171,13 @@ export class Replica<Result> {
         for (const piece of this.#fragmenter.cut(encodeMessage(effect.message))) environment.multicast(piece);
         return;
       case "persist":
+        this.#tellLeaseOfWeights(effect.write);
         return environment.write(this.#durableWrite(effect.write), (error) => {
           if (error === null) this.#step({ kind: "persisted", ticket: effect.ticket });
           else this.#leave("disk", error.message);
         });
       case "committed":
+        if (this.#log.settledWeights !== null) environment.lease?.weightsCommitted();
         return environment.writeLazily({
           committed: effect.sequence,
           compactTo: Math.max(0, this.#rowsApplied - this.#keepEntries),
@@ -202,7 +205,7 @@ export class Replica<Result> {
         return environment.claim(effect.witness, effect.request, (outcome) => this.#step({ kind: "claimed", epoch, outcome }));
       }
       case "askHolds":
-        return this.#step({ kind: "holds", epoch: effect.epoch, holds: environment.holdsOf(effect.excluded) });
+        return this.#step({ kind: "holds", epoch: effect.epoch, holds: environment.holdsOf(effect.excluded, { epoch: effect.epoch, excluded: effect.absent, weights: effect.weights }) });
       case "readReady":
         return environment.onRead(effect.id, true);
       case "readLost":
@@ -210,6 +213,22 @@ export class Replica<Result> {
       case "leave":
         return this.#leave(effect.cause, effect.reason);
     }
+  }
+
+  /** What came with an INSTALL was told with it. */
+  #tellLeaseOfWeights(write: LogWrite): void {
+    if (this.#environment.lease === undefined || write.accepted !== undefined) return;
+    for (const { body } of write.append ?? []) if (body.type === "weights") this.#environment.lease.weightsAppended(body.weights);
+  }
+
+  #tellLeaseOfView({ install, entryZero, weights }: Extract<LogEffect, { kind: "activate" }>): void {
+    const { lease } = this.#environment;
+    if (lease === undefined || entryZero.body.type !== "input") return;
+    const { holds = [] } = JSON.parse(entryZero.body.payload) as ViewInput;
+    lease.activeDelivered({ epoch: install.epoch, members: install.members.map((member, position) => ({ ...member, store: install.stores[position]! })), claim: install.claim, weights, holds });
+    // What followed the base before this node was ready to begin is not known to be committed.
+    const [newest] = this.#log.weights;
+    if (newest !== undefined && newest.version > (weights[0]?.version ?? 0)) lease.weightsAppended(newest);
   }
 
   #leave(cause: LeaveCause, reason: string): void {
@@ -241,6 +260,7 @@ export class Replica<Result> {
 
   #activate(effect: Extract<LogEffect, { kind: "activate" }>): void {
     const { base } = effect.install;
+    this.#tellLeaseOfView(effect);
     if (effect.state === "fetched") this.#restoreFetched(effect.position);
     this.#fetchedStates = [];
     for (const entry of effect.replay) if (entry.sequence! > this.#applied) this.#apply(entry, true);
@@ -355,33 +375,6 @@ export class Replica<Result> {
     if (position === null || !this.#log.mayServe(epoch)) return null;
     return { position, applied: this.#applied, state: this.#machine.snapshot() };
   }
-}
-
-function recover(durable: DurableState, initialWeights: Weights): LogRecovery {
-  const stored = durable.metadata[WEIGHTS_KEY];
-  const { entries, before, clusterTimeMs } = recoverEntries(durable);
-  return {
-    promised: durable.promised,
-    accepted: durable.accepted,
-    acceptedMembers: JSON.parse(durable.metadata[ACCEPTED_MEMBERS_KEY] ?? "[]") as LogRecovery["acceptedMembers"],
-    committed: durable.committed,
-    applied: durable.applied,
-    lastActive: Number(durable.metadata[LAST_ACTIVE_KEY] ?? 0),
-    weights: stored === undefined ? { sequence: 0, weights: initialWeights } : (JSON.parse(stored) as LogRecovery["weights"]),
-    entries,
-    before,
-    clusterTimeMs,
-    lineage: JSON.parse(durable.metadata[LINEAGE_KEY] ?? NO_LINEAGE) as LogRecovery["lineage"],
-  };
-}
-
-/** The kept entries and the place before them: the end of a copy, the beginning of the log, or the first kept entry itself. */
-function recoverEntries(durable: DurableState): Pick<LogRecovery, "entries" | "before" | "clusterTimeMs"> {
-  const entries = durable.entries.map(decodeEntry);
-  const { clusterTimeMs, ...copy } = JSON.parse(durable.metadata[COPY_KEY] ?? NO_COPY) as LogRecovery["before"] & { readonly clusterTimeMs: number };
-  const first = entries[0];
-  if (first === undefined || first.sequence === copy.sequence + 1) return { entries, before: copy, clusterTimeMs };
-  return { entries: entries.slice(1), before: { sequence: first.sequence!, epoch: first.epoch }, clusterTimeMs };
 }
 
 function senderOf(member: Member): string {

@@ -1,5 +1,5 @@
 import { dryRun, events, whatIf } from "../core/index.ts";
-import type { ClusterState } from "../core/index.ts";
+import type { ClusterState, StepResult } from "../core/index.ts";
 import type { LeaveCause, LogStatus } from "../log/types.ts";
 import { MusterError } from "../model/errors.ts";
 import type { ClusterEvent } from "../model/events.ts";
@@ -17,6 +17,7 @@ import { ServiceHistory } from "./history.ts";
 import { askInformation, informationOf } from "./information.ts";
 import { embeddedEngines } from "./engines.ts";
 import type { EngineSource } from "./engines.ts";
+import { HostEngines } from "./host-engines.ts";
 import { Joining } from "./joining.ts";
 import { startLife } from "./life.ts";
 import type { Life, LifeOptions } from "./life.ts";
@@ -32,6 +33,8 @@ export interface ServiceOptions {
   /** How its first life starts (reference 4.5): "force" forms alone, "prevent" only joins. */
   readonly start?: "force" | "prevent";
   readonly log: (line: string) => void;
+  /** An administrator has taken this node out of the cluster: it is to go when its roles have left. */
+  readonly onEvicted?: () => void;
 }
 
 /** An entry of the log; larger things are several commands. */
@@ -58,12 +61,14 @@ export class ClusterService implements ServiceFacade {
   #lastIncarnation = 0;
   #divergedAtMs: number | null = null;
   #stopping = false;
+  #evicted = false;
   #restart: NodeJS.Timeout | null = null;
   #flushPlanned = false;
 
   constructor(options: ServiceOptions) {
     this.#options = options;
-    this.#engines = embeddedEngines(options.directory, options.configuration, options.log);
+    const { directory, configuration, log } = options;
+    this.#engines = configuration.host === undefined ? embeddedEngines(directory, configuration, log) : new HostEngines(directory, configuration, configuration.host, log);
     this.joining = new Joining({
       directory: options.directory,
       configuration: options.configuration,
@@ -103,6 +108,7 @@ export class ClusterService implements ServiceFacade {
       onEntry: (one, entry, result) => {
         this.#watch.onEntry(entry, result);
         this.history.onEntry(entry, result, one.node.machine.state);
+        this.#followConfiguration(one, result);
       },
       onLeave: (one, cause, reason) => void this.#leave(one, cause, reason),
     });
@@ -116,6 +122,23 @@ export class ClusterService implements ServiceFacade {
     const id = configuration.host?.node === name ? configuration.host.id : configuration.nodes.find((node) => node.name === name)?.id;
     if (id === undefined) throw new MusterError("MUSTER_NODE_NOT_FOUND", { name });
     return { id, name };
+  }
+
+  /** The engine is told of changes of the nodes; a node that was evicted goes when its roles have left. */
+  #followConfiguration(life: Life, result: StepResult): void {
+    if (this.#engines.onState === undefined || !result.changes.some((change) => change.table === "nodes")) return;
+    const { state } = life.node.machine;
+    this.#tellEngines(life);
+    if (state.tables.nodes.get(String(life.member.node)) === undefined && !this.#evicted) {
+      this.#evicted = true;
+      this.#options.log("this node was evicted from the cluster");
+      this.#options.onEvicted?.();
+    }
+  }
+
+  #tellEngines(life: Life): void {
+    const { status } = life.node.replica;
+    if (status.phase === "active") this.#engines.onState?.(life.node.machine.state, status.members);
   }
 
   /** One flush for all messages that came together. */
@@ -198,6 +221,7 @@ export class ClusterService implements ServiceFacade {
     if (life.over || this.#stopping) return;
     const nameOf = (id: number): string => this.#nameOf(life, id);
     if (status.phase === "active") this.#watch.onView(status.epoch, life.node.replica.committed);
+    if (status.phase === "active") this.#tellEngines(life);
     if (status.phase === "active" && life.node.replica.isOrderer) this.#registerTypesOnce(life);
     if (status.phase === "active") this.#setStatus({ phase: "active", epoch: status.epoch, members: status.members.map((member) => nameOf(member.node)), orderer: nameOf(status.orderer) });
     else if (status.phase === "waiting") this.#setStatus({ phase: "waiting", reason: `${status.reason ?? "not enough nodes for a majority"}; waiting for ${status.waitingFor.map(nameOf).join(", ")}` });

@@ -8,7 +8,7 @@ import type { Clock, LeaveCause, LogEntry, LogOptions, LogStatus } from "../../s
 import type { Hold, Weights, WitnessVote } from "../../src/model/votes.ts";
 import type { Member } from "../../src/model/identifiers.ts";
 import type { Row } from "../../src/service/state-machine.ts";
-import { LINEAGE_KEY, WEIGHTS_KEY } from "../../src/service/replica.ts";
+import { LINEAGE_KEY, WEIGHTS_KEY } from "../../src/service/recovery.ts";
 import type { ReplicaEnvironment } from "../../src/service/replica.ts";
 import type { DurableState } from "../../src/database/contract.ts";
 import { BrokenInvariant, Checker } from "./checker.ts";

@@ -1,7 +1,7 @@
 import { spawnSync } from "node:child_process";
 import type { Command as Program } from "commander";
 import { ownDirectory } from "../../host/credentials.ts";
-import { createHostCluster, forgetMembership } from "../../host/create.ts";
+import { createHostCluster, forgetOwnMembership } from "../../host/create.ts";
 import { joinCluster } from "../../host/join.ts";
 import { ownMembership, runService, startService, stopService } from "../../host/service-control.ts";
 import type { StartHow } from "../../host/service-control.ts";
@@ -97,7 +97,7 @@ export function hostCommands(cluster: Program, node: Program, program: Program):
       const { host, clusterName } = ownMembership(directory);
       if (options.force !== true) throw new MusterError("MUSTER_INVALID_ARGUMENT", { field: "--force", problem: `this machine is the node ${host.node} of ${clusterName}: evict it there first (muster node evict ${host.node}), which cleans it; if it could not be reached then, say --force` });
       await stopService(directory, STOP_LIMIT_DEFAULT_S * 1_000);
-      forgetMembership(directory, host.node);
+      forgetOwnMembership(directory);
       if (options.json) json({ cleaned: true });
       else talk("This machine is no node any more.");
     });

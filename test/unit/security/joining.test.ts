@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { after, describe, test } from "node:test";
 import { createState, step } from "../../../src/core/index.ts";
 import type { ClusterState } from "../../../src/core/index.ts";
-import { createHostCluster, forgetMembership } from "../../../src/host/create.ts";
+import { createHostCluster, forgetOwnMembership } from "../../../src/host/create.ts";
 import { MusterError } from "../../../src/model/errors.ts";
 import type { ErrorCode } from "../../../src/model/errors.ts";
 import type { Command } from "../../../src/model/inputs.ts";
@@ -139,7 +139,7 @@ describe("the files of a membership", () => {
     await assert.rejects(createHostCluster({ ...options, directory: fresh, clusterName: "" }), failsWith("MUSTER_INVALID_ARGUMENT"));
     await assert.rejects(createHostCluster({ ...options, directory: fresh, profile: "ultra" as "fast" }), failsWith("MUSTER_INVALID_ARGUMENT"));
     assert.equal(existsSync(fresh), false);
-    forgetMembership(founder.directory, "n1");
+    forgetOwnMembership(founder.directory);
     assert.equal(readCluster(founder.directory), null);
     assert.equal(existsSync(clusterPaths.authorityKey(founder.directory)), false);
   });

@@ -1,0 +1,138 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import type { ClusterState } from "../core/index.ts";
+import { CorosyncDaemon } from "../engine/corosync/daemon.ts";
+import { corosyncConfiguration } from "../engine/corosync/configuration.ts";
+import { createCorosyncEngine } from "../engine/corosync/engine.ts";
+import type { CorosyncEngine } from "../engine/corosync/engine.ts";
+import type { Engine } from "../engine/contract.ts";
+import { leaseParameters } from "../lease/parameters.ts";
+import type { LeaseParameters } from "../lease/parameters.ts";
+import type { Member, NodeId } from "../model/identifiers.ts";
+import type { WitnessRecord } from "../model/objects.ts";
+import type { Hold } from "../model/votes.ts";
+import { PROTOCOL_VERSION } from "../model/version.ts";
+import type { Witness } from "../quorum/witness.ts";
+import { clusterPaths, readKey, readMembers, writeMembers } from "./cluster-files.ts";
+import type { ClusterConfiguration, HostSettings, KnownMember, KnownMembers } from "./cluster-files.ts";
+import { COMMON_TIMES } from "./engines.ts";
+import type { EngineSource, LogTimes } from "./engines.ts";
+import { membersOf } from "./members.ts";
+import { witnessConnections } from "./witnesses.ts";
+
+/** PROTOCOL rule 3: members silent for T are left out. */
+const SILENCE_MS = 250;
+const TICK_MS = 50;
+
+/**
+ * The engine of nodes that are machines: corosync, configured and supervised here, for as long as the service runs. It
+ * outlasts the lives of the service, and follows the nodes of the configuration.
+ */
+export class HostEngines implements EngineSource {
+  readonly times: LogTimes;
+  readonly connectWitness: (record: WitnessRecord) => Witness | null;
+  readonly lease: LeaseParameters;
+  readonly #directory: string;
+  readonly #configuration: ClusterConfiguration;
+  readonly #host: HostSettings;
+  readonly #log: (line: string) => void;
+  readonly #daemon: CorosyncDaemon;
+  #members: KnownMembers;
+  #engine: CorosyncEngine | null = null;
+
+  constructor(directory: string, configuration: ClusterConfiguration, host: HostSettings, log: (line: string) => void) {
+    this.#directory = directory;
+    this.#configuration = configuration;
+    this.#host = host;
+    this.#log = log;
+    this.#members = readMembers(directory, configuration);
+    this.lease = leaseParameters({ tokenMs: this.#members.tokenMs });
+    this.times = { ...COMMON_TIMES, silenceMs: SILENCE_MS, tickMs: TICK_MS, detectionMs: this.lease.detectionMs, permitMs: this.lease.permitMs, holdMs: this.lease.holdMs };
+    this.connectWitness = witnessConnections(configuration.clusterId, readKey(directory));
+    this.#daemon = new CorosyncDaemon({
+      node: host.id,
+      configurationFile: join(clusterPaths.corosync(directory), "corosync.conf"),
+      configuration: this.#text(),
+      key: readFileSync(clusterPaths.engineKey(directory)),
+      mode: "supervise",
+      onState: ({ state, reason }) => log(`corosync is ${state}: ${reason}`),
+      onNotice: log,
+    });
+  }
+
+  async start(): Promise<void> {
+    // It runs when it runs: a node without its engine waits, and says so.
+    this.#daemon.start();
+  }
+
+  create(self: Member): Engine {
+    const text = (path: string): string => readFileSync(path, "utf8");
+    const own = this.#members.nodes.find((node) => node.id === this.#host.id);
+    this.#engine = createCorosyncEngine({
+      clusterId: this.#configuration.clusterId,
+      self,
+      protocolVersion: PROTOCOL_VERSION,
+      transfer: {
+        certificate: text(clusterPaths.certificate(this.#directory)),
+        key: text(clusterPaths.certificateKey(this.#directory)),
+        authority: text(clusterPaths.authority(this.#directory)),
+        port: this.#host.transferPort,
+        listenAddresses: own?.addresses ?? [],
+        peerOf: (id) => this.#members.nodes.find((node) => node.id === id) ?? null,
+      },
+      onNotice: this.#log,
+    });
+    return this.#engine;
+  }
+
+  /** Through the links of corosync: each node has one address in each. */
+  heardThrough(addresses: readonly string[]): readonly NodeId[] | null {
+    const own = this.#members.nodes.find((node) => node.id === this.#host.id)?.addresses ?? [];
+    const links = own.flatMap((address, link) => (addresses.some((one) => one.split("/")[0] === address) ? [link] : []));
+    if (links.length === 0 || this.#engine === null) return null;
+    return this.#engine.links().filter((state) => links.includes(state.link) && state.isConnected).map((state) => state.node);
+  }
+
+  /**
+   * How long those that a view leaves out may still be serving (PROTOCOL part 2): the longest there is, counted from
+   * now, because nobody kept note of when they were last answered.
+   */
+  holdsOf(excluded: readonly Member[]): readonly Hold[] {
+    return excluded.map(({ node, incarnation }) => ({ node, incarnation, leaseMs: this.lease.holdMs, permitMs: this.lease.permitHoldMs }));
+  }
+
+  /**
+   * Follows the configuration. Who was taken out of it stays known as long as it is a member: its roles have to leave
+   * first.
+   */
+  onState(state: ClusterState, members: readonly Member[]): void {
+    const configured = membersOf(state);
+    const leaving = this.#members.nodes.filter((node) => !configured.some(({ id }) => id === node.id) && members.some((member) => member.node === node.id));
+    const nodes: KnownMember[] = [...configured, ...leaving].sort((left, right) => left.id - right.id);
+    if (JSON.stringify(nodes) === JSON.stringify(this.#members.nodes)) return;
+    this.#members = { ...this.#members, nodes };
+    try {
+      writeMembers(this.#directory, this.#members);
+    } catch (error) {
+      this.#log(`the list of nodes could not be written: ${String(error)}`);
+    }
+    this.#daemon.apply(this.#text()).catch((error: unknown) => this.#log(`corosync did not take its new configuration: ${String(error)}`));
+  }
+
+  stop(): Promise<void> {
+    return this.#daemon.stop();
+  }
+
+  #text(): string {
+    const place = clusterPaths.corosync(this.#directory);
+    return corosyncConfiguration({
+      clusterName: this.#configuration.clusterName,
+      clusterId: this.#configuration.clusterId,
+      nodes: this.#members.nodes,
+      tokenMs: this.#members.tokenMs,
+      keyFile: join(place, "authkey"),
+      stateDirectory: place,
+      logFile: join(place, "corosync.log"),
+    });
+  }
+}
