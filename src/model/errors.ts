@@ -96,6 +96,11 @@ export const ErrorCatalogue = {
   MUSTER_CLOCKS_APART: { httpStatus: 409, exitCode: 113, message: "The clock of '{node}' differs from this cluster's by {seconds} s; {limit} s are allowed.", next: "Set the clocks of both by the same time server (chrony, systemd-timesyncd), then try again." },
   MUSTER_NO_HOST_CLUSTER: { httpStatus: 409, exitCode: 113, message: "This cluster runs on one machine, with the embedded engine: other machines cannot join it.", next: "Create one that can: muster cluster create --name NAME" },
   MUSTER_SERVICE_RUNS: { httpStatus: 409, exitCode: 73, message: "The Cluster Service of this machine runs already (process {processId}).", next: "See: muster status" },
+  MUSTER_ADDRESS_NO_ADAPTER: { httpStatus: 409, exitCode: 113, message: "No adapter of this node can carry {address}: {problem}.", next: "Compare with the node's adapters (ip address), or change the resource's Address, SubnetMask, PrefixLength or Network." },
+  MUSTER_ADDRESS_LOST: { httpStatus: 409, exitCode: 1, message: "{address} cannot be used: {problem}.", next: "Look at the adapter: ip address show" },
+  MUSTER_NEEDS_CAPABILITY: { httpStatus: 500, exitCode: 77, message: "{what} needs the capability {capability}.", next: "Run the service as root, or give its systemd unit AmbientCapabilities={capability}." },
+  MUSTER_LIBRARY_MISSING: { httpStatus: 500, exitCode: 78, message: "The library {library} could not be loaded: {problem}.", next: "Install the package {package}." },
+  MUSTER_PACKET_FILTER: { httpStatus: 500, exitCode: 74, message: "nftables refused a command: {problem}", next: "Try by hand: nft list ruleset" },
   MUSTER_COMMAND_NOT_FOUND: { httpStatus: 400, exitCode: 127, message: "The program '{command}' was not found.", next: "Check its name, or give its whole path." },
   MUSTER_INTERNAL: { httpStatus: 500, exitCode: 70, message: "Internal error: {problem}", next: "Please report this, with the output of: muster events --json" },
 } as const satisfies Record<string, ErrorDefinition>;

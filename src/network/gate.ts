@@ -1,0 +1,104 @@
+import { normalizeAddress } from "./address-text.ts";
+import type { GateState } from "./gate-state.ts";
+import { parseGateState } from "./gate-state.ts";
+import { armText, closeText, clusteredText, installText, ownText, pointText, removeText } from "./gate-rules.ts";
+import type { Nftables } from "./nftables.ts";
+
+/**
+ * The gate in the kernel. It does what `GateModel` of the lease does: an armed slot opens nothing,
+ * the slot it points at alone decides, and a slot that ran out stays closed. Nobody needs to be
+ * alive for it to close. Every method is one transaction, and blocks until the kernel has it.
+ * All throw MusterError MUSTER_PACKET_FILTER, for instance when somebody else removed the tables.
+ */
+export class KernelGate {
+  readonly #nftables: Nftables;
+  readonly #table: string;
+  /** The text for a slot is always the same, and made every few milliseconds. */
+  readonly #armTexts = new Map<number, { readonly timeoutMs: number; readonly text: string }>();
+  #clustered: readonly string[] = [];
+  #owned: readonly string[] = [];
+
+  constructor(nftables: Nftables, table: string) {
+    this.#nftables = nftables;
+    this.#table = table;
+  }
+
+  /**
+   * Makes the tables anew: closed, nothing owned. Addresses that a predecessor's gate was for stay
+   * in it until `setClustered`, because this process may not know all of them yet.
+   */
+  install(clustered: readonly string[]): void {
+    this.#clustered = unite(clustered, this.#state()?.clustered ?? []);
+    this.#owned = [];
+    this.#nftables.run(installText(this.#table, this.#clustered, []));
+  }
+
+  /** After somebody else changed the tables: everything as it was, but closed until the next confirmation. */
+  repair(): void {
+    this.#nftables.run(installText(this.#table, unite(this.#clustered, this.#owned), this.#owned));
+  }
+
+  /** Puts the slot into the gate with a time-out, whatever it held before. */
+  arm(slot: number, timeoutMs: number): void {
+    let known = this.#armTexts.get(slot);
+    if (known?.timeoutMs !== timeoutMs) {
+      known = { timeoutMs, text: armText(this.#table, slot, timeoutMs) };
+      this.#armTexts.set(slot, known);
+    }
+    this.#nftables.run(known.text);
+  }
+
+  /** From now on this slot alone decides. */
+  point(slot: number): void {
+    this.#nftables.run(pointText(this.#table, slot));
+  }
+
+  close(): void {
+    this.#nftables.run(closeText(this.#table));
+  }
+
+  /** The addresses that pass while the gate is open. They are clustered ones from then on. */
+  own(addresses: readonly string[]): void {
+    const owned = unite(addresses, []);
+    const missing = owned.some((address) => !this.#clustered.includes(address));
+    const clustered = missing ? unite(this.#clustered, owned) : this.#clustered;
+    // What the gate does not know passes it: so it must know an address before anybody owns it.
+    this.#nftables.run(missing ? `${clusteredText(this.#table, clustered)}\n${ownText(this.#table, owned)}` : ownText(this.#table, owned));
+    this.#clustered = clustered;
+    this.#owned = owned;
+  }
+
+  /** All addresses of the cluster that this node knows. Those it owns stay among them. */
+  setClustered(addresses: readonly string[]): void {
+    const clustered = unite(addresses, this.#owned);
+    this.#nftables.run(clusteredText(this.#table, clustered));
+    this.#clustered = clustered;
+  }
+
+  /** What the kernel has, read back; null = there are no such tables. */
+  state(): GateState | null {
+    return this.#state();
+  }
+
+  /** Nothing is gated any more. Only when no clustered address is left on this machine. */
+  remove(): void {
+    this.#nftables.run(removeText(this.#table));
+    this.#clustered = [];
+    this.#owned = [];
+  }
+
+  #state(): GateState | null {
+    const listed = this.#list("inet");
+    return listed === null ? null : parseGateState(this.#table, listed, this.#list("arp") ?? "");
+  }
+
+  #list(family: string): string | null {
+    // The list of tables is asked first: an error for one that is not there cannot be told from others.
+    const there = this.#nftables.run("list tables").split("\n").includes(`table ${family} ${this.#table}`);
+    return there ? this.#nftables.run(`list table ${family} ${this.#table}`) : null;
+  }
+}
+
+function unite(left: readonly string[], right: readonly string[]): string[] {
+  return [...new Set([...left, ...right].map(normalizeAddress))].sort();
+}
