@@ -58,7 +58,7 @@ function checkRole(state: ClusterState, network: NetworkRecord, role: number): v
 function addressOn(state: ClusterState, network: NetworkRecord): ResourceRecord | null {
   for (const id of state.tables.resources.keys()) {
     const resource = state.tables.resources.get(id) as ResourceRecord;
-    const address = resource.type === "IP Address" ? resource.privateProperties["Address"] : undefined;
+    const address = resource.type === "IP Address" || resource.type === "IPv6 Address" ? resource.privateProperties["Address"] : undefined;
     if (typeof address === "string" && network.prefixes.some((prefix) => isInside(address, prefix))) return resource;
   }
   return null;

@@ -1,4 +1,5 @@
 import type { ResourceTypeRecord } from "./objects.ts";
+import { ipAddressProperties, ipv6AddressProperties } from "./properties/addresses.ts";
 
 /** The types every cluster has (reference 3.1, 3.3). The code that runs them is in `resources/`. */
 export const builtInResourceTypes: readonly ResourceTypeRecord[] = [
@@ -20,11 +21,16 @@ export const builtInResourceTypes: readonly ResourceTypeRecord[] = [
   },
   {
     name: "IP Address",
-    description: "An address clients use; it is on the owner only.",
+    description: "An IPv4 address clients use; it is on the owner only.",
     properties: {},
-    privateProperties: [
-      { name: "Address", type: "string", default: "", required: true, description: "IPv4 address. The embedded engine serves addresses in 127.0.0.0/8." },
-    ],
+    privateProperties: ipAddressProperties,
+    protection: "gatedNetwork",
+  },
+  {
+    name: "IPv6 Address",
+    description: "An IPv6 address clients use; it is on the owner only. Not with the embedded engine.",
+    properties: {},
+    privateProperties: ipv6AddressProperties,
     protection: "gatedNetwork",
   },
 ];

@@ -26,6 +26,8 @@ export type MonitorOrder =
   | { readonly kind: "update"; readonly resource: ResourceRecord }
   /** End everything at once, then answer `ended`. */
   | { readonly kind: "endAll"; readonly graceful: boolean; readonly reason: string }
+  /** The gate is as report `number` of the owned addresses said; otherwise what went wrong. */
+  | { readonly kind: "addressesOwned"; readonly number: number; readonly problem: string | null }
   | { readonly kind: "ping"; readonly number: number };
 
 export type MonitorReport =
@@ -41,8 +43,19 @@ export type MonitorReport =
       /** What the type says beside the state; absent = nothing since it was started. */
       readonly status?: ReportedStatus;
     }
+  /** All addresses that resources of this monitor own now; answered with `addressesOwned`. */
+  | { readonly kind: "addresses"; readonly number: number; readonly owned: readonly string[] }
   | { readonly kind: "ended" }
   | { readonly kind: "pong"; readonly number: number };
+
+/** The gate, as far as the monitor's host needs it. */
+export interface AddressOwner {
+  /**
+   * These addresses pass the gate from now on, and no others of this node. Calls take effect in the order in which
+   * they are made. Resolves when the kernel has it.
+   */
+  own(addresses: readonly string[]): Promise<void>;
+}
 
 /** The service's side of a monitor: a child process in the service, a model in the simulator. */
 export interface MonitorHost {

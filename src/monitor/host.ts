@@ -5,7 +5,7 @@ import { MusterError } from "../model/errors.ts";
 import type { NodeId, ResourceId } from "../model/identifiers.ts";
 import type { InventoryItem } from "../model/inputs.ts";
 import { monotonicMs, sleepMs, withinMs } from "./clock.ts";
-import type { MonitorHost, MonitorListener, MonitorOrder, MonitorReport } from "./contract.ts";
+import type { AddressOwner, MonitorHost, MonitorListener, MonitorOrder, MonitorReport } from "./contract.ts";
 import { describeMonitorExit } from "./exit-codes.ts";
 import { endLeftovers } from "./leftovers.ts";
 import type { MonitorOptions } from "./options.ts";
@@ -22,6 +22,8 @@ export interface MonitorHostOptions {
   readonly workingDirectory: string;
   /** Directory with modules of users' resource types. */
   readonly resourceTypeDirectory?: string;
+  /** The gate; without it (the embedded engine) only loopback addresses are served. */
+  readonly addresses?: AddressOwner;
   /** A monitor that does not answer for this long is ended; default 3000. */
   readonly hangTimeoutMs?: number;
 }
@@ -119,6 +121,7 @@ export class ProcessMonitorHost implements MonitorHost {
     if (this.#pingTimer !== null) clearInterval(this.#pingTimer);
     this.#monitor = null;
     this.#ready = false;
+    await this.#ownNothing();
     // Nothing should be left; this proves it, and covers a monitor that died on the way.
     await this.#endLeftovers();
     this.#levels.clear();
@@ -131,8 +134,8 @@ export class ProcessMonitorHost implements MonitorHost {
 
   /** Starts a monitor process. @returns null when it is ready, else what was wrong (it is gone then) */
   async #launch(): Promise<string | null> {
-    const { node, hangTimeoutMs: _unused, ...rest } = this.#options;
-    const options: MonitorOptions = { ...rest, nodeId: node.id, nodeName: node.name, resourceTypeDirectory: rest.resourceTypeDirectory ?? null };
+    const { node, hangTimeoutMs: _unused, addresses, ...rest } = this.#options;
+    const options: MonitorOptions = { ...rest, nodeId: node.id, nodeName: node.name, resourceTypeDirectory: rest.resourceTypeDirectory ?? null, isGated: addresses !== undefined };
     const main = fileURLToPath(new URL(import.meta.url.endsWith(".ts") ? "./main.ts" : "./main.js", import.meta.url));
     const monitor = fork(main, [JSON.stringify(options)], {
       // Its own session: what a terminal sends to the service's group does not reach it.
@@ -151,7 +154,8 @@ export class ProcessMonitorHost implements MonitorHost {
         if (report.kind === "ready") {
           this.#becomeReady(monitor);
           resolve(null);
-        } else this.#onReport(report);
+        } else if (report.kind === "addresses") void this.#own(monitor, report);
+        else this.#onReport(report);
       });
     });
     const exited = exitOf(monitor).then((text) => `the monitor ${text}`);
@@ -185,7 +189,7 @@ export class ProcessMonitorHost implements MonitorHost {
   }
 
   #wait(order: MonitorOrder): void {
-    if (order.kind === "ping" || order.kind === "permit" || order.kind === "endAll") return;
+    if (order.kind === "ping" || order.kind === "permit" || order.kind === "endAll" || order.kind === "addressesOwned") return;
     // Dropping is safe: the core asks again, because no report answers.
     if (this.#waiting.length < ORDERS_MAX) this.#waiting.push(order);
   }
@@ -199,6 +203,27 @@ export class ProcessMonitorHost implements MonitorHost {
       else this.#levels.set(resource, { resource, generation, state, effect, processId, ...(status === undefined ? {} : { status }) });
     }
     this.#listener?.onReport(report);
+  }
+
+  /** What belongs to a monitor that is gone must not be owned after its end was told. */
+  async #own(monitor: ChildProcess, { number, owned }: Extract<MonitorReport, { kind: "addresses" }>): Promise<void> {
+    if (monitor !== this.#monitor || hasExited(monitor) || this.#deathReason !== null) return;
+    let problem: string | null = null;
+    try {
+      await this.#options.addresses?.own(owned);
+    } catch (error) {
+      problem = `the gate could not be changed: ${error instanceof Error ? error.message : String(error)}`;
+    }
+    if (monitor === this.#monitor) this.#deliver({ kind: "addressesOwned", number, problem });
+  }
+
+  /** Nothing of this node passes the gate. Should that fail, the lease worker is gone, and the gate closes by itself. */
+  async #ownNothing(): Promise<void> {
+    try {
+      await this.#options.addresses?.own([]);
+    } catch (error) {
+      console.error(`muster: ${this.#options.node.name}: the gate could not be told that nothing is owned: ${error instanceof Error ? error.message : String(error)}`);
+    }
   }
 
   #ping(): void {
@@ -215,6 +240,8 @@ export class ProcessMonitorHost implements MonitorHost {
   #end(monitor: ChildProcess, reason: string): void {
     this.#deathReason ??= reason;
     monitor.kill("SIGKILL");
+    // Not when it is gone: a process that waits for a broken disk may stay for long.
+    void this.#ownNothing();
   }
 
   #onExit(monitor: ChildProcess, text: string): void {
@@ -222,6 +249,7 @@ export class ProcessMonitorHost implements MonitorHost {
     if (monitor !== this.#monitor) return;
     this.#ready = false;
     this.#monitor = null;
+    void this.#ownNothing();
     if (this.#stopping) return;
     this.#recovery = this.#recover(this.#deathReason ?? text);
   }

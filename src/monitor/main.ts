@@ -1,9 +1,10 @@
-import { builtInTypes } from "../resources/index.ts";
+import { builtInTypes, endStaleAddresses } from "../resources/index.ts";
 import type { MonitorOrder, MonitorReport } from "./contract.ts";
 import { MonitorExitCode } from "./exit-codes.ts";
 import { Guard } from "./guard.ts";
 import { Monitor } from "./monitor.ts";
 import type { MonitorOptions } from "./options.ts";
+import { OwnedAddresses } from "./owned-addresses.ts";
 import { formatMonitorToken } from "./token.ts";
 import { loadResourceTypes } from "./type-loader.ts";
 
@@ -22,6 +23,7 @@ const monitor = new Monitor({
   types,
   problems,
   guard,
+  addresses: new OwnedAddresses(options.isGated, send),
   report: send,
   onDeadlock: (resource, entry) => {
     console.error(`muster: ${options.nodeName}: ${entry} of resource ${resource} exceeded its DeadlockTimeout; the monitor ends`);
@@ -39,6 +41,8 @@ process.on("uncaughtException", (error) => {
 });
 
 guard.start();
+// The gate lets nothing of them pass; but here they would stand in the way of this node's own programs as clients.
+if (options.isGated) await endStaleAddresses().catch((error: unknown) => console.error(`muster: ${options.nodeName}: addresses of an earlier life could not be removed: ${String(error)}`));
 if (process.connected) send({ kind: "ready", processId: process.pid });
 else void endWith(MonitorExitCode.Orphaned, "the monitor lost its service");
 

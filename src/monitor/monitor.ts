@@ -4,6 +4,7 @@ import { clampTimerMs, monotonicMs } from "./clock.ts";
 import type { MonitorOrder, MonitorReport } from "./contract.ts";
 import type { Guard } from "./guard.ts";
 import type { MonitorOptions } from "./options.ts";
+import type { OwnedAddresses } from "./owned-addresses.ts";
 import type { ResourceType } from "./resource-type.ts";
 import type { OnlineOrder } from "./resource-runner.ts";
 import type { RunnerOptions } from "./resource-runner.ts";
@@ -19,6 +20,7 @@ export interface MonitorDependencies {
   /** Modules that could not be loaded: the reason a type may be missing. */
   readonly problems: readonly TypeProblem[];
   readonly guard: Guard;
+  readonly addresses: OwnedAddresses;
   readonly report: (report: MonitorReport) => void;
   readonly onDeadlock: (resource: ResourceId, entry: string) => void;
 }
@@ -54,6 +56,9 @@ export class Monitor {
         return;
       case "endAll":
         void this.endAll(order.graceful, order.reason).then(() => this.#dependencies.report({ kind: "ended" }));
+        return;
+      case "addressesOwned":
+        this.#dependencies.addresses.answered(order.number, order.problem);
         return;
       case "ping":
         this.#dependencies.report({ kind: "pong", number: order.number });
@@ -113,7 +118,7 @@ export class Monitor {
   }
 
   #lifeOptions(order: OnlineOrder): ReturnType<RunnerOptions["lifeOptions"]> {
-    const { options, types, problems, guard, onDeadlock } = this.#dependencies;
+    const { options, types, problems, guard, addresses, onDeadlock } = this.#dependencies;
     const type = types.get(order.resource.type);
     if (type === undefined) {
       const known = [...types.keys()].join(", ");
@@ -128,6 +133,7 @@ export class Monitor {
       generation: order.generation,
       reason: order.reason,
       guard,
+      addresses,
       refusal: () => this.#refusal(order.startBeforeMs),
       onDeadlock: (entry) => onDeadlock(order.resource.id, entry),
     };

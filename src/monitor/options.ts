@@ -13,4 +13,6 @@ export interface MonitorOptions {
   readonly workingDirectory: string;
   /** Directory with modules of users' resource types; null = none. */
   readonly resourceTypeDirectory: string | null;
+  /** The service has a gate: addresses other than loopback can be served. */
+  readonly isGated: boolean;
 }

@@ -7,6 +7,7 @@ import { UNSET } from "../model/states.ts";
 import { withinMs } from "./clock.ts";
 import { EntryCalls } from "./entry-calls.ts";
 import type { Guard } from "./guard.ts";
+import type { OwnedAddresses } from "./owned-addresses.ts";
 import type { PollIntervals } from "./health-polls.ts";
 import { HealthPolls } from "./health-polls.ts";
 import type { MonitorOptions } from "./options.ts";
@@ -26,6 +27,7 @@ export interface LifeOptions {
   readonly generation: Generation;
   readonly reason: string;
   readonly guard: Guard;
+  readonly addresses: OwnedAddresses;
   /** Why it may not start (any more); null = it may. Asked last thing before the type is called. */
   readonly refusal: () => string | null;
   /** Noticed after `start` has returned: an event, or a poll. At most once. */
@@ -56,6 +58,8 @@ export class ResourceLife {
   readonly #abort = new AbortController();
   readonly #polls: HealthPolls;
   readonly #failed = Promise.withResolvers<never>();
+  /** Of this life: what its type forgets to give up is given up with it. */
+  readonly #owned = new Set<string>();
   #resource: ResourceRecord;
   #values: PrivateValues = {};
   #output: RoleOutput | null = null;
@@ -98,7 +102,7 @@ export class ResourceLife {
    */
   async start(): Promise<void> {
     const { monitor, type, generation, reason } = this.#options;
-    this.#values = privateValuesOf(type, this.#resource.privateProperties);
+    this.#values = privateValuesOf(type, this.#resource.privateProperties, { isGated: monitor.isGated });
     this.#refuseIfLate();
     this.#output = new RoleOutput(monitor.directory, this.#resource.id, monitor.nodeName);
     this.#rotation = setInterval(() => this.#rotate(), ROTATION_CHECK_MS);
@@ -144,7 +148,7 @@ export class ResourceLife {
   /** New intervals and values for a resource that runs. Values that do not hold together are not taken over. */
   update(resource: ResourceRecord): void {
     try {
-      this.#values = privateValuesOf(this.#options.type, resource.privateProperties);
+      this.#values = privateValuesOf(this.#options.type, resource.privateProperties, { isGated: this.#options.monitor.isGated });
     } catch (error) {
       this.#output?.log(`new properties are not used: ${reasonOf(error)}`);
       return;
@@ -181,6 +185,7 @@ export class ResourceLife {
     const gone = this.#proveGone();
     await terminated;
     await this.#close();
+    await Promise.allSettled([...this.#owned].map((address) => this.#disown(address)));
     await gone;
     this.processId = null;
     this.#lock?.release();
@@ -256,6 +261,8 @@ export class ResourceLife {
       progress: () => this.#calls.progress(),
       signalFailure: (reason) => this.#fail(reason),
       setStatus: (status) => this.#options.onStatus(checkStatus(status), null),
+      ownAddress: (address) => this.#own(address),
+      disownAddress: (address) => this.#disown(address),
       signalEmbeddedFailure: (reason) => this.#options.onStatus({ embeddedFailure: reason !== null }, reason),
     };
   }
@@ -284,6 +291,18 @@ export class ResourceLife {
       this.#output.log(`started process ${child.processId}, generation ${generation}: ${[command, ...words].join(" ").slice(0, 400)}`);
     }
     return child;
+  }
+
+  async #own(address: string): Promise<void> {
+    this.#throwIfEnding();
+    this.#owned.add(address);
+    await this.#options.addresses.own(address);
+    if (this.isEnding) await this.#disown(address);
+    this.#throwIfEnding();
+  }
+
+  async #disown(address: string): Promise<void> {
+    if (this.#owned.delete(address)) await this.#options.addresses.disown(address);
   }
 
   #fail(reason: string): void {

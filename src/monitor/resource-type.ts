@@ -76,8 +76,22 @@ export interface ResourceContext {
    * @throws Error naming what is not known
    */
   setStatus(status: Omit<ReportedStatus, "embeddedFailure">): void;
+  /**
+   * From now on traffic of the address passes this node's gate, while the node's lease holds. Before the address is
+   * there: what the gate does not know passes it. Without a gate (the embedded engine) nothing happens.
+   * @throws MusterError when the gate could not be changed
+   */
+  ownAddress(address: string): Promise<void>;
+  /** Nothing of the address passes any more; before it is taken away. Done with the end of this start at the latest. */
+  disownAddress(address: string): Promise<void>;
   /** The application inside has failed although the resource runs; EmbeddedFailureAction says what follows. null = it is well again. */
   signalEmbeddedFailure(reason: string | null): void;
+}
+
+/** What a type may rely on where it runs. */
+export interface Surroundings {
+  /** The cluster spans hosts, and its nodes have gates; otherwise it is the embedded engine's. */
+  readonly isGated: boolean;
 }
 
 type MaybePromise<T> = T | Promise<T>;
@@ -103,7 +117,7 @@ export interface ResourceTypeDefinition<State = unknown> {
   /** What keeps two hosts from running it at once, where hosts are apart (PROTOCOL part 2); default: its process is ended. */
   readonly protection?: ProtectionClass;
   /** Checks what a table cannot say. @throws Error with the problem */
-  validate?(values: PrivateValues): void;
+  validate?(values: PrivateValues, surroundings: Surroundings): void;
   /** Longest time an IsAlive call may take, ms, when the type knows better than the monitor. */
   isAliveLimitMs?(values: PrivateValues): number;
   /** Makes what one start needs; must not start anything. Its result is handed to all others. */
@@ -177,12 +191,12 @@ export function toResourceTypeRecord(type: ResourceType): ResourceTypeRecord {
  * The values in force of a resource's private properties, checked.
  * @throws MusterError naming the property, or the type's own Error
  */
-export function privateValuesOf(type: ResourceType, bag: PropertyBag): PrivateValues {
+export function privateValuesOf(type: ResourceType, bag: PropertyBag, surroundings: Surroundings = { isGated: false }): PrivateValues {
   validateProperties(type.privateProperties, bag, `a resource of type ${type.name}`);
   requireProperties(type.privateProperties, bag, type.name);
   const values: Record<string, PropertyValue> = {};
   for (const definition of type.privateProperties) values[definition.name] = bag[definition.name] ?? definition.default;
-  type.validate?.(values);
+  type.validate?.(values, surroundings);
   return values;
 }
 

@@ -149,13 +149,12 @@ export class AddressTable {
   }
 
   /**
-   * Takes away what a dead monitor left: addresses that Muster put on an adapter. On kernels before 5.18, which do not
-   * show who put them there, only those in `known` are found.
+   * Takes away what a dead monitor left: addresses that Muster put on an adapter. The kernel shows who did since 5.18;
+   * before, they stay until somebody removes them.
    * @returns the addresses that were removed
    */
-  async removeStale(known: readonly string[]): Promise<string[]> {
-    const wanted = new Set(known.map(normalizeAddress));
-    const stale = this.addresses().filter((one) => one.protocol === ADDRESS_PROTOCOL || (one.protocol === 0 && (one.flags & AddressFlag.noPrefixRoute) !== 0 && wanted.has(one.address)));
+  async removeStale(): Promise<string[]> {
+    const stale = this.addresses().filter((one) => one.protocol === ADDRESS_PROTOCOL);
     for (const one of stale) await this.remove(one);
     return stale.map((one) => one.address);
   }

@@ -86,3 +86,15 @@ export function neighbourAdvertisement(own: string, address: string): Buffer {
   message.set(hardwareAddressBytes(own), 26);
   return message;
 }
+
+/** Whose hardware address an advertisement of this address names; null = it is of another one, or names none. */
+export function advertisedBy(message: Buffer, address: string): string | null {
+  if (message.length < 24 || message[0] !== ADVERTISEMENT || !message.subarray(8, 24).equals(addressBytes(address))) return null;
+  for (let at = 24; at + 8 <= message.length; ) {
+    const length = 8 * (message[at + 1] ?? 0);
+    if (length === 0) return null;
+    if (message[at] === OPTION_TARGET_HARDWARE) return hardwareAddressText(message.subarray(at + 2, at + 8));
+    at += length;
+  }
+  return null;
+}

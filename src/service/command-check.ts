@@ -6,6 +6,7 @@ import { CONNECTABLE } from "./witnesses.ts";
 import type { PropertyBag } from "../model/objects.ts";
 import { requireProperties, validateProperties } from "../model/properties.ts";
 import { ResourceStatus } from "../model/states.ts";
+import type { Surroundings } from "../monitor/resource-type.ts";
 import { builtInTypes } from "../resources/index.ts";
 
 /**
@@ -14,14 +15,14 @@ import { builtInTypes } from "../resources/index.ts";
  * resource online to learn it. Users' types are asked by their monitor: a service runs no code it did not come with.
  * @throws MusterError of the type
  */
-export function checkCommand(state: ClusterState, command: Command, isEmbedded: boolean): void {
-  if (command.verb === "quorum.set" && command.witness !== null) checkWitness(command.witness, isEmbedded);
-  if (command.verb === "resource.create") checkValues(state, command.type, command.privateProperties ?? {});
+export function checkCommand(state: ClusterState, command: Command, surroundings: Surroundings): void {
+  if (command.verb === "quorum.set" && command.witness !== null) checkWitness(command.witness, !surroundings.isGated);
+  if (command.verb === "resource.create") checkValues(state, command.type, command.privateProperties ?? {}, surroundings);
   if ((command.verb === "group.offline" || command.verb === "resource.offline") && command.ignoreLocked !== true) refuseLocked(state, command.verb === "group.offline" ? command.group : null, command.verb === "resource.offline" ? command.resource : null);
   if (command.verb !== "resource.set" || command.privateProperties === undefined) return;
   const wanted = String(command.resource).toLowerCase();
   const resource = describeResources(state).find((known) => known.id === command.resource || known.name.toLowerCase() === wanted);
-  if (resource !== undefined) checkValues(state, resource.type, { ...resource.privateProperties, ...command.privateProperties });
+  if (resource !== undefined) checkValues(state, resource.type, { ...resource.privateProperties, ...command.privateProperties }, surroundings);
 }
 
 /** A witness that nobody can ask would be a vote that is always missing. */
@@ -44,7 +45,7 @@ function refuseLocked(state: ClusterState, group: string | null, resource: strin
   if (locked !== undefined) throw new MusterError("MUSTER_RESOURCE_LOCKED", { name: locked.name });
 }
 
-function checkValues(state: ClusterState, typeName: string, bag: PropertyBag): void {
+function checkValues(state: ClusterState, typeName: string, bag: PropertyBag, surroundings: Surroundings): void {
   const wanted = String(typeName).toLowerCase();
   const name = describeResourceTypes(state).find((known) => known.builtIn && known.name.toLowerCase() === wanted)?.name;
   const type = builtInTypes.find((known) => known.name === name);
@@ -56,5 +57,5 @@ function checkValues(state: ClusterState, typeName: string, bag: PropertyBag): v
     // The core says the same, after it has looked at the rest of the command.
     return;
   }
-  type.validate({ ...Object.fromEntries(type.privateProperties.map((property) => [property.name, property.default])), ...bag });
+  type.validate({ ...Object.fromEntries(type.privateProperties.map((property) => [property.name, property.default])), ...bag }, surroundings);
 }

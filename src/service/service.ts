@@ -301,7 +301,7 @@ export class ClusterService implements ServiceFacade {
 
   command(command: Command, timeoutMs: number): Promise<CommandOutcome> {
     const life = this.#current();
-    checkCommand(this.state(), command, this.#options.configuration.host === undefined);
+    checkCommand(this.state(), command, { isGated: this.#options.configuration.host !== undefined });
     if (Buffer.byteLength(JSON.stringify(command)) > COMMAND_BYTES_MAX) return Promise.reject(new MusterError("MUSTER_LIMIT", { what: "One command", limit: `${COMMAND_BYTES_MAX} bytes` }));
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
@@ -328,7 +328,7 @@ export class ClusterService implements ServiceFacade {
   }
 
   dryRun(command: Command): DryRun {
-    checkCommand(this.state(), command, this.#options.configuration.host === undefined);
+    checkCommand(this.state(), command, { isGated: this.#options.configuration.host !== undefined });
     return dryRun(this.state(), command);
   }
 
