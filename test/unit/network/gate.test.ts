@@ -67,7 +67,7 @@ describe("the gate in the kernel", { skip: CANNOT }, () => {
     const stream = client.ask<number>("stream", `to ${ADDRESS}`, 5, 1_500);
     const stoppedMs = await node.ask<number>("stopRenewing");
     const lastMs = await stream;
-    assert.ok(lastMs - stoppedMs < CLOSED_AFTER_MS, `the last answer came ${lastMs - stoppedMs} ms after the last confirmation`);
+    assert.ok(lastMs - stoppedMs < CLOSED_AFTER_MS, `the last answer came ${lastMs - stoppedMs} ms after the last slot was armed`);
     assert.equal(await client.ask("exchange", `to ${ADDRESS6}`, 300), false);
     assert.equal(await connects(ADDRESS), false);
     assert.equal(lab.pings(2, ADDRESS) || lab.pings(2, ADDRESS6), false);

@@ -9,6 +9,7 @@ import { serve } from "./lab.ts";
 
 let gate: KernelGate | null = null;
 let nftables: Nftables | null = null;
+let armedAtMs = 0;
 let renewing: NodeJS.Timeout | null = null;
 const servers: Server[] = [];
 const sockets = new Map<string, Socket>();
@@ -39,16 +40,17 @@ serve({
     let number = 0;
     const tick = (): void => {
       number += 1;
+      armedAtMs = Number(process.hrtime.bigint()) / 1e6;
       theGate().arm(number % 8, leaseMs);
       theGate().point(number % 8);
     };
     tick();
     renewing = setInterval(tick, tickMs);
   },
-  /** @returns the moment of the last confirmation on the clock that all processes share, ms */
+  /** @returns the moment before the last slot was armed, on the clock that all processes share, ms */
   stopRenewing() {
     if (renewing !== null) clearInterval(renewing);
-    return Number(process.hrtime.bigint()) / 1e6;
+    return armedAtMs;
   },
 
   /** How long arm and point take, ms. */
