@@ -18,8 +18,8 @@ export function noteHolds(context: StepContext, input: ViewInput): void {
   const { tables } = context.state;
   const present = new Set(input.members.map((member) => member.node));
   for (const { node, incarnation, leaseMs, permitMs } of input.holds ?? []) hold(context, node, incarnation, leaseMs, permitMs);
-  const { holdAbsentMs } = input;
-  if (holdAbsentMs !== undefined) for (const id of context.state.nodeIds()) if (!present.has(id)) hold(context, id, null, holdAbsentMs, holdAbsentMs);
+  const { holdAbsentMs, holdAbsentPermitMs = holdAbsentMs } = input;
+  if (holdAbsentMs !== undefined) for (const id of context.state.nodeIds()) if (!present.has(id)) hold(context, id, null, holdAbsentMs, holdAbsentPermitMs ?? holdAbsentMs);
   // What was seen to run in an earlier epoch may have been given to somebody else since.
   for (const group of tables.holdFree.keys()) tables.holdFree.remove(group);
 }

@@ -44,7 +44,7 @@ function remarksOf(state: LogState, { install, holds }: Installing): Partial<Vie
     ...(install.forced ? { forced: true } : {}),
     ...(install.discarded.length === 0 ? {} : { discarded: install.discarded }),
     ...(holds.length === 0 ? {} : { holds }),
-    ...(install.runtime === null && state.options.holdMs > 0 ? { holdAbsentMs: state.options.holdMs } : {}),
+    ...(install.runtime === null && state.options.holdMs > 0 ? { holdAbsentMs: state.options.holdMs, ...(state.options.permitHoldMs === undefined ? {} : { holdAbsentPermitMs: state.options.permitHoldMs }) } : {}),
   };
 }
 

@@ -253,6 +253,8 @@ export interface LogOptions {
   readonly claimRetryMs: number;
   /** How long a node that is not heard may still be serving (PROTOCOL part 2: H); 0 = the machine proves more. */
   readonly holdMs: number;
+  /** The same for processes that only their own permit ends; absent = as long. */
+  readonly permitHoldMs?: number;
   /** "force": the operator states that the others are down (rule 13). "prevent": join, never form. */
   readonly start?: "force" | "prevent";
 }

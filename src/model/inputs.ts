@@ -35,6 +35,8 @@ export interface ViewInput {
   readonly holds?: readonly Hold[];
   /** Nobody knows what ran before: every configured node that is not here may be serving for that long. */
   readonly holdAbsentMs?: number;
+  /** The same for processes that only their own permit ends; absent = as long. */
+  readonly holdAbsentPermitMs?: number;
 }
 
 /** New votes are in force (PROTOCOL rule 10). Durable. */

@@ -1,9 +1,8 @@
 import type { Engine } from "../engine/contract.ts";
 import { createLocalEngine } from "../engine/local/local.ts";
-import type { AcceptedInstall } from "../lease/ledger.ts";
+import type { LeaseHost, LeaseHostOptions } from "../leasing/host.ts";
 import type { LogOptions } from "../log/types.ts";
 import type { ClusterState } from "../core/index.ts";
-import type { Hold } from "../model/votes.ts";
 import type { Member, NodeId } from "../model/identifiers.ts";
 import type { WitnessRecord } from "../model/objects.ts";
 import type { Witness } from "../quorum/witness.ts";
@@ -20,12 +19,14 @@ export interface EngineSource {
   /** Before the first life. @throws MusterError when there can be no engine as this machine is set up */
   start(): Promise<void>;
   create(self: Member): Engine;
-  /** How long each of these may still be serving (PROTOCOL part 2); absent = the machine proves that they cannot. */
-  holdsOf?(excluded: readonly Member[], install: AcceptedInstall): readonly Hold[];
+  /** Keeps the lease of a life (PROTOCOL part 2); absent = the machine proves that who was left out serves nothing. */
+  createLease?(self: Member, listener: Pick<LeaseHostOptions, "onPermit" | "onExit">): LeaseHost;
   /** Nodes that the engine hears through the adapter with these addresses; null = it does not use it. */
   heardThrough?(addresses: readonly string[]): readonly NodeId[] | null;
   /** After each step that may have changed who belongs to the cluster or who is in the view. */
   onState?(state: ClusterState, members: readonly Member[]): void;
+  /** The addresses that the gate is for, when they have changed; else null. */
+  followAddresses?(state: ClusterState): readonly string[] | null;
   /** A way to the witness; absent = there is none for any kind. */
   readonly connectWitness?: (record: WitnessRecord) => Witness | null;
   /** After the last life. */

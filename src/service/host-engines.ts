@@ -8,9 +8,11 @@ import type { CorosyncEngine } from "../engine/corosync/engine.ts";
 import type { Engine } from "../engine/contract.ts";
 import { leaseParameters } from "../lease/parameters.ts";
 import type { LeaseParameters } from "../lease/parameters.ts";
+import { LeaseHost } from "../leasing/host.ts";
+import type { LeaseHostOptions } from "../leasing/host.ts";
+import { gateTable } from "../network/gate-rules.ts";
 import type { Member, NodeId } from "../model/identifiers.ts";
 import type { WitnessRecord } from "../model/objects.ts";
-import type { Hold } from "../model/votes.ts";
 import { PROTOCOL_VERSION } from "../model/version.ts";
 import type { Witness } from "../quorum/witness.ts";
 import { clusterPaths, readKey, readMembers, writeMembers } from "./cluster-files.ts";
@@ -23,6 +25,9 @@ import { witnessConnections } from "./witnesses.ts";
 /** PROTOCOL rule 3: members silent for T are left out. */
 const SILENCE_MS = 250;
 const TICK_MS = 50;
+/** Above everything that is not as pressing; below corosync's own. */
+const REAL_TIME_PRIORITY = 10;
+const LEASE_CHANNEL = new URL(import.meta.url.endsWith(".ts") ? "../engine/corosync/lease-channel.ts" : "../engine/corosync/lease-channel.js", import.meta.url).href;
 
 /**
  * The engine of nodes that are machines: corosync, configured and supervised here, for as long as the service runs. It
@@ -39,6 +44,7 @@ export class HostEngines implements EngineSource {
   readonly #daemon: CorosyncDaemon;
   #members: KnownMembers;
   #engine: CorosyncEngine | null = null;
+  #clustered: readonly string[] = [];
 
   constructor(directory: string, configuration: ClusterConfiguration, host: HostSettings, log: (line: string) => void) {
     this.#directory = directory;
@@ -47,7 +53,7 @@ export class HostEngines implements EngineSource {
     this.#log = log;
     this.#members = readMembers(directory, configuration);
     this.lease = leaseParameters({ tokenMs: this.#members.tokenMs });
-    this.times = { ...COMMON_TIMES, silenceMs: SILENCE_MS, tickMs: TICK_MS, detectionMs: this.lease.detectionMs, permitMs: this.lease.permitMs, holdMs: this.lease.holdMs };
+    this.times = { ...COMMON_TIMES, silenceMs: SILENCE_MS, tickMs: TICK_MS, detectionMs: this.lease.detectionMs, permitMs: this.lease.permitMs, holdMs: this.lease.holdMs, permitHoldMs: this.lease.permitHoldMs };
     this.connectWitness = witnessConnections(configuration.clusterId, readKey(directory));
     this.#daemon = new CorosyncDaemon({
       node: host.id,
@@ -93,12 +99,19 @@ export class HostEngines implements EngineSource {
     return this.#engine.links().filter((state) => links.includes(state.link) && state.isConnected).map((state) => state.node);
   }
 
-  /**
-   * How long those that a view leaves out may still be serving (PROTOCOL part 2): the longest there is, counted from
-   * now, because nobody kept note of when they were last answered.
-   */
-  holdsOf(excluded: readonly Member[]): readonly Hold[] {
-    return excluded.map(({ node, incarnation }) => ({ node, incarnation, leaseMs: this.lease.holdMs, permitMs: this.lease.permitHoldMs }));
+  createLease(self: Member, listener: Pick<LeaseHostOptions, "onPermit" | "onExit">): LeaseHost {
+    const { clusterId } = this.#configuration;
+    return new LeaseHost({
+      self,
+      clusterId,
+      parameters: this.lease,
+      table: gateTable(clusterId),
+      clustered: this.#clustered,
+      channel: { kind: "corosync", group: `muster-lease-${clusterId}`, module: LEASE_CHANNEL },
+      realTimePriority: REAL_TIME_PRIORITY,
+      onRepaired: (problem) => this.#log(`the tables of the gate were changed by somebody else and made anew: ${problem}`),
+      ...listener,
+    });
   }
 
   /**
@@ -119,6 +132,14 @@ export class HostEngines implements EngineSource {
     this.#daemon.apply(this.#text()).catch((error: unknown) => this.#log(`corosync did not take its new configuration: ${String(error)}`));
   }
 
+  /** The addresses that the gate is for: those of all network roles. @returns null when they are as before */
+  followAddresses(state: ClusterState): readonly string[] | null {
+    const clustered = clusteredAddresses(state);
+    if (JSON.stringify(clustered) === JSON.stringify(this.#clustered)) return null;
+    this.#clustered = clustered;
+    return clustered;
+  }
+
   stop(): Promise<void> {
     return this.#daemon.stop();
   }
@@ -135,4 +156,16 @@ export class HostEngines implements EngineSource {
       logFile: join(place, "corosync.log"),
     });
   }
+}
+
+const ADDRESS_TYPES = ["IP Address", "IPv6 Address"];
+
+function clusteredAddresses(state: ClusterState): string[] {
+  const { resources } = state.tables;
+  const addresses = resources.keys().flatMap((key) => {
+    const { type, privateProperties } = resources.get(key)!;
+    const address = String(privateProperties["Address"] ?? "");
+    return ADDRESS_TYPES.includes(type) && address !== "" && !address.startsWith("127.") ? [address] : [];
+  });
+  return [...new Set(addresses)].sort();
 }

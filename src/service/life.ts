@@ -7,6 +7,7 @@ import { MusterError } from "../model/errors.ts";
 import type { ClusterEvent } from "../model/events.ts";
 import type { Member } from "../model/identifiers.ts";
 import { monotonicMs, utcOffsetMinutes } from "../monitor/clock.ts";
+import type { LeaseHost } from "../leasing/host.ts";
 import type { MonitorHost } from "../monitor/contract.ts";
 import { createMonitorHost } from "../monitor/host.ts";
 import { machineAdapters } from "./adapters.ts";
@@ -23,6 +24,7 @@ export interface Life {
   readonly engine: Engine;
   readonly monitor: MonitorHost;
   readonly database: Database;
+  readonly lease: LeaseHost | null;
   readonly timer: NodeJS.Timeout;
   over: boolean;
   typesRegistered: boolean;
@@ -50,7 +52,7 @@ export interface LifeListener {
   onEvents(events: readonly ClusterEvent[]): void;
   onStatus(life: Life, status: LogStatus): void;
   onEntry(life: Life, entry: LogEntry, result: StepResult): void;
-  onLeave(life: Life, cause: LeaveCause | "engine", reason: string): void;
+  onLeave(life: Life, cause: LeaveCause | "engine" | "lease", reason: string): void;
 }
 
 const FETCH_TIMEOUT_MS = 30_000;
@@ -74,10 +76,18 @@ export async function startLife(options: LifeOptions, listener: LifeListener): P
     incarnation: member.incarnation,
     workingDirectory,
     resourceTypeDirectory: clusterPaths.resourceTypes(directory),
+    // Made below: nothing is owned before there is a lease.
+    ...(engines.createLease === undefined ? {} : { addresses: { own: (addresses: readonly string[]) => life.lease!.ownAddresses(addresses) } }),
   });
   const engine = engines.create(member);
-  const life: { -readonly [Key in keyof Life]: Life[Key] } = { member, engine, monitor, database, over: false, typesRegistered: false } as Life;
-  const leave = (cause: LeaveCause | "engine", reason: string): void => listener.onLeave(life, cause, reason);
+  const lease = engines.createLease?.(member, {
+    onPermit: (untilMs) => {
+      if (!life.over) listener.guarded(() => life.node.onPermit(untilMs));
+    },
+    onExit: (reason) => listener.onLeave(life, "lease", reason),
+  }) ?? null;
+  const life: { -readonly [Key in keyof Life]: Life[Key] } = { member, engine, monitor, database, lease, over: false, typesRegistered: false } as Life;
+  const leave = (cause: LeaveCause | "engine" | "lease", reason: string): void => listener.onLeave(life, cause, reason);
   life.node = new ClusterNode({ ...engines.times, self: member, store, ...(options.start === undefined ? {} : { start: options.start }) }, durable, initialWeights(configuration), {
     clock: () => ({ nowMs: monotonicMs(), wallTimeMs: Date.now() }),
     utcOffsetMinutes,
@@ -92,7 +102,7 @@ export async function startLife(options: LifeOptions, listener: LifeListener): P
     },
     inventory: () => monitor.inventory(),
     ...(engines.heardThrough === undefined ? {} : { heardThrough: (addresses: readonly string[]) => engines.heardThrough!(addresses) }),
-    ...(engines.holdsOf === undefined ? {} : { holdsOf: (excluded: readonly Member[], install: AcceptedInstall) => engines.holdsOf!(excluded, install) }),
+    ...(lease === null ? {} : { lease, holdsOf: (_excluded: readonly Member[], install: AcceptedInstall) => lease.accept(install) }),
     ...(engines.connectWitness === undefined ? {} : { connectWitness: engines.connectWitness }),
     adapters: machineAdapters,
     onEvents: (happened) => listener.onEvents(happened),
@@ -100,7 +110,14 @@ export async function startLife(options: LifeOptions, listener: LifeListener): P
     onLeave: leave,
     onEntry: (entry, result) => listener.onEntry(life, entry, result),
   });
+  let isReady = false;
+  // The lease worker takes a main loop that it does not hear of for dead, also while it starts.
+  life.timer = setInterval(() => {
+    lease?.alive();
+    if (isReady && !life.over) listener.guarded(() => life.node.tick());
+  }, engines.times.tickMs);
   try {
+    await lease?.start();
     await monitor.start({
       onReport: (report) => {
         if (!life.over && !listener.isStopping()) listener.guarded(() => life.node.onReport(report));
@@ -124,13 +141,12 @@ export async function startLife(options: LifeOptions, listener: LifeListener): P
     });
   } catch (error) {
     life.over = true;
-    await Promise.allSettled([engine.stop(), monitor.stop({ graceful: false, reason: "the service could not start" }), database.close()]);
+    clearInterval(life.timer);
+    await Promise.allSettled([engine.stop(), monitor.stop({ graceful: false, reason: "the service could not start" }), lease?.close(), database.close()]);
     throw error;
   }
   // It may have had to leave while it was joining.
   if (life.over) return null;
-  life.timer = setInterval(() => {
-    if (!life.over) listener.guarded(() => life.node.tick());
-  }, engines.times.tickMs);
+  isReady = true;
   return life;
 }

@@ -126,14 +126,20 @@ export class ClusterService implements ServiceFacade {
 
   /** The engine is told of changes of the nodes; a node that was evicted goes when its roles have left. */
   #followConfiguration(life: Life, result: StepResult): void {
-    if (this.#engines.onState === undefined || !result.changes.some((change) => change.table === "nodes")) return;
     const { state } = life.node.machine;
+    if (result.changes.some((change) => change.table === "resources")) this.#followAddresses(life);
+    if (this.#engines.onState === undefined || !result.changes.some((change) => change.table === "nodes")) return;
     this.#tellEngines(life);
     if (state.tables.nodes.get(String(life.member.node)) === undefined && !this.#evicted) {
       this.#evicted = true;
       this.#options.log("this node was evicted from the cluster");
       this.#options.onEvicted?.();
     }
+  }
+
+  #followAddresses(life: Life): void {
+    const addresses = this.#engines.followAddresses?.(life.node.machine.state) ?? null;
+    if (addresses !== null) life.lease?.setClustered(addresses).catch((error: unknown) => this.#options.log(`the gate did not take the addresses: ${String(error)}`));
   }
 
   #tellEngines(life: Life): void {
@@ -152,7 +158,7 @@ export class ClusterService implements ServiceFacade {
   }
 
   /** This life is over: everything it runs is ended, then a new incarnation joins. */
-  async #leave(life: Life, cause: LeaveCause | "engine", reason: string): Promise<void> {
+  async #leave(life: Life, cause: LeaveCause | "engine" | "lease", reason: string): Promise<void> {
     if (life.over) return;
     this.#options.log(`left the cluster (${cause}): ${reason}`);
     const diverged = cause === "diverged" && this.#divergedAtMs !== null && monotonicMs() - this.#divergedAtMs < DIVERGENCE_WINDOW_MS;
@@ -190,6 +196,7 @@ export class ClusterService implements ServiceFacade {
     life.over = true;
     life.node.end();
     clearInterval(life.timer);
+    await life.lease?.close().catch((error: unknown) => this.#options.log(`the lease did not end: ${String(error)}`));
     await life.engine.stop().catch(() => {});
     await life.database.close().catch((error: unknown) => this.#options.log(`the database did not close: ${String(error)}`));
   }
@@ -221,7 +228,10 @@ export class ClusterService implements ServiceFacade {
     if (life.over || this.#stopping) return;
     const nameOf = (id: number): string => this.#nameOf(life, id);
     if (status.phase === "active") this.#watch.onView(status.epoch, life.node.replica.committed);
-    if (status.phase === "active") this.#tellEngines(life);
+    if (status.phase === "active") {
+      this.#tellEngines(life);
+      this.#followAddresses(life);
+    }
     if (status.phase === "active" && life.node.replica.isOrderer) this.#registerTypesOnce(life);
     if (status.phase === "active") this.#setStatus({ phase: "active", epoch: status.epoch, members: status.members.map((member) => nameOf(member.node)), orderer: nameOf(status.orderer) });
     else if (status.phase === "waiting") this.#setStatus({ phase: "waiting", reason: `${status.reason ?? "not enough nodes for a majority"}; waiting for ${status.waitingFor.map(nameOf).join(", ")}` });

@@ -279,7 +279,8 @@ export class Session implements CpgCallbacks {
   }
 
   #pumpLater(timeMs: number): void {
-    this.#pumpTimer ??= this.#later(timeMs, () => {
+    if (this.#pumpTimer !== null) return;
+    this.#pumpTimer = this.#later(timeMs, () => {
       this.#pumpTimer = null;
       this.#pump();
     });
