@@ -52,7 +52,7 @@ export class Session implements CpgCallbacks {
   #queue: Uint8Array[] = [];
   #queueHead = 0;
   #isPumping = false;
-  #pumpTimer: NodeJS.Timeout | null = null;
+  #isPumpDue = false;
   #isJoined = false;
   /** Set when the engine has been told of a membership. */
   #isWelcome = false;
@@ -92,7 +92,7 @@ export class Session implements CpgCallbacks {
       this.#cpg.join(this.#options.group);
     } catch (error) {
       if (!(error instanceof CorosyncCallError)) throw error;
-      if (error.result === Result.tryAgain || error.result === Result.exist) return void this.#later(JOIN_RETRY_MS, () => this.join());
+      if (error.result === Result.tryAgain || error.result === Result.exist) return this.#later(JOIN_RETRY_MS, () => this.join());
       this.#lose(error.message);
     }
   }
@@ -279,9 +279,10 @@ export class Session implements CpgCallbacks {
   }
 
   #pumpLater(timeMs: number): void {
-    if (this.#pumpTimer !== null) return;
-    this.#pumpTimer = this.#later(timeMs, () => {
-      this.#pumpTimer = null;
+    if (this.#isPumpDue) return;
+    this.#isPumpDue = true;
+    this.#later(timeMs, () => {
+      this.#isPumpDue = false;
       this.#pump();
     });
   }
@@ -305,13 +306,12 @@ export class Session implements CpgCallbacks {
     });
   }
 
-  #later(timeMs: number, action: () => void): NodeJS.Timeout {
+  #later(timeMs: number, action: () => void): void {
     const timer = setTimeout(() => {
       this.#timers.delete(timer);
       if (!this.#isOver) action();
     }, timeMs);
     this.#timers.add(timer);
-    return timer;
   }
 }
 

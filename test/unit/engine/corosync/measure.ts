@@ -38,11 +38,11 @@ async function idle(members: readonly TestProcess[]): Promise<void> {
   const after = await usage();
   say(`idle, the whole process: ${after.map((value, position) => `${((value - before[position]!) / 1e4 / seconds).toFixed(2)} %`).join(", ")} of a core`);
   say(`memory of the process (PSS): ${members.map((member) => `${(pss(member.child.pid!) / 1024).toFixed(1)} MiB`).join(", ")}, ${threads(members[0]!.child.pid!)} threads`);
-  const without = network.machines[0]!.run(process.execPath, ["--disable-warning=ExperimentalWarning", "--input-type=module", "-e", `await import(${JSON.stringify(new URL("../../../../src/engine/corosync/engine.ts", import.meta.url).href)}); await import("node:perf_hooks"); setInterval(() => {}, 1000); console.log("up")`]);
-  await new Promise((resolve) => without.stdout?.once("data", resolve));
+  const without = startMember(network.machines[0]!, { purpose: "bare" }, { MEASURE_WITHOUT_ENGINE: "1" });
+  await without.event((event) => event.event === "started");
   await pause(1_000);
-  say(`memory of a process that has loaded the engine and not started it (PSS): ${(pss(without.pid!) / 1024).toFixed(1)} MiB, ${threads(without.pid!)} threads`);
-  without.kill("SIGKILL");
+  say(`memory of the same process with the engine loaded and not started (PSS): ${(pss(without.child.pid!) / 1024).toFixed(1)} MiB, ${threads(without.child.pid!)} threads`);
+  without.signal("SIGKILL");
 }
 
 async function latency(members: readonly TestProcess[]): Promise<void> {

@@ -22,7 +22,7 @@ const engine = createCorosyncEngine({
 });
 const delay = monitorEventLoopDelay({ resolution: 10 });
 delay.enable();
-const fetchReply = Buffer.alloc(20 * 1024 * 1024, "muster ");
+const FETCH_REPLY_BYTES = 20 * 1024 * 1024;
 
 function now(): number {
   return Number(process.hrtime.bigint()) / 1e6;
@@ -129,7 +129,8 @@ lines.on("line", (line) => {
 process.stdin.on("end", () => process.exit(1));
 
 try {
-  await engine.start({
+  // To see what the process is without it.
+  if (process.env["MEASURE_WITHOUT_ENGINE"] === undefined) await engine.start({
     onMembers: (members) => tell({ event: "members", members }),
     onMessage: (from, payload) => {
       seen++;
@@ -146,7 +147,7 @@ try {
     },
     onFetch: (from, request) => {
       const text = Buffer.from(request).toString();
-      if (text === "big") return Promise.resolve(fetchReply);
+      if (text === "big") return Promise.resolve(Buffer.alloc(FETCH_REPLY_BYTES, "muster "));
       if (text === "fail") return Promise.reject(new Error("no such thing"));
       if (text === "never") return new Promise(() => {});
       return Promise.resolve(Buffer.from(`node ${engine.self.node} to node ${from.node}: ${text}`));

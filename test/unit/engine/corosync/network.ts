@@ -150,9 +150,9 @@ export class TestMachine {
   }
 
   /** Starts a program on this machine; the process number is the program's own. It does not outlive the test. */
-  run(program: string, words: readonly string[]): ChildProcess {
+  run(program: string, words: readonly string[], environment: Readonly<Record<string, string>> = {}): ChildProcess {
     const inside = 'mount --bind "$1/run" /run && mount --bind "$1/shm" /dev/shm && shift && exec setpriv --pdeathsig KILL "$@"';
-    const child = spawn("ip", ["netns", "exec", this.namespace, "unshare", "--mount", "--propagation", "private", "sh", "-c", inside, "sh", this.directory, program, ...words], { stdio: ["pipe", "pipe", "pipe"] });
+    const child = spawn("ip", ["netns", "exec", this.namespace, "unshare", "--mount", "--propagation", "private", "sh", "-c", inside, "sh", this.directory, program, ...words], { stdio: ["pipe", "pipe", "pipe"], env: { ...process.env, ...environment } });
     child.stdin?.on("error", () => {}); // it may be dead
     const gone = new Promise<void>((resolve) => child.once("close", () => resolve()));
     this.#children.set(child, gone);

@@ -44,10 +44,10 @@ export class TestProcess {
   #waiting: (() => void)[] = [];
   #errors = "";
 
-  constructor(machine: TestMachine, program: string, settings: unknown) {
+  constructor(machine: TestMachine, program: string, settings: unknown, environment: Readonly<Record<string, string>> = {}) {
     this.machine = machine;
     const file = fileURLToPath(new URL(program, import.meta.url));
-    this.child = machine.run(process.execPath, ["--disable-warning=ExperimentalWarning", file, JSON.stringify(settings)]);
+    this.child = machine.run(process.execPath, ["--disable-warning=ExperimentalWarning", file, JSON.stringify(settings)], environment);
     this.exited = new Promise((resolve) =>
       this.child.on("close", (code) => {
         resolve(code);
@@ -146,8 +146,8 @@ export function startSupervisor(machine: TestMachine, settings: Partial<Supervis
 let incarnation = 1;
 
 /** Starts an engine on a machine; each has a higher incarnation than those before unless it is given one. */
-export function startMember(machine: TestMachine, settings: Partial<MemberSettings> = {}): TestProcess {
+export function startMember(machine: TestMachine, settings: Partial<MemberSettings> = {}, environment: Readonly<Record<string, string>> = {}): TestProcess {
   const self = { node: machine.node, incarnation: incarnation++ };
   const all: MemberSettings = { clusterId: machine.network.clusterId, self, protocolVersion: 1, transfer: null, linkIntervalMs: 200, ...settings };
-  return new TestProcess(machine, "./member.ts", all);
+  return new TestProcess(machine, "./member.ts", all, environment);
 }
