@@ -16,6 +16,8 @@ import { createWords, DESCRIPTORS, distance, Waits, Word } from "./shared.ts";
 export interface CorosyncThreadOptions {
   readonly worker: Omit<WorkerOptions, "words">;
   readonly hangTimeoutMs: number;
+  /** Another thread in place of worker.ts, to try its failures. */
+  readonly workerUrl?: URL;
   readonly onMembers: (members: readonly Member[]) => void;
   readonly onMessage: (from: Member, payload: Uint8Array) => void;
   /** There is no connection to corosync: at the start, or not any more. */
@@ -60,6 +62,11 @@ function callLibc(): Libc {
   return libc;
 }
 
+/** The thread's file beside this one, as source or as compiled. */
+function workerUrl(): URL {
+  return new URL(import.meta.url.endsWith(".ts") ? "./worker.ts" : "./worker.js", import.meta.url);
+}
+
 export class CorosyncThread {
   readonly #options: CorosyncThreadOptions;
   readonly #watching: NodeJS.Timeout;
@@ -78,6 +85,9 @@ export class CorosyncThread {
   /** Bytes of frames handed to the thread. */
   #given = 0;
   #restarting: NodeJS.Timeout | null = null;
+  /** Runs until the listener knows a membership. */
+  #forming: NodeJS.Timeout | null;
+  #isCurrentGone = false;
   #lastBeat = 0;
   #missedLooks = 0;
 
@@ -87,6 +97,7 @@ export class CorosyncThread {
     this.#worker = worker;
     this.#exited = exited;
     this.#watching = setInterval(() => this.#look(), options.hangTimeoutMs / LOOKS);
+    this.#forming = setTimeout(() => this.#becomeAlone("corosync has formed no membership yet"), options.hangTimeoutMs);
     this.#onExit = (code) => this.#leaveAtExit(code);
     process.on("exit", this.#onExit);
   }
@@ -112,6 +123,7 @@ export class CorosyncThread {
     this.#isOver = true;
     clearInterval(this.#watching);
     if (this.#restarting !== null) clearTimeout(this.#restarting);
+    this.#hasFormed();
     this.#post({ type: "stop" });
     if (await this.#hasEnded(STOP_MS)) return;
     this.#shutDown();
@@ -122,7 +134,7 @@ export class CorosyncThread {
 
   #start(): { worker: Worker; exited: Promise<void> } {
     const data: WorkerOptions = { ...this.#options.worker, words: this.#words };
-    const worker = new Worker(new URL(import.meta.url.endsWith(".ts") ? "./worker.ts" : "./worker.js", import.meta.url), {
+    const worker = new Worker(this.#options.workerUrl ?? workerUrl(), {
       workerData: data,
       execArgv: ["--disable-warning=ExperimentalWarning"],
     });
@@ -133,7 +145,7 @@ export class CorosyncThread {
         resolve();
         if (this.#worker === worker) this.#onThreadEnd();
         else this.#abandoned--;
-        if (this.#isOver) process.off("exit", this.#onExit);
+        if (this.#isOver && this.#isCurrentGone && this.#abandoned === 0) process.off("exit", this.#onExit);
       });
     });
     return { worker, exited };
@@ -165,6 +177,7 @@ export class CorosyncThread {
       new FrameReader(FRAME_BYTES_MAX).push(Buffer.from(frames.buffer, frames.byteOffset, frames.byteLength), (type, body) => {
         if (type === Frame.Members) {
           this.#session = session;
+          this.#hasFormed();
           this.#options.onMembers(decodeMembers(body));
         } else {
           this.#options.onMessage(readMember(body, 0), body.subarray(MEMBER_BYTES));
@@ -207,7 +220,13 @@ export class CorosyncThread {
     this.#becomeAlone(problem);
   }
 
+  #hasFormed(): void {
+    if (this.#forming !== null) clearTimeout(this.#forming);
+    this.#forming = null;
+  }
+
   #becomeAlone(problem: string): void {
+    this.#hasFormed();
     this.#session = null;
     this.#unsent = [];
     this.#unsentBytes = 0;
@@ -246,6 +265,9 @@ export class CorosyncThread {
   }
 
   #onThreadEnd(): void {
+    this.#isCurrentGone = true;
+    // What it did not close would keep this process in the group.
+    this.#shutDown();
     if (this.#isOver) return;
     this.#options.onNotice("the thread of the engine ended: it is started again");
     if (this.#session !== null) this.#becomeAlone("the thread of the engine ended");
@@ -262,6 +284,7 @@ export class CorosyncThread {
     const { worker, exited } = this.#start();
     this.#worker = worker;
     this.#exited = exited;
+    this.#isCurrentGone = false;
   }
 
   #hasEnded(timeMs: number): Promise<boolean> {
