@@ -36,13 +36,15 @@ const SUITES: readonly Suite[] = [
   { name: "models", command: ["node", "test/models/check.ts"], needs: ["spin", "cc"] },
   { name: "database", command: nodeTest(1, "test/unit/database/*.test.ts"), needs: ["strace"] },
   { name: "engine", command: nodeTest(1, "test/unit/engine/*.test.ts") },
+  { name: "corosync", command: nodeTest(1, "test/unit/engine/corosync/*.test.ts"), needs: ["corosync", "ip", "nft", "openssl"] },
   { name: "network", command: nodeTest(1, "test/unit/{network,leasing}/*.test.ts"), needs: ["ip", "nft", "ping"] },
   { name: "monitor", command: nodeTest(1, "test/unit/{monitor,resources}/*.test.ts") },
+  { name: "lab", command: nodeTest(1, "test/lab/*.test.ts"), needs: ["corosync", "ip", "nft", "openssl", "ping"] },
   { name: "end to end", command: nodeTest(1, "test/endtoend/*.test.ts"), needs: ["python3", "nginx"] },
 ];
 
 /** Debian packages of the programs that suites need. */
-const PACKAGES: Readonly<Record<string, string>> = { strace: "strace", python3: "python3", nginx: "nginx-light", ip: "iproute2", nft: "nftables", ping: "iputils-ping", spin: "spin", cc: "gcc libc6-dev" };
+const PACKAGES: Readonly<Record<string, string>> = { strace: "strace", python3: "python3", nginx: "nginx-light", ip: "iproute2", nft: "nftables", ping: "iputils-ping", corosync: "corosync", openssl: "openssl", spin: "spin", cc: "gcc libc6-dev" };
 
 const wanted = process.argv.slice(2);
 const suites = wanted.length === 0 ? SUITES : SUITES.filter((suite) => wanted.some((name) => suite.name.startsWith(name)));
