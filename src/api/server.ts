@@ -14,6 +14,7 @@ import { groupRoutes } from "./routes/groups.ts";
 import { historyRoutes } from "./routes/history.ts";
 import { groupSetRoutes } from "./routes/group-sets.ts";
 import { JOIN_PATH, joiningRoutes, READY_PATH } from "./routes/joining.ts";
+import { leaseRoutes } from "./routes/lease.ts";
 import { networkRoutes } from "./routes/networks.ts";
 import { quorumRoutes } from "./routes/quorum.ts";
 import { nodeRoutes } from "./routes/nodes.ts";
@@ -82,6 +83,7 @@ export async function createApi(facade: ServiceFacade, options: ApiOptions): Pro
     databaseRoutes(routes as ApiServer, facade);
     eventRoutes(routes as ApiServer, facade);
     joiningRoutes(routes as ApiServer, facade);
+    leaseRoutes(routes as ApiServer, facade);
   }, { prefix: "/v1" });
   server.get("/openapi.json", { schema: { hide: true } }, async () => server.swagger());
   return server;

@@ -8,6 +8,7 @@ import { hostCommands } from "./commands/host.ts";
 import { historyCommands } from "./commands/history.ts";
 import { groupSetCommands } from "./commands/group-sets.ts";
 import { labCommands } from "./commands/lab.ts";
+import { leaseCommands } from "./commands/lease.ts";
 import { networkCommands } from "./commands/networks.ts";
 import { nodeCommands } from "./commands/nodes.ts";
 import { placementCommands } from "./commands/placement.ts";
@@ -35,6 +36,7 @@ export function createProgram(): Program {
   networkCommands(program);
   quorumCommands(program);
   witnessCommands(program);
+  leaseCommands(program);
   resourceCommands(program);
   placementCommands(program);
   eventCommands(program);

@@ -32,6 +32,7 @@ export { explainNode, explainResource } from "./explain-parts.ts";
 export { dryRun, whatIf } from "./plan.ts";
 export { describeQuorum, explainQuorum } from "./describe-quorum.ts";
 export { configuredWitness, knownWeights, wantedWeights, witnessState } from "./votes.ts";
+export { maskOf, parseSubnet } from "./subnets.ts";
 export { LINKS_MAX } from "./node-addresses.ts";
 export { ADDRESSES_PER_INTERFACE_MAX, INTERFACES_PER_NODE_MAX } from "./limits.ts";
 export { recordedFailure } from "./recorded.ts";

@@ -14,6 +14,8 @@ export interface LeaseParameters {
   readonly detectionMs: number;
   /** H: after that a lease of which the last echo was given now has certainly run out. */
   readonly holdMs: number;
+  /** g: how late the kernel's timers may be. It is part of H. */
+  readonly granularityMs: number;
   /** Lp: for processes that only their own deadline ends. */
   readonly permitMs: number;
   /** The same as H for the permit, with the time that killing takes. */
@@ -70,6 +72,7 @@ export function leaseParameters(settings: LeaseSettings): LeaseParameters {
     tickMs: Math.trunc(leaseMs / GATE_SLOTS),
     detectionMs: divideUp(11 * tokenMs, 5),
     holdMs: holdFor(leaseMs, driftPerMille, granularityMs),
+    granularityMs,
     permitMs,
     permitHoldMs: holdFor(permitMs, driftPerMille, granularityMs) + killBudgetMs,
     mainLoopLimitMs: MAIN_LOOP_LIMIT_MS,

@@ -95,6 +95,7 @@ export const ErrorCatalogue = {
   MUSTER_OTHER_CLUSTER: { httpStatus: 403, exitCode: 77, message: "Who answers at {address} is not the cluster '{cluster}': its certificate is signed by another authority.", next: "Compare the token with the cluster, or make a new one there: muster node token" },
   MUSTER_CLOCKS_APART: { httpStatus: 409, exitCode: 113, message: "The clock of '{node}' differs from this cluster's by {seconds} s; {limit} s are allowed.", next: "Set the clocks of both by the same time server (chrony, systemd-timesyncd), then try again." },
   MUSTER_NO_HOST_CLUSTER: { httpStatus: 409, exitCode: 113, message: "This cluster runs on one machine, with the embedded engine: other machines cannot join it.", next: "Create one that can: muster cluster create --name NAME" },
+  MUSTER_NO_LEASE: { httpStatus: 409, exitCode: 113, message: "This cluster runs on one machine, with the embedded engine: its nodes need no leases.", next: "See who owns what: muster status" },
   MUSTER_SERVICE_RUNS: { httpStatus: 409, exitCode: 73, message: "The Cluster Service of this machine runs already (process {processId}).", next: "See: muster status" },
   MUSTER_ADDRESS_NO_ADAPTER: { httpStatus: 409, exitCode: 113, message: "No adapter of this node can carry {address}: {problem}.", next: "Compare with the node's adapters (ip address), or change the resource's Address, SubnetMask, PrefixLength or Network." },
   MUSTER_ADDRESS_LOST: { httpStatus: 409, exitCode: 1, message: "{address} cannot be used: {problem}.", next: "Look at the adapter: ip address show" },

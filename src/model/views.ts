@@ -360,3 +360,25 @@ export type DryRun = { readonly plan: Plan; readonly error: null } | { readonly 
 export function effectiveProperties(table: PropertyTable, bag: PropertyBag): Record<string, PropertyValue> {
   return Object.fromEntries(table.map((property) => [property.name, bag[property.name] ?? property.default]));
 }
+
+/** What is told of the lease of one node (PROTOCOL part 2). */
+export interface LeaseView {
+  readonly node: string;
+  readonly tokenMs: number;
+  readonly leaseMs: number;
+  readonly tickMs: number;
+  readonly granularityMs: number;
+  readonly holdMs: number;
+  readonly permitMs: number;
+  readonly permitHoldMs: number;
+  readonly detectionMs: number;
+  readonly gate: { readonly open: boolean; readonly leftMs: number; readonly owned: readonly string[]; readonly clustered: readonly string[]; readonly droppedPackets: number } | null;
+  readonly margin: { readonly minimumMs: number; readonly medianMs: number; readonly renewals: number } | null;
+  readonly evidenceAgeMs: number | null;
+  readonly epoch: number | null;
+  readonly confirmed: number;
+  readonly reopened: number;
+  readonly repairs: number;
+  readonly realTime: { readonly priority: number | null; readonly problems: readonly string[] };
+  readonly holds: readonly { readonly node: string; readonly leaseMs: number; readonly permitMs: number }[];
+}

@@ -1,7 +1,7 @@
 import type { ClusterState } from "../core/index.ts";
 import type { ClusterEvent } from "../model/events.ts";
 import type { Command } from "../model/inputs.ts";
-import type { DryRun, Hypothesis, Plan } from "../model/views.ts";
+import type { DryRun, Hypothesis, LeaseView, Plan } from "../model/views.ts";
 import type { ClusterConfiguration } from "./cluster-files.ts";
 import type { DatabaseListener } from "./database-watch.ts";
 import type { ServiceHistory } from "./history.ts";
@@ -55,6 +55,8 @@ export interface ServiceFacade {
   whatIf(steps: readonly Hypothesis[]): Plan;
   /** Facts of a node of the cluster; null when it does not answer. */
   information(nodeName: string): Promise<NodeInformation | null>;
+  /** The lease of this node; null where the machine proves more (the embedded engine). @throws MusterError while there is none */
+  lease(): Promise<LeaseView | null>;
   /** Where the output of a resource's processes lies. */
   outputFile(resourceId: string): string;
 }

@@ -4,7 +4,7 @@ import type { LeaveCause, LogStatus } from "../log/types.ts";
 import { MusterError } from "../model/errors.ts";
 import type { ClusterEvent } from "../model/events.ts";
 import type { Command } from "../model/inputs.ts";
-import type { DryRun, Hypothesis, Plan } from "../model/views.ts";
+import type { DryRun, Hypothesis, LeaseView, Plan } from "../model/views.ts";
 import { monotonicMs, sleepMs, withinMs } from "../monitor/clock.ts";
 import { outputPath } from "../monitor/role-output.ts";
 import { clusterPaths } from "./cluster-files.ts";
@@ -19,6 +19,7 @@ import { embeddedEngines } from "./engines.ts";
 import type { EngineSource } from "./engines.ts";
 import { HostEngines } from "./host-engines.ts";
 import { Joining } from "./joining.ts";
+import { leaseView } from "./lease-view.ts";
 import { startLife } from "./life.ts";
 import type { Life, LifeOptions } from "./life.ts";
 import type { CommandOutcome } from "./node.ts";
@@ -344,6 +345,11 @@ export class ClusterService implements ServiceFacade {
 
   whatIf(steps: readonly Hypothesis[]): Plan {
     return whatIf(this.state(), steps);
+  }
+
+  async lease(): Promise<LeaseView | null> {
+    const life = this.#current();
+    return life.lease === null ? null : leaseView(this.nodeName, await life.lease.status(), (id) => this.#nameOf(life, id));
   }
 
   outputFile(resourceId: string): string {

@@ -8,6 +8,8 @@ import type { StartHow } from "../../host/service-control.ts";
 import { DIRECTORY_DEFAULT, ownAddresses, ownName } from "../../host/settings.ts";
 import type { Profile } from "../../host/settings.ts";
 import { MusterError } from "../../model/errors.ts";
+import type { ApiClient } from "../../api/client.ts";
+import { maskOf, parseSubnet } from "../../core/index.ts";
 import { connect } from "../connect.ts";
 import { data, json, talk } from "../output.ts";
 
@@ -34,12 +36,16 @@ export function directoryOf(options: { readonly directory?: string }): string {
 export function hostCommands(cluster: Program, node: Program, program: Program): void {
   member(cluster.command("create").description("a new cluster, of which this machine is the first node"))
     .requiredOption("--name <name>", "name of the cluster")
+    .option("--address <address>", "an address of the cluster's own, ADDRESS/LENGTH: its API answers there from whichever node has the core group")
     .option("--profile <profile>", "standard: a silent node is missed after about 1.1 s; fast: after about 0.45 s", "standard")
-    .action(async (options: MemberOptions & { readonly name: string; readonly profile: string }) => {
+    .action(async (options: MemberOptions & { readonly name: string; readonly profile: string; readonly address?: string }) => {
       requireRoot("Creating a cluster of machines");
       const directory = directoryOf(options);
+      const address = options.address === undefined ? null : addressOf(options.address);
+      if (address !== null && !options.start) throw new MusterError("MUSTER_INVALID_ARGUMENT", { field: "--address", problem: "it needs the Cluster Service: leave out --no-start, or make the core group later" });
       const configuration = await createHostCluster({ directory, clusterName: options.name, node: options.node ?? ownName(), addresses: options.network ?? ownAddresses(), profile: options.profile as Profile });
       if (options.start) await startService(directory, undefined);
+      if (address !== null) await createCoreGroup(await connect({ directory }), address);
       if (options.json) json({ cluster: configuration.clusterName, clusterId: configuration.clusterId, node: configuration.host?.node, addresses: configuration.nodes[0]?.addresses });
       talk(`The cluster ${configuration.clusterName} was created; ${configuration.host?.node} is its only node.`);
       talk("One node has nobody to fail over to. Add others: muster node token, and with what it prints, on each: muster node join TOKEN");
@@ -107,6 +113,29 @@ export function hostCommands(cluster: Program, node: Program, program: Program):
     .option("--force-quorum", "form the cluster alone: you state that the other nodes are down")
     .option("--prevent-quorum", "join only, never form")
     .action(async (options: HostOptions & { readonly forceQuorum?: boolean; readonly preventQuorum?: boolean }) => runService(directoryOf(options), howOf(options)));
+}
+
+const CORE_GROUP = "Cluster Group";
+const CORE_ADDRESS = "Cluster IP Address";
+const CLUSTER_GROUP_TYPE = 1;
+
+interface ClusterAddress {
+  readonly type: "IP Address" | "IPv6 Address";
+  readonly properties: Readonly<Record<string, string | number>>;
+}
+
+function addressOf(text: string): ClusterAddress {
+  const subnet = parseSubnet(text);
+  if (subnet === null) throw new MusterError("MUSTER_INVALID_ARGUMENT", { field: "--address", problem: "it is written ADDRESS/LENGTH, for example 10.0.0.10/24" });
+  return subnet.version === 4 ? { type: "IP Address", properties: { Address: subnet.address, SubnetMask: maskOf(subnet.length) } } : { type: "IPv6 Address", properties: { Address: subnet.address, PrefixLength: subnet.length } };
+}
+
+/** The group that the cluster's own address belongs to (reference 1.3): it moves like any other. */
+async function createCoreGroup(client: ApiClient, { type, properties }: ClusterAddress): Promise<void> {
+  await client.send("POST", "/v1/groups", { body: { name: CORE_GROUP } });
+  await client.send("PATCH", `/v1/groups/${encodeURIComponent(CORE_GROUP)}`, { body: { properties: { GroupType: CLUSTER_GROUP_TYPE } } });
+  await client.send("POST", "/v1/resources", { body: { name: CORE_ADDRESS, group: CORE_GROUP, type, privateProperties: properties } });
+  await client.send("POST", `/v1/groups/${encodeURIComponent(CORE_GROUP)}/online`, { body: {} });
 }
 
 function asksHost(command: Program): Program {

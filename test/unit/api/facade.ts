@@ -13,6 +13,7 @@ export class FacadeOfCore implements ServiceFacade {
   readonly nodeName = "n1";
   readonly configuration = { format: 1, clusterId: "c", clusterName: "test", nodes: [1, 2, 3].map((id) => ({ id, name: `n${id}`, store: `s${id}` })) } as const;
   readonly directory = "/nowhere";
+  lease = async (): Promise<null> => null;
   /** Remembers nothing: what is kept is tested with real nodes. */
   readonly history: ServiceFacade["history"] = {
     list: async () => [],
