@@ -7,6 +7,7 @@ import type { Member, NodeId } from "../model/identifiers.ts";
 import type { WitnessRecord } from "../model/objects.ts";
 import type { Witness } from "../quorum/witness.ts";
 import { PROTOCOL_VERSION } from "../model/version.ts";
+import type { AdapterReader } from "./adapters.ts";
 import { readKey } from "./cluster-files.ts";
 import type { ClusterConfiguration } from "./cluster-files.ts";
 
@@ -27,6 +28,8 @@ export interface EngineSource {
   onState?(state: ClusterState, members: readonly Member[]): void;
   /** The addresses that the gate is for, when they have changed; else null. */
   followAddresses?(state: ClusterState): readonly string[] | null;
+  /** What adapters this machine has; absent = all that the system shows. */
+  readonly adapters?: AdapterReader;
   /** A way to the witness; absent = there is none for any kind. */
   readonly connectWitness?: (record: WitnessRecord) => Witness | null;
   /** After the last life. */

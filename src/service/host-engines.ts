@@ -15,6 +15,8 @@ import type { Member, NodeId } from "../model/identifiers.ts";
 import type { WitnessRecord } from "../model/objects.ts";
 import { PROTOCOL_VERSION } from "../model/version.ts";
 import type { Witness } from "../quorum/witness.ts";
+import { machineAdapters } from "./adapters.ts";
+import type { AdapterReader } from "./adapters.ts";
 import { clusterPaths, readKey, readMembers, writeMembers } from "./cluster-files.ts";
 import type { ClusterConfiguration, HostSettings, KnownMember, KnownMembers } from "./cluster-files.ts";
 import { COMMON_TIMES } from "./engines.ts";
@@ -37,6 +39,11 @@ export class HostEngines implements EngineSource {
   readonly times: LogTimes;
   readonly connectWitness: (record: WitnessRecord) => Witness | null;
   readonly lease: LeaseParameters;
+  /** Without the addresses of roles: they come and go with them and say nothing of the machine. */
+  readonly adapters: AdapterReader = {
+    ...machineAdapters,
+    adapters: () => machineAdapters.adapters().map((one) => ({ ...one, addresses: one.addresses.filter((address) => !this.#clustered.includes(address.split("/")[0]!)) })),
+  };
   readonly #directory: string;
   readonly #configuration: ClusterConfiguration;
   readonly #host: HostSettings;

@@ -104,7 +104,7 @@ export async function startLife(options: LifeOptions, listener: LifeListener): P
     ...(engines.heardThrough === undefined ? {} : { heardThrough: (addresses: readonly string[]) => engines.heardThrough!(addresses) }),
     ...(lease === null ? {} : { lease, holdsOf: (_excluded: readonly Member[], install: AcceptedInstall) => lease.accept(install) }),
     ...(engines.connectWitness === undefined ? {} : { connectWitness: engines.connectWitness }),
-    adapters: machineAdapters,
+    adapters: engines.adapters ?? machineAdapters,
     onEvents: (happened) => listener.onEvents(happened),
     onStatus: (status) => listener.onStatus(life, status),
     onLeave: leave,
