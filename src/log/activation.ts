@@ -113,6 +113,7 @@ function createView(state: LogState, install: Install, entryZero: LogEntry, step
     hashes: new Map(),
     expectedHash: null,
     tickNumber: 0,
+    tickedAtMs: Number.NEGATIVE_INFINITY,
     armedAtMs: new Map(),
     heard: new Map(),
     heardAtMs: new Map(install.members.map((member) => [member.node, nowMs])),

@@ -29,7 +29,11 @@ export function presenceTick(state: LogState): void {
   if (view === null) return;
   // Who was paused itself knows nothing of the others' silence.
   if (pausedMs > detectionMs / 2) for (const node of view.heardAtMs.keys()) view.heardAtMs.set(node, nowMs);
-  sendTick(state, view, false);
+  // The loop may come round more often; a quarter is room for its being late.
+  if (nowMs - view.tickedAtMs >= 0.75 * state.options.tickMs) {
+    view.tickedAtMs = nowMs;
+    sendTick(state, view, false);
+  }
   const silent = view.install.members.filter((member) => !sameMember(member, state.options.self) && nowMs - view.heardAtMs.get(member.node)! > detectionMs);
   if (silent.length > 0) {
     for (const member of silent) if (!includes(state.suspects, member)) state.suspects.push(member);

@@ -125,6 +125,8 @@ export interface View {
 
   // ticks (part 2): numbers, who was heard, who echoed
   tickNumber: number;
+  /** When a tick was sent that nobody had asked for. */
+  tickedAtMs: number;
   readonly armedAtMs: Map<number, number>;
   readonly heard: Map<NodeId, number>;
   readonly heardAtMs: Map<NodeId, number>;

@@ -238,6 +238,7 @@ export interface LogOptions {
   readonly store: string;
   /** Silence after which a formation goes on without a member (PROTOCOL: T, default 250). */
   readonly silenceMs: number;
+  /** Between two ticks that nobody has asked for; how often the log is told of the time is another matter. */
   readonly tickMs: number;
   /** A member of an active view whose ticks stay away that long is treated as lost (rule 3). */
   readonly detectionMs: number;

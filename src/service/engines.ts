@@ -17,6 +17,8 @@ export type LogTimes = Omit<LogOptions, "self" | "store" | "start">;
 /** Makes the engine of each life; what outlasts a life (a daemon, a configuration) is its own. */
 export interface EngineSource {
   readonly times: LogTimes;
+  /** How often the log is told of the time. */
+  readonly loopMs: number;
   /** Before the first life. @throws MusterError when there can be no engine as this machine is set up */
   start(): Promise<void>;
   create(self: Member): Engine;
@@ -45,6 +47,7 @@ export const COMMON_TIMES = { permitMs: 5_000, diskLimitMs: 10_000, keepEntries:
 export function embeddedEngines(directory: string, configuration: ClusterConfiguration, log: (line: string) => void): EngineSource {
   return {
     times: { ...COMMON_TIMES, silenceMs: 500, tickMs: 100, detectionMs: 1_500, holdMs: 0 },
+    loopMs: 100,
     start: async () => undefined,
     create: (self) => createLocalEngine({ clusterId: configuration.clusterId, directory, key: readKey(directory), self, protocolVersion: PROTOCOL_VERSION, onNotice: log }),
     stop: async () => undefined,

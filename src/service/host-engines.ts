@@ -26,7 +26,9 @@ import { witnessConnections } from "./witnesses.ts";
 
 /** PROTOCOL rule 3: members silent for T are left out. */
 const SILENCE_MS = 250;
-const TICK_MS = 50;
+const LOOP_MS = 50;
+/** So many ticks are sent in the time after which a silent member is missed. */
+const TICKS_IN_DETECTION = 5;
 /** Above everything that is not as pressing; below corosync's own. */
 const REAL_TIME_PRIORITY = 10;
 const LEASE_CHANNEL = new URL(import.meta.url.endsWith(".ts") ? "../engine/corosync/lease-channel.ts" : "../engine/corosync/lease-channel.js", import.meta.url).href;
@@ -37,6 +39,7 @@ const LEASE_CHANNEL = new URL(import.meta.url.endsWith(".ts") ? "../engine/coros
  */
 export class HostEngines implements EngineSource {
   readonly times: LogTimes;
+  readonly loopMs = LOOP_MS;
   readonly connectWitness: (record: WitnessRecord) => Witness | null;
   readonly lease: LeaseParameters;
   /** Without the addresses of roles: they come and go with them and say nothing of the machine. */
@@ -60,7 +63,7 @@ export class HostEngines implements EngineSource {
     this.#log = log;
     this.#members = readMembers(directory, configuration);
     this.lease = leaseParameters({ tokenMs: this.#members.tokenMs });
-    this.times = { ...COMMON_TIMES, silenceMs: SILENCE_MS, tickMs: TICK_MS, detectionMs: this.lease.detectionMs, permitMs: this.lease.permitMs, holdMs: this.lease.holdMs, permitHoldMs: this.lease.permitHoldMs };
+    this.times = { ...COMMON_TIMES, silenceMs: SILENCE_MS, tickMs: Math.floor(this.lease.detectionMs / TICKS_IN_DETECTION), detectionMs: this.lease.detectionMs, permitMs: this.lease.permitMs, holdMs: this.lease.holdMs, permitHoldMs: this.lease.permitHoldMs };
     this.connectWitness = witnessConnections(configuration.clusterId, readKey(directory));
     this.#daemon = new CorosyncDaemon({
       node: host.id,

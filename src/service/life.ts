@@ -115,7 +115,7 @@ export async function startLife(options: LifeOptions, listener: LifeListener): P
   life.timer = setInterval(() => {
     lease?.alive();
     if (isReady && !life.over) listener.guarded(() => life.node.tick());
-  }, engines.times.tickMs);
+  }, engines.loopMs);
   try {
     await lease?.start();
     await monitor.start({

@@ -68,6 +68,9 @@ export function corosyncConfiguration(input: ConfigurationInput): string {
       ["token", tokenMs],
       ["token_coefficient", 0],
       ["token_retransmits_before_loss_const", retransmits(tokenMs)],
+      // The default of 30 rotations after each message keeps the token spinning all the time between the ticks of
+      // leases: 37 % of a core on each of three idle nodes, against 10 % with one. Who has something to send calls it.
+      ["seqno_unchanged_const", 1],
       ...(input.nodes.length >= LARGE_CLUSTER_NODES ? ([["send_join", SEND_JOIN_MS]] as const) : []),
       ...Array.from({ length: links }, (_, link) => interfaceSection(link, tokenMs, input.portOffset ?? 0)),
     ]),

@@ -34,6 +34,7 @@ totem {
   token: 500
   token_coefficient: 0
   token_retransmits_before_loss_const: 4
+  seqno_unchanged_const: 1
   interface {
     linknumber: 0
     mcastport: 5405
