@@ -110,7 +110,9 @@ export class StepContext {
   }
 
   setResource(id: ResourceId, change: Partial<ResourceRow>): void {
-    this.state.tables.resourceRuntime.put(id, { ...this.resource(id), ...change });
+    const before = this.resource(id);
+    const ends = before.state === "Online" && change.state !== undefined && change.state !== "Online";
+    this.state.tables.resourceRuntime.put(id, { ...before, ...(ends ? { servedUntilMs: this.now } : {}), ...change });
   }
 
   resourcesOf(group: GroupId): ResourceRecord[] {

@@ -154,6 +154,8 @@ export interface ResourceRow extends ResourceRuntime {
   readonly pendingAction: Effect["action"];
   /** The restart delay or the retry period that `restartAtMs` ends, or the end of an earlier copy elsewhere. */
   readonly waitsFor: "restart" | "retry" | "copy" | null;
+  /** Cluster time at which it was online last; null = it has not been since nobody knows what ran, or is. */
+  readonly servedUntilMs: number | null;
 }
 
 /**
@@ -292,5 +294,5 @@ export function initialGroupRow(id: GroupId): GroupRow {
 }
 
 export function initialResourceRow(id: ResourceId): ResourceRow {
-  return { id, state: "Offline", status: 0, pendingEffect: null, lastEffect: null, pendingAction: "online", failuresMs: [], restartAtMs: null, waitsFor: null, processId: null, reason: UNTOUCHED };
+  return { id, state: "Offline", status: 0, pendingEffect: null, lastEffect: null, pendingAction: "online", failuresMs: [], restartAtMs: null, waitsFor: null, servedUntilMs: null, processId: null, reason: UNTOUCHED };
 }

@@ -235,6 +235,8 @@ export interface Effect {
   readonly generation: Generation;
   /** The whole record, so that a monitor needs nothing else; for offline and terminate it may be one that was just deleted. */
   readonly resource: ResourceRecord;
+  /** It was online a moment ago, here or elsewhere: its type may take shortcuts. */
+  readonly handover?: true;
   /** Why, for the log of the monitor and of the role. */
   readonly reason: string;
 }

@@ -14,6 +14,8 @@ export type MonitorOrder =
       readonly generation: Generation;
       readonly resource: ResourceRecord;
       readonly groupName: string;
+      /** It was online a moment ago, here or elsewhere: its type may take shortcuts. */
+      readonly handover?: true;
       readonly reason: string;
       /** Start nothing after this moment: the order is too old to be trusted (PROTOCOL rule 14). */
       readonly startBeforeMs: number;

@@ -131,6 +131,7 @@ export class Monitor {
       resource: order.resource,
       groupName: order.groupName,
       generation: order.generation,
+      isHandover: order.handover === true,
       reason: order.reason,
       guard,
       addresses,

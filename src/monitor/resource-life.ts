@@ -25,6 +25,7 @@ export interface LifeOptions {
   readonly resource: ResourceRecord;
   readonly groupName: string;
   readonly generation: Generation;
+  readonly isHandover: boolean;
   readonly reason: string;
   readonly guard: Guard;
   readonly addresses: OwnedAddresses;
@@ -239,7 +240,7 @@ export class ResourceLife {
   }
 
   #makeContext(output: RoleOutput): ResourceContext {
-    const { monitor, groupName, generation } = this.#options;
+    const { monitor, groupName, generation, isHandover } = this.#options;
     const currentResource = (): ResourceRecord => this.#resource;
     const currentValues = (): PrivateValues => this.#values;
     return {
@@ -253,6 +254,7 @@ export class ResourceLife {
       clusterName: monitor.clusterName,
       nodeName: monitor.nodeName,
       generation,
+      isHandover,
       workingDirectory: monitor.workingDirectory,
       signal: this.#abort.signal,
       log: (text) => output.log(text),

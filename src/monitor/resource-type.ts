@@ -51,6 +51,8 @@ export interface ResourceContext {
   readonly clusterName: string;
   readonly nodeName: string;
   readonly generation: number;
+  /** It was online a moment ago, here or elsewhere: what it uses was the cluster's then. */
+  readonly isHandover: boolean;
   /** The directory Muster was started in. */
   readonly workingDirectory: string;
   /** Aborted when the resource is to end at once: give up whatever is under way. */

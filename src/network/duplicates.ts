@@ -7,8 +7,9 @@ import { Family, KernelSocket, SocketType, SystemCallError, adapterIndex } from 
  * Duplicate detection before an IPv4 address is used (RFC 5227), in short: its times are for
  * wireless networks of strangers, ours for a failover that clients wait for. IPv6 is left to the kernel.
  */
-const PROBES = 3;
-const PROBE_EVERY_MS = 100;
+export const FIRST_PROBING = { probes: 3, everyMs: 100 } as const;
+/** An address that was the cluster's a moment ago: whoever took it since then answers at once. */
+export const HANDOVER_PROBING = { probes: 1, everyMs: 20 } as const;
 
 /** `sockaddr_ll` of an adapter for ARP. */
 export function packetAddress(adapter: string): Buffer {
@@ -43,7 +44,7 @@ export function packetError(error: unknown): unknown {
  * @returns its hardware address; null = nobody answered, or `signal` was aborted
  * @throws MusterError MUSTER_NEEDS_CAPABILITY, MUSTER_ADDRESS_LOST; SystemCallError when the adapter refuses to send
  */
-export async function findOtherHolder(adapter: string, own: string, address: string, signal: AbortSignal): Promise<string | null> {
+export async function findOtherHolder(adapter: string, own: string, address: string, signal: AbortSignal, probing: { readonly probes: number; readonly everyMs: number } = FIRST_PROBING): Promise<string | null> {
   const socket = openPacketSocket(adapter);
   const found = Promise.withResolvers<string | null>();
   const onAbort = (): void => found.resolve(null);
@@ -60,13 +61,13 @@ export async function findOtherHolder(adapter: string, own: string, address: str
     );
     let sent = 0;
     const probe = (): void => {
-      if (sent++ === PROBES || signal.aborted) return found.resolve(null);
+      if (sent++ === probing.probes || signal.aborted) return found.resolve(null);
       try {
         socket.send(arpProbe(own, address));
       } catch (error) {
         found.reject(error);
       }
-      timer = setTimeout(probe, PROBE_EVERY_MS);
+      timer = setTimeout(probe, probing.everyMs);
     };
     probe();
     return await found.promise;

@@ -7,7 +7,7 @@ import type { Wish } from "../network/adapter-choice.ts";
 import type { AddressTable, WantedAddress } from "../network/addresses.ts";
 import { Announcer } from "../network/announcements.ts";
 import { AdvertisementWatch } from "../network/advertisement-watch.ts";
-import { findOtherHolder } from "../network/duplicates.ts";
+import { findOtherHolder, FIRST_PROBING, HANDOVER_PROBING } from "../network/duplicates.ts";
 import { ADDRESS_PROTOCOL, AddressFlag } from "../network/netlink-messages.ts";
 import { SharedAddressTable } from "./shared-address-table.ts";
 
@@ -69,7 +69,7 @@ export class NetworkClaim {
     // An adapter without hardware addresses (a tunnel) has nobody to ask, or to tell.
     const isEthernet = hardwareAddress !== "";
     if (!isIPv6(address) && isEthernet) {
-      const holder = await findOtherHolder(adapter, hardwareAddress, address, signal);
+      const holder = await findOtherHolder(adapter, hardwareAddress, address, signal, this.#context.isHandover ? HANDOVER_PROBING : FIRST_PROBING);
       if (holder !== null) throw inUse(address, holder, adapter);
     }
     this.#throwIfEnded();

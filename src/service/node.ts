@@ -274,13 +274,13 @@ export class ClusterNode {
   }
 
   #carryOut(effect: Effect): void {
-    const { id, generation, resource, groupName, reason } = effect;
+    const { id, generation, resource, groupName, reason, handover } = effect;
     if (effect.action !== "online") {
       this.#heldStarts = this.#heldStarts.filter((order) => order.resource.id !== resource.id);
       this.#environment.order({ kind: effect.action, effect: id, generation, resource: resource.id, reason });
       return;
     }
-    const order = { kind: "online", effect: id, generation, resource, groupName, reason, startBeforeMs: this.#permitUntilMs } as const;
+    const order = { kind: "online", effect: id, generation, resource, groupName, reason, startBeforeMs: this.#permitUntilMs, ...(handover === undefined ? {} : { handover }) } as const;
     if (this.#permitUntilMs > this.#environment.clock().nowMs) this.#environment.order(order);
     else this.#heldStarts.push(order);
   }
