@@ -2,6 +2,7 @@ import { MusterError } from "../model/errors.ts";
 import type { EffectId, ResourceId } from "../model/identifiers.ts";
 import type { GroupRecord, ResourceRecord } from "../model/objects.ts";
 import type { StepContext } from "./context.ts";
+import { handoverOf } from "./handover.ts";
 import { providersFirst } from "./dependency.ts";
 import { deriveGroupState, isRunning } from "./group-state.ts";
 import { whyStartWaits } from "./leftovers.ts";
@@ -176,18 +177,11 @@ function sayResourceWaits(context: StepContext, row: ResourceRow, waits: string,
   if (row.reason.text !== text || row.waitsFor !== waitsFor) context.setResource(row.id, { waitsFor, reason: context.reason("waits", text) });
 }
 
-/** What has just been online here or elsewhere is the cluster's: what it uses needs no long look at who else may have it. */
-const HANDOVER_MS = 60_000;
-
-function isHandover(context: StepContext, { servedUntilMs }: ResourceRow): boolean {
-  return servedUntilMs !== null && context.now - servedUntilMs < HANDOVER_MS;
-}
-
 function startResource(context: StepContext, group: GroupRecord, row: GroupRow, resource: ResourceRecord): EffectId | null {
   if (row.owner === null) return null;
   const before = context.resource(resource.id);
   const why = before.reason.rule === "restart" || before.reason.rule === "retry" ? before.reason.text : row.reason.text;
-  const effect = context.order({ node: row.owner, action: "online", group: group.id, groupName: group.name, generation: row.generation, resource, reason: why, ...(isHandover(context, before) ? { handover: true } : {}) });
+  const effect = context.order({ node: row.owner, action: "online", group: group.id, groupName: group.name, generation: row.generation, resource, reason: why, ...handoverOf(context, before) });
   context.setResource(resource.id, {
     state: "OnlinePending",
     pendingEffect: effect,

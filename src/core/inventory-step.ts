@@ -9,6 +9,7 @@ import { nodeAvailable } from "./failback.ts";
 import { failResource } from "./failure.ts";
 import { cleanInventory, seenRunning, whyHeld } from "./holds.ts";
 import { copiesOn, endCopyAgain, isCurrent } from "./leftovers.ts";
+import { handoverOf } from "./handover.ts";
 import { initialResourceRow } from "./records.ts";
 import { compareText } from "./order.ts";
 import { noteStatus } from "./reported-status.ts";
@@ -155,5 +156,6 @@ export function orderPendingAgain(context: StepContext, resource: ResourceRecord
     generation: group.generation,
     resource,
     reason: `${row.reason.text} (ordered again)`,
+    ...(row.pendingAction === "online" ? handoverOf(context, row) : {}),
   });
 }

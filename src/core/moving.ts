@@ -62,7 +62,8 @@ export function changeOwner(context: StepContext, group: GroupRecord, to: NodeId
   for (const resource of context.resourcesOf(group.id)) {
     const before = context.resource(resource.id);
     const reason = before.state === "Offline" ? before.reason : context.reason("owner changed", "It was ended with its role's change of node.");
-    context.setResource(resource.id, { ...initialResourceRow(resource.id), reason });
+    const servedUntilMs = before.state === "Online" ? context.now : before.servedUntilMs;
+    context.setResource(resource.id, { ...initialResourceRow(resource.id), servedUntilMs, reason });
   }
   if (row.owner !== null && row.owner !== to) context.relieved.add(row.owner);
   leavesNode(context, group.id, to);

@@ -213,3 +213,22 @@ test("deleting by force ends what runs and remembers it until it is gone", () =>
   driver.view({ inventories: false });
   assert.deepEqual(ordersOf(driver.inventory(1, [])), []);
 });
+
+test("what was online a moment ago is handed over; what was not is not", () => {
+  const driver = Driver.started(3);
+  driver.role("web");
+  const starts = (): (boolean | undefined)[] => driver.orders.filter((order) => order.action === "online").map((order) => order.handover);
+  driver.command({ verb: "group.move", group: "web" });
+  driver.answer(driver.orders.shift()!);
+  assert.deepEqual(starts(), [true], "a planned move");
+  driver.settle();
+  const { ownerNode } = core.describeGroup(driver.state, "web");
+  driver.down(core.describeNode(driver.state, ownerNode!).id);
+  for (const node of driver.up) driver.inventory(node, []);
+  assert.deepEqual([...new Set(starts())], [true], "its node was lost; ordered again it is the same order");
+  driver.settle();
+  driver.do({ verb: "group.offline", group: "web" });
+  driver.wait(61_000);
+  driver.command({ verb: "group.online", group: "web" });
+  assert.deepEqual(starts(), [undefined], "it was offline for long");
+});
