@@ -26,6 +26,8 @@ export interface LeaseHostOptions {
   readonly realTimePriority: number | null;
   /** Processes without a gate may run until then (CLOCK_MONOTONIC, ms). */
   onPermit(untilMs: number): void;
+  /** Nothing is left of a life of another node: its service died, and its monitor has ended everything. May be told again. */
+  onReleased?(member: Member): void;
   /** Somebody else had changed the gate's tables, and it was made anew. For a short time nothing was gated. */
   onRepaired(problem: string): void;
   /** The worker is gone: nothing is renewed any more, and the gate is closed or closes within the lease. Called once. */
@@ -231,6 +233,11 @@ export class LeaseHost {
         return;
       case "permit":
         this.#options.onPermit(message.untilMs);
+        return;
+      case "released":
+        // Before an ACCEPT is sent that would name a hold for it.
+        this.released(message.member.node, message.member.incarnation);
+        this.#options.onReleased?.(message.member);
         return;
       case "repaired":
         this.#options.onRepaired(message.problem);

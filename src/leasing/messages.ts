@@ -42,6 +42,8 @@ export type FromWorker =
   | { readonly type: "notStarted"; readonly error: ErrorBody }
   | { readonly type: "answer"; readonly order: number; readonly error: ErrorBody | null; readonly status?: WorkerStatus }
   | { readonly type: "permit"; readonly untilMs: number }
+  /** The monitor of a service that died says that nothing of that life is left. */
+  | { readonly type: "released"; readonly member: Member }
   /** Somebody else had changed the gate's tables; it is whole again. */
   | { readonly type: "repaired"; readonly problem: string }
   | { readonly type: "ended"; readonly reason: string };

@@ -10,6 +10,7 @@ import { openChannel } from "./channel.ts";
 import { SharedCells } from "./cells.ts";
 import { monotonicMs } from "./clock.ts";
 import type { FromWorker, ToWorker, WorkerOptions } from "./messages.ts";
+import { decodeRelease } from "./release.ts";
 import { runProgram } from "./program.ts";
 import { becomeRealTime, exitProcess } from "./real-time.ts";
 import { LeaseStatistics } from "./statistics.ts";
@@ -111,12 +112,18 @@ class LeaseThread {
   #onMessage(bytes: Uint8Array): void {
     if (this.#worker.ended) return;
     const decoded = this.#codec.decode(bytes);
-    if (decoded.kind === "foreign") this.#statistics.foreign += 1;
+    if (decoded.kind === "foreign") this.#onOther(bytes);
     else if (decoded.kind === "malformed") this.#statistics.malformed += 1;
     else {
       this.#statistics.ticksReceived += 1;
       this.#run(this.#worker.tick(decoded.tick));
     }
+  }
+
+  #onOther(bytes: Uint8Array): void {
+    const member = decodeRelease(this.#options.clusterId, bytes);
+    if (member === null) this.#statistics.foreign += 1;
+    else this.#send({ type: "released", member });
   }
 
   #run(program: LeaseProgram): void {

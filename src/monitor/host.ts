@@ -24,6 +24,8 @@ export interface MonitorHostOptions {
   readonly resourceTypeDirectory?: string;
   /** The gate; without it (the embedded engine) only loopback addresses are served. */
   readonly addresses?: AddressOwner;
+  /** How the others are told that nothing is left when the service dies; handed on as it is. */
+  readonly release?: unknown;
   /** A monitor that does not answer for this long is ended; default 3000. */
   readonly hangTimeoutMs?: number;
 }
@@ -135,7 +137,7 @@ export class ProcessMonitorHost implements MonitorHost {
   /** Starts a monitor process. @returns null when it is ready, else what was wrong (it is gone then) */
   async #launch(): Promise<string | null> {
     const { node, hangTimeoutMs: _unused, addresses, ...rest } = this.#options;
-    const options: MonitorOptions = { ...rest, nodeId: node.id, nodeName: node.name, resourceTypeDirectory: rest.resourceTypeDirectory ?? null, isGated: addresses !== undefined };
+    const options: MonitorOptions = { ...rest, nodeId: node.id, nodeName: node.name, resourceTypeDirectory: rest.resourceTypeDirectory ?? null, isGated: addresses !== undefined, release: rest.release ?? null };
     const main = fileURLToPath(new URL(import.meta.url.endsWith(".ts") ? "./main.ts" : "./main.js", import.meta.url));
     const monitor = fork(main, [JSON.stringify(options)], {
       // Its own session: what a terminal sends to the service's group does not reach it.

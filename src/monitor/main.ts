@@ -1,3 +1,4 @@
+import type { ReleaseOptions } from "../leasing/release.ts";
 import { builtInTypes, endStaleAddresses } from "../resources/index.ts";
 import type { MonitorOrder, MonitorReport } from "./contract.ts";
 import { MonitorExitCode } from "./exit-codes.ts";
@@ -18,12 +19,15 @@ const guard = new Guard(formatMonitorToken(options.clusterId, options.nodeId, op
 const { types, problems } = await loadResourceTypes(builtInTypes, options.resourceTypeDirectory);
 for (const { file, problem } of problems) console.error(`muster: ${options.nodeName}: resource type ${file} was not loaded: ${problem}`);
 
+// At hand before it is needed: when it is, every millisecond is one that clients wait.
+const leasing = options.release === null ? null : await import("../leasing/release.ts");
+const addresses = new OwnedAddresses(options.isGated, send);
 const monitor = new Monitor({
   options,
   types,
   problems,
   guard,
-  addresses: new OwnedAddresses(options.isGated, send),
+  addresses,
   report: send,
   onDeadlock: (resource, entry) => {
     console.error(`muster: ${options.nodeName}: ${entry} of resource ${resource} exceeded its DeadlockTimeout; the monitor ends`);
@@ -50,12 +54,29 @@ else void endWith(MonitorExitCode.Orphaned, "the monitor lost its service");
 async function endWith(code: number, reason: string): Promise<void> {
   if (ending) return;
   ending = true;
+  const isOrphaned = code === MonitorExitCode.Orphaned;
   try {
+    if (isOrphaned) closeTheGate();
     await monitor.endAll(false, reason);
     await guard.stop();
+    if (isOrphaned) await leasing?.announceRelease(options.release as ReleaseOptions);
+  } catch (error) {
+    // The others wait out the hold then.
+    console.error(`muster: ${options.nodeName}: the others could not be told that everything has ended: ${String(error)}`);
   } finally {
     process.exit(code);
   }
+}
+
+/** The service that could have is dead; with the gate closed nothing is to be disowned. */
+function closeTheGate(): void {
+  if (leasing === null) return;
+  try {
+    leasing.closeGate((options.release as ReleaseOptions).table);
+  } catch (error) {
+    console.error(`muster: ${options.nodeName}: the gate could not be closed, and closes when the lease runs out: ${String(error)}`);
+  }
+  addresses.abandon();
 }
 
 function send(report: MonitorReport): void {

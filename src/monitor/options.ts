@@ -15,4 +15,6 @@ export interface MonitorOptions {
   readonly resourceTypeDirectory: string | null;
   /** The service has a gate: addresses other than loopback can be served. */
   readonly isGated: boolean;
+  /** How the others are told that nothing is left when the service dies: what `leasing/release.ts` takes; null = nobody needs to know. */
+  readonly release: unknown;
 }

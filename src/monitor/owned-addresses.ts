@@ -24,6 +24,7 @@ export class OwnedAddresses {
   readonly #waiting = new Map<number, Waiting>();
   readonly #isGated: boolean;
   #number = 0;
+  #isAbandoned = false;
 
   /** @param isGated false with the embedded engine: there is nobody to tell */
   constructor(isGated: boolean, report: (report: OwnedReport) => void) {
@@ -51,6 +52,16 @@ export class OwnedAddresses {
     if (this.#owned.delete(address)) await this.#tell();
   }
 
+  /** There is nobody left to tell: what is asked from now on counts as done, and what waits too. */
+  abandon(): void {
+    this.#isAbandoned = true;
+    for (const { resolve, timer } of this.#waiting.values()) {
+      clearTimeout(timer);
+      resolve();
+    }
+    this.#waiting.clear();
+  }
+
   /** The service's answer. */
   answered(number: number, problem: string | null): void {
     const waiting = this.#waiting.get(number);
@@ -62,6 +73,7 @@ export class OwnedAddresses {
   }
 
   #tell(): Promise<void> {
+    if (this.#isAbandoned) return Promise.resolve();
     return new Promise((resolve, reject) => {
       const number = ++this.#number;
       const timer = setTimeout(() => {

@@ -1,4 +1,5 @@
 import type { Engine } from "../engine/contract.ts";
+import type { ReleaseOptions } from "../leasing/release.ts";
 import { createLocalEngine } from "../engine/local/local.ts";
 import type { LeaseHost, LeaseHostOptions } from "../leasing/host.ts";
 import type { LogOptions } from "../log/types.ts";
@@ -23,7 +24,9 @@ export interface EngineSource {
   start(): Promise<void>;
   create(self: Member): Engine;
   /** Keeps the lease of a life (PROTOCOL part 2); absent = the machine proves that who was left out serves nothing. */
-  createLease?(self: Member, listener: Pick<LeaseHostOptions, "onPermit" | "onExit">): LeaseHost;
+  createLease?(self: Member, listener: Pick<LeaseHostOptions, "onPermit" | "onExit" | "onReleased">): LeaseHost;
+  /** How the monitor of a life tells the others that nothing of it is left, should the service die. */
+  releaseOf?(self: Member): ReleaseOptions;
   /** Nodes that the engine hears through the adapter with these addresses; null = it does not use it. */
   heardThrough?(addresses: readonly string[]): readonly NodeId[] | null;
   /** After each step that may have changed who belongs to the cluster or who is in the view. */

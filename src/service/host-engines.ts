@@ -10,6 +10,7 @@ import { leaseParameters } from "../lease/parameters.ts";
 import type { LeaseParameters } from "../lease/parameters.ts";
 import { LeaseHost } from "../leasing/host.ts";
 import type { LeaseHostOptions } from "../leasing/host.ts";
+import type { ReleaseOptions } from "../leasing/release.ts";
 import { gateTable } from "../network/gate-rules.ts";
 import type { Member, NodeId } from "../model/identifiers.ts";
 import type { WitnessRecord } from "../model/objects.ts";
@@ -109,15 +110,16 @@ export class HostEngines implements EngineSource {
     return this.#engine.links().filter((state) => links.includes(state.link) && state.isConnected).map((state) => state.node);
   }
 
-  createLease(self: Member, listener: Pick<LeaseHostOptions, "onPermit" | "onExit">): LeaseHost {
+  releaseOf(self: Member): ReleaseOptions {
     const { clusterId } = this.#configuration;
+    return { clusterId, self, table: gateTable(clusterId), channel: { kind: "corosync", group: `muster-lease-${clusterId}`, module: LEASE_CHANNEL } };
+  }
+
+  createLease(self: Member, listener: Pick<LeaseHostOptions, "onPermit" | "onExit" | "onReleased">): LeaseHost {
     return new LeaseHost({
-      self,
-      clusterId,
       parameters: this.lease,
-      table: gateTable(clusterId),
       clustered: this.#clustered,
-      channel: { kind: "corosync", group: `muster-lease-${clusterId}`, module: LEASE_CHANNEL },
+      ...this.releaseOf(self),
       realTimePriority: REAL_TIME_PRIORITY,
       onRepaired: (problem) => this.#log(`the tables of the gate were changed by somebody else and made anew: ${problem}`),
       ...listener,

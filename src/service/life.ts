@@ -77,12 +77,16 @@ export async function startLife(options: LifeOptions, listener: LifeListener): P
     workingDirectory,
     resourceTypeDirectory: clusterPaths.resourceTypes(directory),
     // Made below: nothing is owned before there is a lease.
+    ...(engines.releaseOf === undefined ? {} : { release: engines.releaseOf(member) }),
     ...(engines.createLease === undefined ? {} : { addresses: { own: (addresses: readonly string[]) => life.lease!.ownAddresses(addresses) } }),
   });
   const engine = engines.create(member);
   const lease = engines.createLease?.(member, {
     onPermit: (untilMs) => {
       if (!life.over) listener.guarded(() => life.node.onPermit(untilMs));
+    },
+    onReleased: (released) => {
+      if (!life.over) listener.guarded(() => life.node.onReleased(released));
     },
     onExit: (reason) => listener.onLeave(life, "lease", reason),
   }) ?? null;

@@ -59,6 +59,9 @@ export interface NodeEnvironment extends Pick<ReplicaEnvironment<StepResult>, "c
 
 /** A level is sent again when it was not seen in an entry for that long. */
 const RESEND_MS = 500;
+/** After that the holds it would end have run out. */
+const RELEASE_SAID_MS = 30_000;
+const RELEASES_MAX = 256;
 
 /**
  * One life (incarnation) of a node's Cluster Service, without any I/O of its own: feeds the
@@ -78,6 +81,8 @@ export class ClusterNode {
   readonly #reads = new Map<number, (ok: boolean) => void>();
   /** Levels not yet seen in an entry, by resource. */
   readonly #levels = new Map<string, ReportInput>();
+  /** Lives of others whose end was told and not yet seen in an entry. */
+  readonly #releases = new Map<string, { readonly released: Member; readonly untilMs: number }>();
   /** Commands that wait for a view. */
   #queued: { readonly ticket: number; readonly command: Command; readonly done: (outcome: CommandOutcome) => void }[] = [];
   #heldStarts: Extract<MonitorOrder, { kind: "online" }>[] = [];
@@ -239,6 +244,22 @@ export class ClusterNode {
     this.#replica.flush();
   }
 
+  /** Nothing is left of a life of another node: nobody needs to wait for it. Said until it is seen, because there may be no view now. */
+  onReleased(released: Member): void {
+    if (released.node === this.#self.node || this.#releases.size >= RELEASES_MAX) return;
+    this.#releases.set(`${released.node}.${released.incarnation}`, { released, untilMs: this.#environment.clock().nowMs + RELEASE_SAID_MS });
+    this.#sayReleases();
+    this.#replica.flush();
+  }
+
+  #sayReleases(): void {
+    const { nowMs } = this.#environment.clock();
+    for (const [key, { released, untilMs }] of this.#releases) {
+      if (nowMs > untilMs) this.#releases.delete(key);
+      else this.#submitVolatile({ kind: "released", from: this.#self, released });
+    }
+  }
+
   /** The monitor died and its resources with it: what it had is told again, as it is now. */
   onMonitorDied(): void {
     this.#levels.clear();
@@ -256,6 +277,7 @@ export class ClusterNode {
       this.#submitVolatile(inventory);
     }
     for (const level of this.#levels.values()) this.#submitVolatile(level);
+    this.#sayReleases();
     this.#replica.flush();
   }
 
@@ -321,7 +343,10 @@ export class ClusterNode {
     const { lease } = this.#environment;
     if (lease === undefined || body.type !== "input" || !/^\{"kind":"(released|inventory)"/.test(body.payload)) return;
     const input = JSON.parse(body.payload) as CoreInput;
-    if (input.kind === "released") lease.released(input.released.node, input.released.incarnation);
+    if (input.kind === "released") {
+      lease.released(input.released.node, input.released.incarnation);
+      this.#releases.delete(`${input.released.node}.${input.released.incarnation}`);
+    }
     if (input.kind === "inventory") lease.released(input.from.node, input.from.incarnation - 1);
   }
 
