@@ -7,7 +7,16 @@ import { MusterError } from "../model/errors.ts";
 import { clusterPaths, forgetMembership, readCluster } from "../service/cluster-files.ts";
 import { leaveInGoodOrder, untilEmpty } from "../service/leaving.ts";
 import { ClusterService } from "../service/service.ts";
+import type { ServiceFacade } from "../service/facade.ts";
 import { createApi } from "./server.ts";
+
+/** Who wants to know how it goes: what supervises the process. It throws nothing. */
+export interface NodeObserver {
+  /** The API answers. */
+  ready(service: Pick<ServiceFacade, "status" | "onChange">): void;
+  /** It is about to end; its roles leave first where they can. */
+  stopping(reason: string): void;
+}
 
 export interface NodeProcessOptions {
   readonly directory: string;
@@ -18,6 +27,7 @@ export interface NodeProcessOptions {
   readonly endWithParent: boolean;
   /** "force": the operator states that the others are down; "prevent": join, never form (reference 4.5). */
   readonly start?: "force" | "prevent";
+  readonly observer?: NodeObserver;
 }
 
 /** What the process tells its parent over IPC. */
@@ -81,6 +91,7 @@ class NodeProcess {
     writeFileSync(clusterPaths.endpoint(directory, node), `${JSON.stringify({ node, socket, url, processId: process.pid })}\n`, { mode: 0o600 });
     this.#log(`started; API at ${socket}${url === null ? "" : ` and ${url}`}`);
     tell({ kind: "started", url, socket });
+    this.#options.observer?.ready(this.#service);
   }
 
   fail(error: MusterError): never {
@@ -113,6 +124,7 @@ class NodeProcess {
   async #leave(reason: string): Promise<void> {
     if (this.#leaving) return this.#stop(reason);
     this.#leaving = true;
+    this.#options.observer?.stopping(reason);
     this.#log(`leaves: ${reason}`);
     if (this.#service !== null) await leaveInGoodOrder(this.#service, () => this.#stopping, (line) => this.#log(line));
     await this.#stop(reason);
@@ -129,6 +141,7 @@ class NodeProcess {
   async #stop(reason: string, last: () => void = () => undefined): Promise<void> {
     if (this.#stopping) return;
     this.#stopping = true;
+    if (!this.#leaving) this.#options.observer?.stopping(reason);
     this.#log(`stops: ${reason}`);
     await this.#service?.stop(reason);
     for (const server of this.#servers) {

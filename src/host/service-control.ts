@@ -8,6 +8,7 @@ import { runNode } from "../api/node-main.ts";
 import { MusterError } from "../model/errors.ts";
 import { clusterPaths, readCluster } from "../service/cluster-files.ts";
 import type { ClusterConfiguration, HostSettings } from "../service/cluster-files.ts";
+import { observeForSupervisor } from "./notify.ts";
 
 /** The Cluster Service of this machine: started by systemd where there is one, else as a process of its own. */
 
@@ -30,7 +31,8 @@ export function ownMembership(directory: string): ClusterConfiguration & { reado
 export async function runService(directory: string, how: StartHow): Promise<void> {
   const { host } = ownMembership(directory);
   await claim(directory);
-  await runNode({ directory, node: host.node, workingDirectory: "/", listen: null, endWithParent: false, ...(how === undefined ? {} : { start: how }) });
+  const observer = await observeForSupervisor(process.env, (line) => process.stdout.write(`${line}\n`));
+  await runNode({ directory, node: host.node, workingDirectory: "/", listen: null, endWithParent: false, ...(how === undefined ? {} : { start: how }), ...(observer === null ? {} : { observer }) });
 }
 
 /**
