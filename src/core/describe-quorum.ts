@@ -1,7 +1,6 @@
 import type { NodeId } from "../model/identifiers.ts";
-import type { PropertyBag } from "../model/objects.ts";
 import { clusterProperties, nodeProperties, numberPropertyOf } from "../model/properties.ts";
-import { witnessProperties } from "../model/properties/witness.ts";
+import { withoutSecrets, witnessProperties } from "../model/properties/witness.ts";
 import { QuorumType } from "../model/states.ts";
 import { effectiveProperties } from "../model/views.ts";
 import type { QuorumExplanation, QuorumNodeView, QuorumView, QuorumWitnessView } from "../model/views.ts";
@@ -74,11 +73,6 @@ function describeWitness(state: ClusterState): QuorumWitnessView | null {
 
 function isDynamic(state: ClusterState): boolean {
   return numberPropertyOf(clusterProperties, state.tables.cluster.get(ONLY)?.properties ?? {}, "DynamicQuorum") === 1;
-}
-
-/** A key is for the witness, not for who looks. */
-function withoutSecrets(properties: PropertyBag): PropertyBag {
-  return Object.fromEntries(Object.entries(properties).map(([name, value]) => [name, name === "PrimaryKey" && value !== "" ? "(set)" : value]));
 }
 
 function sentencesOf(survival: Survival, name: (id: NodeId) => string): string[] {

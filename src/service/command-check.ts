@@ -2,7 +2,9 @@ import { describeResources, describeResourceTypes } from "../core/index.ts";
 import { MusterError } from "../model/errors.ts";
 import type { ClusterState } from "../core/index.ts";
 import type { Command } from "../model/inputs.ts";
-import { CONNECTABLE } from "./witnesses.ts";
+import { endpointOf } from "../witness/s3.ts";
+import type { BucketAddress } from "../witness/s3.ts";
+import { bucketOf, CONNECTABLE } from "./witnesses.ts";
 import type { PropertyBag } from "../model/objects.ts";
 import { requireProperties, validateProperties } from "../model/properties.ts";
 import { ResourceStatus } from "../model/states.ts";
@@ -29,10 +31,22 @@ export function checkCommand(state: ClusterState, command: Command, surroundings
 function checkWitness({ kind, properties }: NonNullable<Extract<Command, { readonly verb: "quorum.set" }>["witness"]>, isEmbedded: boolean): void {
   if (isEmbedded) throw new MusterError("MUSTER_NO_WITNESS_CLIENT", { kind: String(kind), reason: "it runs on one machine, with the embedded engine, and its nodes alone decide" });
   if (!CONNECTABLE.includes(kind)) throw new MusterError("MUSTER_NO_WITNESS_CLIENT", { kind: String(kind), reason: `this release asks ${CONNECTABLE.join(" and ")} only` });
+  if (kind === "cloud") checkBucket(bucketOf(properties ?? {}));
   if (kind !== "daemon") return;
   const fingerprint = String(properties?.["Fingerprint"] ?? "").replaceAll(":", "");
   if (!/^[0-9a-fA-F]{64}$/.test(fingerprint)) throw new MusterError("MUSTER_INVALID_ARGUMENT", { field: "Fingerprint", problem: "the SHA-256 fingerprint that the witness daemon prints when it starts is needed: 64 hexadecimal digits" });
   if (!/^.+:\d+$/.test(String(properties?.["Address"] ?? ""))) throw new MusterError("MUSTER_INVALID_ARGUMENT", { field: "Address", problem: "it is written HOST:PORT" });
+}
+
+function checkBucket({ endpoint, bucket, account, key }: BucketAddress): void {
+  const refuse = (field: string, problem: string): MusterError => new MusterError("MUSTER_INVALID_ARGUMENT", { field, problem });
+  try {
+    endpointOf(endpoint);
+  } catch (error) {
+    throw refuse("EndpointInfo", (error as Error).message);
+  }
+  if (!/^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/.test(bucket)) throw refuse("ContainerName", "the name of a bucket: 3 to 63 small letters, digits, - and .");
+  if (account === "" || key === "") throw refuse(account === "" ? "AccountName" : "PrimaryKey", "the store signs nobody in without it");
 }
 
 /**

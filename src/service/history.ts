@@ -7,6 +7,8 @@ import { LINES_MAX } from "../history/contract.ts";
 import type { HistoryEntry, HistoryLine, HistoryQuery, HistoryStore } from "../history/contract.ts";
 import type { LogEntry } from "../log/types.ts";
 import { MusterError } from "../model/errors.ts";
+import type { CoreInput } from "../model/inputs.ts";
+import { withoutSecrets } from "../model/properties/witness.ts";
 import type { ClusterView, Explanation, GroupView, NodeView } from "../model/views.ts";
 
 /** A moment of the past, as this node knew it. */
@@ -49,7 +51,7 @@ export class ServiceHistory {
   async find(id: string): Promise<HistoryEntry> {
     const entry = await this.#store.find(id);
     if (entry === null) throw new MusterError("MUSTER_HISTORY_NOT_FOUND", { field: "id", id });
-    return entry;
+    return { ...entry, input: inputWithoutSecrets(entry.input) };
   }
 
   /** @throws MusterError MUSTER_HISTORY_BEFORE, and what `why` throws for an unknown group */
@@ -66,4 +68,13 @@ export class ServiceHistory {
   close(): Promise<void> {
     return this.#store.close();
   }
+}
+
+/** The key of a witness came in by a command, which is kept as it came: the past is played again with it. It is not for who reads. */
+export function inputWithoutSecrets(text: string): string {
+  if (text === "") return text;
+  const input = JSON.parse(text) as CoreInput;
+  if (input.kind !== "command" || input.command.verb !== "quorum.set" || input.command.witness?.properties === undefined) return text;
+  const { command } = input;
+  return JSON.stringify({ ...input, command: { ...command, witness: { ...command.witness, properties: withoutSecrets(command.witness!.properties!) } } });
 }

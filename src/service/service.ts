@@ -24,6 +24,7 @@ import { startLife } from "./life.ts";
 import type { Life, LifeOptions } from "./life.ts";
 import type { CommandOutcome } from "./node.ts";
 import { registerUserTypes } from "./user-types.ts";
+import { proveWitness } from "./witnesses.ts";
 
 export interface ServiceOptions {
   readonly directory: string;
@@ -313,6 +314,12 @@ export class ClusterService implements ServiceFacade {
   command(command: Command, timeoutMs: number): Promise<CommandOutcome> {
     const life = this.#current();
     checkCommand(this.state(), command, { isGated: this.#options.configuration.host !== undefined });
+    checkCommand(this.state(), command, this.#options.configuration.host === undefined);
+    if (command.verb === "quorum.set") return proveWitness(command, this.configuration.clusterId).then(() => this.#send(this.#current(), command, timeoutMs));
+    return this.#send(life, command, timeoutMs);
+  }
+
+  #send(life: Life, command: Command, timeoutMs: number): Promise<CommandOutcome> {
     if (Buffer.byteLength(JSON.stringify(command)) > COMMAND_BYTES_MAX) return Promise.reject(new MusterError("MUSTER_LIMIT", { what: "One command", limit: `${COMMAND_BYTES_MAX} bytes` }));
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
