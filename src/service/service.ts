@@ -314,7 +314,6 @@ export class ClusterService implements ServiceFacade {
   command(command: Command, timeoutMs: number): Promise<CommandOutcome> {
     const life = this.#current();
     checkCommand(this.state(), command, { isGated: this.#options.configuration.host !== undefined });
-    checkCommand(this.state(), command, this.#options.configuration.host === undefined);
     if (command.verb === "quorum.set") return proveWitness(command, this.configuration.clusterId).then(() => this.#send(this.#current(), command, timeoutMs));
     return this.#send(life, command, timeoutMs);
   }
