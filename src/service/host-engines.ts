@@ -11,6 +11,7 @@ import type { LeaseParameters } from "../lease/parameters.ts";
 import { LeaseHost } from "../leasing/host.ts";
 import type { LeaseHostOptions } from "../leasing/host.ts";
 import type { ReleaseOptions } from "../leasing/release.ts";
+import { monotonicMs } from "../monitor/clock.ts";
 import { gateTable } from "../network/gate-rules.ts";
 import type { Member, NodeId } from "../model/identifiers.ts";
 import type { WitnessRecord } from "../model/objects.ts";
@@ -28,6 +29,8 @@ import { witnessConnections } from "./witnesses.ts";
 /** PROTOCOL rule 3: members silent for T are left out. */
 const SILENCE_MS = 250;
 const LOOP_MS = 50;
+/** corosync tells of a link seconds after it uses it: until then who is a member is heard, on whatever link. */
+const LINKS_SETTLE_MS = 10_000;
 /** So many ticks are sent in the time after which a silent member is missed. */
 const TICKS_IN_DETECTION = 5;
 /** Above everything that is not as pressing; below corosync's own. */
@@ -56,6 +59,7 @@ export class HostEngines implements EngineSource {
   #members: KnownMembers;
   #engine: CorosyncEngine | null = null;
   #clustered: readonly string[] = [];
+  readonly #memberSince = new Map<NodeId, { readonly incarnation: number; readonly sinceMs: number }>();
 
   constructor(directory: string, configuration: ClusterConfiguration, host: HostSettings, log: (line: string) => void) {
     this.#directory = directory;
@@ -105,9 +109,12 @@ export class HostEngines implements EngineSource {
   /** Through the links of corosync: each node has one address in each. */
   heardThrough(addresses: readonly string[]): readonly NodeId[] | null {
     const own = this.#members.nodes.find((node) => node.id === this.#host.id)?.addresses ?? [];
+    const nowMs = monotonicMs();
+    const fresh = [...this.#memberSince].filter(([, { sinceMs }]) => nowMs - sinceMs < LINKS_SETTLE_MS).map(([id]) => id);
     const links = own.flatMap((address, link) => (addresses.some((one) => one.split("/")[0] === address) ? [link] : []));
     if (links.length === 0 || this.#engine === null) return null;
-    return this.#engine.links().filter((state) => links.includes(state.link) && state.isConnected).map((state) => state.node);
+    const connected = this.#engine.links().filter((state) => links.includes(state.link) && state.isConnected).map((state) => state.node);
+    return [...new Set([...connected, ...fresh])];
   }
 
   releaseOf(self: Member): ReleaseOptions {
@@ -131,6 +138,7 @@ export class HostEngines implements EngineSource {
    * first.
    */
   onState(state: ClusterState, members: readonly Member[]): void {
+    this.#noteMembers(members);
     const configured = membersOf(state);
     const leaving = this.#members.nodes.filter((node) => !configured.some(({ id }) => id === node.id) && members.some((member) => member.node === node.id));
     const nodes: KnownMember[] = [...configured, ...leaving].sort((left, right) => left.id - right.id);
@@ -142,6 +150,11 @@ export class HostEngines implements EngineSource {
       this.#log(`the list of nodes could not be written: ${String(error)}`);
     }
     this.#daemon.apply(this.#text()).catch((error: unknown) => this.#log(`corosync did not take its new configuration: ${String(error)}`));
+  }
+
+  #noteMembers(members: readonly Member[]): void {
+    for (const id of this.#memberSince.keys()) if (!members.some((member) => member.node === id)) this.#memberSince.delete(id);
+    for (const { node, incarnation } of members) if (this.#memberSince.get(node)?.incarnation !== incarnation) this.#memberSince.set(node, { incarnation, sinceMs: monotonicMs() });
   }
 
   /** The addresses that the gate is for: those of all network roles. @returns null when they are as before */

@@ -442,7 +442,7 @@ describe("lab", { skip: process.getuid?.() === 0 ? false : "needs root" }, () =>
       return { code: status, stdout, stderr };
     };
     try {
-      const made = muster("up", "--nodes", "2", "--networks", "1", "--state-size", "1M", "--name", name, "--json");
+      const made = muster("up", "--no-cluster", "--nodes", "2", "--networks", "1", "--state-size", "1M", "--name", name, "--json");
       assert.equal(made.code, 0, made.stderr);
       const view = JSON.parse(made.stdout) as { readonly hosts: readonly { readonly name: string; readonly state: string }[] };
       assert.deepEqual(view.hosts.map((host) => [host.name, host.state]), [["n1", "on"], ["n2", "on"], ["client", "on"]]);

@@ -2,6 +2,7 @@ import { constants } from "node:os";
 import type { Command as Program } from "commander";
 import type { Lab, LabHost } from "../../lab/lab.ts";
 import { MusterError } from "../../model/errors.ts";
+import { formCluster } from "../lab-cluster.ts";
 import { data, json, list, table, talk } from "../output.ts";
 
 interface LabCommandOptions {
@@ -15,6 +16,8 @@ interface UpOptions extends LabCommandOptions {
   readonly networks: string;
   readonly stateSize?: string;
   readonly directory?: string;
+  readonly profile: string;
+  readonly cluster: boolean;
 }
 
 interface CutCommandOptions extends LabCommandOptions {
@@ -31,24 +34,21 @@ interface DelayCommandOptions extends LabCommandOptions {
   readonly loss?: string;
 }
 
-export interface LabActions {
-  /** What `lab up` does with the hosts before it says that the lab is up. When it throws, the lab is taken down. */
-  readonly prepare?: (lab: Lab) => Promise<void>;
-}
-
 const NETWORKS_MAX = 8;
 const SIGNAL_EXIT_BASE = 128;
 
-export function labCommands(program: Program, actions: LabActions = {}): void {
+export function labCommands(program: Program): void {
   const lab = program.command("lab").description("hosts on this machine, made of namespaces, to break things in (as root)");
 
-  common(lab.command("up").description("make a lab, with all its hosts on"))
+  common(lab.command("up").description("make a lab, with all its hosts on and a cluster on them"))
     .option("--nodes <count>", "how many hosts: n1, n2, …", "3")
     .option("--hosts <names>", "their names instead, with commas between")
     .option("--networks <count>", "how many networks: net0, for clients as well, net1, …", "2")
     .option("--state-size <size>", "limit of each host's state, as 64M; default: the disk's")
     .option("--directory <dir>", "keep the hosts' state there while the lab lives; default: in /run")
-    .action((options: UpOptions) => up(options, actions));
+    .option("--profile <profile>", "of the cluster: standard or fast", "standard")
+    .option("--no-cluster", "hosts alone: they form no cluster")
+    .action((options: UpOptions) => up(options));
 
   common(lab.command("down").description("end a lab and leave nothing of it")).action(async (options: LabCommandOptions) => {
     await (await open(options)).down();
@@ -155,7 +155,7 @@ async function inTurn(hosts: readonly string[], action: (host: string) => Promis
   for (const host of hosts) await action(host);
 }
 
-async function up(options: UpOptions, actions: LabActions): Promise<void> {
+async function up(options: UpOptions): Promise<void> {
   const { Lab } = await import("../../lab/lab.ts");
   const { standardNetworks } = await import("../../lab/plan.ts");
   const made = await Lab.up({
@@ -166,7 +166,7 @@ async function up(options: UpOptions, actions: LabActions): Promise<void> {
     directory: options.directory ?? null,
   });
   try {
-    await actions.prepare?.(made);
+    if (options.cluster) await formCluster(made, options.profile);
   } catch (error) {
     await made.down();
     throw error;
