@@ -1,12 +1,13 @@
 import { spawn, spawnSync } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { randomUUID } from "node:crypto";
-import { mkdirSync, mkdtempSync, openSync, closeSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, openSync, closeSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createIdentity } from "../../../src/security/certificates.ts";
+import { removeAtEnd } from "../../packaging/remove-at-end.ts";
 
 /**
  * A real object store: Ceph's gateway with a monitor and one disk in memory, on free ports of the loopback. It honours
@@ -32,10 +33,11 @@ export function missingPrograms(): string {
 
 export async function startObjectStore(): Promise<ObjectStore> {
   const directory = mkdtempSync(join(tmpdir(), "muster-s3-"));
+  const remove = removeAtEnd(directory);
   const children: ChildProcess[] = [];
   const stop = async (): Promise<void> => {
     await Promise.all(children.map(ended));
-    rmSync(directory, { recursive: true, force: true });
+    remove();
   };
   try {
     return await start(directory, children, stop);
@@ -63,7 +65,8 @@ async function start(directory: string, children: ChildProcess[], stop: () => Pr
   };
   const serve = (program: string, ...words: string[]): void => {
     const output = openSync(path(`${program}.out`), "a");
-    children.push(spawn(program, ["--conf", path("ceph.conf"), "--foreground", ...words], { stdio: ["ignore", output, output] }));
+    // Ended with this process, however it ends.
+    children.push(spawn("setpriv", ["--pdeathsig", "KILL", program, "--conf", path("ceph.conf"), "--foreground", ...words], { stdio: ["ignore", output, output] }));
     closeSync(output);
   };
 
