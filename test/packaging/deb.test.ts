@@ -61,7 +61,7 @@ describe("the Debian package", { skip: reason, timeout: LIMIT_MS }, () => {
 
   async function makePackages(): Promise<void> {
     // One after the other: both compile to the same directory. Packing takes most of the time, and nothing is learnt by it.
-    for (const version of [OLD, NEW]) await succeed(process.execPath, [join(project, "scripts/build-deb.ts"), "--compression", "none", "--version", version, "--output", base]);
+    for (const version of [OLD, NEW]) await succeed("env", [`TMPDIR=${base}`, process.execPath, join(project, "scripts/build-deb.ts"), "--compression", "none", "--version", version, "--output", base]);
   }
 
   /** Runs a shell script in the new system. @param network of this machine, or one that has a single address */
