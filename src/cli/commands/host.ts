@@ -11,6 +11,7 @@ import { MusterError } from "../../model/errors.ts";
 import type { ApiClient } from "../../api/client.ts";
 import { maskOf, parseSubnet } from "../../core/index.ts";
 import { connect } from "../connect.ts";
+import { destroyCommand } from "./destroy.ts";
 import { data, json, talk } from "../output.ts";
 
 /** What concerns this machine: creating a cluster, joining one, starting and stopping the Cluster Service. */
@@ -34,6 +35,7 @@ export function directoryOf(options: { readonly directory?: string }): string {
 }
 
 export function hostCommands(cluster: Program, node: Program, program: Program): void {
+  destroyCommand(cluster);
   member(cluster.command("create").description("a new cluster, of which this machine is the first node"))
     .requiredOption("--name <name>", "name of the cluster")
     .option("--address <address>", "an address of the cluster's own, ADDRESS/LENGTH: its API answers there from whichever node has the core group")
@@ -115,7 +117,7 @@ export function hostCommands(cluster: Program, node: Program, program: Program):
     .action(async (options: HostOptions & { readonly forceQuorum?: boolean; readonly preventQuorum?: boolean }) => runService(directoryOf(options), howOf(options)));
 }
 
-const CORE_GROUP = "Cluster Group";
+export const CORE_GROUP = "Cluster Group";
 const CORE_ADDRESS = "Cluster IP Address";
 const CLUSTER_GROUP_TYPE = 1;
 
@@ -154,7 +156,7 @@ function howOf(options: { readonly forceQuorum?: boolean; readonly preventQuorum
   return options.forceQuorum === true ? "force" : options.preventQuorum === true ? "prevent" : undefined;
 }
 
-function requireRoot(what: string): void {
+export function requireRoot(what: string): void {
   if (process.getuid?.() !== 0) throw new MusterError("MUSTER_NOT_ROOT", { what });
 }
 
