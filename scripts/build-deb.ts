@@ -1,6 +1,6 @@
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { chmodSync, copyFileSync, lstatSync, lutimesSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, readlinkSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import { chmodSync, copyFileSync, existsSync, lstatSync, lutimesSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, readlinkSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import type { Dirent } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, dirname, join, relative } from "node:path";
@@ -69,13 +69,17 @@ function copyProgram(): void {
   copy(join(root, "package.json"), join(LIBRARY, "package.json"), 0o644);
 }
 
-/** What `npm ls` counts to production, from where it is installed. Of `node` only its program. @returns all but that */
+/** What package-lock.json counts to production and is installed for this machine. Of `node` only its program. @returns all but that */
 function copyDependencies(): Package[] {
   const modules = join(root, "node_modules");
-  // npm ends with 1 over optional dependencies for other platforms that are not there; what is there it lists.
-  const { stdout } = spawnSync("npm", ["ls", "--omit=dev", "--all", "--parseable"], { cwd: root, encoding: "utf8" });
-  const places = [...new Set(stdout.split("\n").map((line) => line.slice(line.indexOf("/node_modules/") + 1)).filter((line) => line.startsWith("node_modules/")))].sort();
-  if (!places.includes("node_modules/node")) throw new Error("the dependencies are not installed: npm ci");
+  const lock = JSON.parse(readFileSync(join(root, "package-lock.json"), "utf8")) as { readonly packages: Readonly<Record<string, { readonly version?: string; readonly dev?: boolean; readonly optional?: boolean }>> };
+  // Optional ones are for other machines where they are not there.
+  const wanted = Object.entries(lock.packages).filter(([place, one]) => place !== "" && one.dev !== true && !(one.optional === true && !existsSync(join(root, place))));
+  for (const [place, { version: locked }] of wanted) {
+    const found = existsSync(join(root, place)) ? (JSON.parse(readFileSync(join(root, place, "package.json"), "utf8")) as Package).version : "not there";
+    if (found !== locked) throw new Error(`${place} is ${found}, and package-lock.json says ${locked}: run npm ci`);
+  }
+  const places = wanted.map(([place]) => place).sort();
   const packages: Package[] = [];
   for (const place of places) {
     const described = JSON.parse(readFileSync(join(root, place, "package.json"), "utf8")) as Package;
