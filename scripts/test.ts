@@ -27,7 +27,7 @@ const SUITES: readonly Suite[] = [
   { name: "types", command: ["tsc", "--noEmit"] },
   { name: "lint", command: ["npm", "run", "--silent", "lint"] },
   { name: "docs", command: ["node", "scripts/generate-docs.ts", "--check"] },
-  { name: "unit", command: nodeTest(2, "test/unit/{quorum,core,history,log,lease,service,api,cli,model,security,witness}/*.test.ts", "test/{conformance,recorded}/*.test.ts") },
+  { name: "unit", command: nodeTest(2, "test/unit/{quorum,core,history,log,lease,service,api,cli,model,security}/*.test.ts", "test/unit/witness/witness.test.ts", "test/{conformance,recorded}/*.test.ts") },
   { name: "stories", command: nodeTest(2, "test/stories/*.test.ts") },
   { name: "fuzz", command: nodeTest(2, "test/fuzz/*.test.ts") },
   { name: "simulation", command: ["node", "test/simulation/main.ts", "--seeds", "1000", "--from", "1"] },
@@ -36,10 +36,12 @@ const SUITES: readonly Suite[] = [
   { name: "models", command: ["node", "test/models/check.ts"], needs: ["spin", "cc"] },
   { name: "database", command: nodeTest(1, "test/unit/database/*.test.ts"), needs: ["strace"] },
   { name: "engine", command: nodeTest(1, "test/unit/engine/*.test.ts") },
+  { name: "object store", command: nodeTest(1, "test/unit/witness/cloud.test.ts"), needs: ["ceph-mon", "ceph-osd", "radosgw", "openssl"] },
   { name: "corosync", command: nodeTest(1, "test/unit/engine/corosync/*.test.ts"), needs: ["corosync", "ip", "nft", "openssl"] },
   { name: "network", command: nodeTest(1, "test/unit/{network,leasing}/*.test.ts"), needs: ["ip", "nft", "ping"] },
   { name: "monitor", command: nodeTest(1, "test/unit/{monitor,resources}/*.test.ts") },
   { name: "lab", command: nodeTest(1, "test/lab/*.test.ts"), needs: ["corosync", "ip", "nft", "openssl", "ping"] },
+  { name: "packaging", command: nodeTest(1, "test/packaging/*.test.ts"), needs: ["mmdebstrap", "ip"] },
   { name: "end to end", command: nodeTest(1, "test/endtoend/*.test.ts"), needs: ["python3", "nginx"] },
 ];
 
