@@ -12,6 +12,8 @@ export interface WantedAddress {
   readonly address: string;
   readonly adapter: string;
   readonly prefixLength: number;
+  /** An IPv6 address that nobody else can have: the kernel does not ask for another holder. */
+  readonly untested?: boolean;
 }
 
 const NETLINK_ROUTE = 0;
@@ -135,11 +137,11 @@ export class AddressTable {
    * route would go with this address), and an IPv6 address is never chosen as the source of what the node begins.
    * @throws MusterError MUSTER_NEEDS_CAPABILITY, MUSTER_ADDRESS_IN_USE (it is on this machine already), MUSTER_ADDRESS_LOST
    */
-  async add({ address, adapter, prefixLength }: WantedAddress): Promise<void> {
+  async add({ address, adapter, prefixLength, untested }: WantedAddress): Promise<void> {
     const link = this.link(adapter);
     if (link === null) throw new MusterError("MUSTER_ADDRESS_LOST", { address, problem: `the adapter ${adapter} is gone` });
     const noPrefixRoute = this.addresses().some((one) => one.link === link.index && one.prefixLength === prefixLength && isInSubnet(address, one.address, prefixLength));
-    const wanted = { link: link.index, address, prefixLength, noPrefixRoute, preferred: !address.includes(":") };
+    const wanted = { link: link.index, address, prefixLength, noPrefixRoute, preferred: !address.includes(":"), ...(untested === undefined ? {} : { untested }) };
     await this.#change(address, (sequence) => addAddressRequest(sequence, wanted));
   }
 

@@ -9,7 +9,7 @@ const ADDRESS_BYTES = 8;
 const Type = { error: 2, done: 3, newLink: 16, deleteLink: 17, getLink: 18, newAddress: 20, deleteAddress: 21, getAddress: 22 } as const;
 const Flag = { request: 1, acknowledge: 4, exclusive: 0x200, create: 0x400, dump: 0x300 } as const;
 const LinkFlag = { up: 1, loopback: 8, lowerUp: 0x10000 } as const;
-export const AddressFlag = { duplicate: 0x08, tentative: 0x40, noPrefixRoute: 0x200 } as const;
+export const AddressFlag = { noDuplicateTest: 0x02, duplicate: 0x08, tentative: 0x40, noPrefixRoute: 0x200 } as const;
 const LinkAttribute = { address: 1, name: 3 } as const;
 const AddressAttribute = { address: 1, local: 2, cacheInfo: 6, flags: 8, protocol: 11 } as const;
 const FAMILY_IPV4 = 2;
@@ -59,11 +59,14 @@ export function dumpAddresses(sequence: number): Buffer {
   return message(Type.getAddress, Flag.request | Flag.dump, sequence, Buffer.alloc(ADDRESS_BYTES));
 }
 
-/** @param noPrefixRoute makes no route to the subnet @param preferred an IPv6 address that is not is never chosen as the source of a connection */
-export function addAddressRequest(sequence: number, wanted: { readonly link: number; readonly address: string; readonly prefixLength: number; readonly noPrefixRoute: boolean; readonly preferred: boolean }): Buffer {
+/**
+ * @param noPrefixRoute makes no route to the subnet @param preferred an IPv6 address that is not is never chosen as the source
+ *   of a connection @param untested the kernel does not ask for another holder of an IPv6 address, which takes it seconds
+ */
+export function addAddressRequest(sequence: number, wanted: { readonly link: number; readonly address: string; readonly prefixLength: number; readonly noPrefixRoute: boolean; readonly preferred: boolean; readonly untested?: boolean }): Buffer {
   const bytes = addressBytes(wanted.address);
   const flags = Buffer.alloc(4);
-  putU32(flags, wanted.noPrefixRoute ? AddressFlag.noPrefixRoute : 0, 0);
+  putU32(flags, (wanted.noPrefixRoute ? AddressFlag.noPrefixRoute : 0) | (wanted.untested === true ? AddressFlag.noDuplicateTest : 0), 0);
   const parts = [addressHeader(wanted.link, bytes, wanted.prefixLength), attribute(AddressAttribute.local, bytes), attribute(AddressAttribute.address, bytes), attribute(AddressAttribute.flags, flags), attribute(AddressAttribute.protocol, Uint8Array.of(ADDRESS_PROTOCOL))];
   if (!wanted.preferred) parts.push(attribute(AddressAttribute.cacheInfo, lifetimes(0, FOREVER)));
   return message(Type.newAddress, Flag.request | Flag.acknowledge | Flag.create | Flag.exclusive, sequence, Buffer.concat(parts));
