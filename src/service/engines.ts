@@ -29,6 +29,8 @@ export interface EngineSource {
   releaseOf?(self: Member): ReleaseOptions;
   /** Nodes that the engine hears through the adapter with these addresses; null = it does not use it. */
   heardThrough?(addresses: readonly string[]): readonly NodeId[] | null;
+  /** Why there is no engine at the moment, for people; null = there is one. */
+  readonly problem?: string | null;
   /** After each step that may have changed who belongs to the cluster or who is in the view. */
   onState?(state: ClusterState, members: readonly Member[]): void;
   /** The addresses that the gate is for, when they have changed; else null. */

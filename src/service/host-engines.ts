@@ -1,9 +1,12 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { knownWeights } from "../core/index.ts";
 import type { ClusterState } from "../core/index.ts";
 import { CorosyncDaemon } from "../engine/corosync/daemon.ts";
 import { corosyncConfiguration } from "../engine/corosync/configuration.ts";
 import { createCorosyncEngine } from "../engine/corosync/engine.ts";
+import type { KnownVotes } from "../engine/corosync/connectivity.ts";
+import { Heartbeat } from "../engine/corosync/heartbeat.ts";
 import type { CorosyncEngine } from "../engine/corosync/engine.ts";
 import type { Engine } from "../engine/contract.ts";
 import { leaseParameters } from "../lease/parameters.ts";
@@ -55,7 +58,12 @@ export class HostEngines implements EngineSource {
   readonly #configuration: ClusterConfiguration;
   readonly #host: HostSettings;
   readonly #log: (line: string) => void;
-  readonly #daemon: CorosyncDaemon;
+  readonly #heartbeat: Heartbeat;
+  #daemon: CorosyncDaemon;
+  #aside: string | null = null;
+  #votes: KnownVotes = { version: 0, votes: [] };
+  #changing: Promise<void> = Promise.resolve();
+  #isStopped = false;
   #members: KnownMembers;
   #engine: CorosyncEngine | null = null;
   #clustered: readonly string[] = [];
@@ -70,13 +78,15 @@ export class HostEngines implements EngineSource {
     this.lease = leaseParameters({ tokenMs: this.#members.tokenMs });
     this.times = { ...COMMON_TIMES, silenceMs: SILENCE_MS, tickMs: Math.floor(this.lease.detectionMs / TICKS_IN_DETECTION), detectionMs: this.lease.detectionMs, permitMs: this.lease.permitMs, holdMs: this.lease.holdMs, permitHoldMs: this.lease.permitHoldMs };
     this.connectWitness = witnessConnections(configuration.clusterId, readKey(directory));
-    this.#daemon = new CorosyncDaemon({
-      node: host.id,
-      configurationFile: join(clusterPaths.corosync(directory), "corosync.conf"),
-      configuration: this.#text(),
-      key: readFileSync(clusterPaths.engineKey(directory)),
-      mode: "supervise",
-      onState: ({ state, reason }) => log(`corosync is ${state}: ${reason}`),
+    this.#daemon = this.#makeDaemon();
+    this.#heartbeat = new Heartbeat({
+      self: host.id,
+      key: readKey(directory),
+      port: host.apiPort,
+      nodes: () => this.#members.nodes,
+      votes: () => this.#votes,
+      nowMs: monotonicMs,
+      onAside: (reason) => this.#standAside(reason),
       onNotice: log,
     });
   }
@@ -84,6 +94,39 @@ export class HostEngines implements EngineSource {
   async start(): Promise<void> {
     // It runs when it runs: a node without its engine waits, and says so.
     this.#daemon.start();
+    this.#heartbeat.start();
+  }
+
+  /** Why there is no engine at the moment; null = there is, or it is on its way. */
+  get problem(): string | null {
+    return this.#aside;
+  }
+
+  #makeDaemon(): CorosyncDaemon {
+    const place = clusterPaths.corosync(this.#directory);
+    return new CorosyncDaemon({
+      node: this.#host.id,
+      configurationFile: join(place, "corosync.conf"),
+      configuration: this.#text(),
+      key: readFileSync(clusterPaths.engineKey(this.#directory)),
+      mode: "supervise",
+      onState: ({ state, reason }) => this.#log(`corosync is ${state}: ${reason}`),
+      onNotice: this.#log,
+    });
+  }
+
+  /** Without its corosync this node is alone: its lease runs out, its roles go on elsewhere, and the others have peace. */
+  #standAside(reason: string | null): void {
+    this.#aside = reason;
+    this.#log(reason === null ? "all nodes reach each other again: this one takes part" : `stands aside: ${reason}`);
+    // One after the other: the links may change their mind meanwhile.
+    this.#changing = this.#changing.then(async () => {
+      if (this.#isStopped) return;
+      await this.#daemon.stop();
+      if (this.#aside !== null) return;
+      this.#daemon = this.#makeDaemon();
+      this.#daemon.start();
+    });
   }
 
   create(self: Member): Engine {
@@ -139,6 +182,8 @@ export class HostEngines implements EngineSource {
    */
   onState(state: ClusterState, members: readonly Member[]): void {
     this.#noteMembers(members);
+    const { version, votes } = knownWeights(state);
+    this.#votes = { version, votes: votes.map((vote) => [vote.node, vote.votes]) };
     const configured = membersOf(state);
     const leaving = this.#members.nodes.filter((node) => !configured.some(({ id }) => id === node.id) && members.some((member) => member.node === node.id));
     const nodes: KnownMember[] = [...configured, ...leaving].sort((left, right) => left.id - right.id);
@@ -149,6 +194,8 @@ export class HostEngines implements EngineSource {
     } catch (error) {
       this.#log(`the list of nodes could not be written: ${String(error)}`);
     }
+    // The next corosync starts with it.
+    if (this.#aside !== null) return;
     this.#daemon.apply(this.#text()).catch((error: unknown) => this.#log(`corosync did not take its new configuration: ${String(error)}`));
   }
 
@@ -165,8 +212,11 @@ export class HostEngines implements EngineSource {
     return clustered;
   }
 
-  stop(): Promise<void> {
-    return this.#daemon.stop();
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    this.#heartbeat.stop();
+    await this.#changing;
+    await this.#daemon.stop();
   }
 
   #text(): string {

@@ -110,6 +110,7 @@ export class ClusterService implements ServiceFacade {
       onEntry: (one, entry, result) => {
         this.#watch.onEntry(entry, result);
         this.history.onEntry(entry, result, one.node.machine.state);
+        if (entry.body.type === "weights") this.#tellEngines(one);
         this.#followConfiguration(one, result);
       },
       onLeave: (one, cause, reason) => void this.#leave(one, cause, reason),
@@ -236,7 +237,7 @@ export class ClusterService implements ServiceFacade {
     }
     if (status.phase === "active" && life.node.replica.isOrderer) this.#registerTypesOnce(life);
     if (status.phase === "active") this.#setStatus({ phase: "active", epoch: status.epoch, members: status.members.map((member) => nameOf(member.node)), orderer: nameOf(status.orderer) });
-    else if (status.phase === "waiting") this.#setStatus({ phase: "waiting", reason: `${status.reason ?? "not enough nodes for a majority"}; waiting for ${status.waitingFor.map(nameOf).join(", ")}` });
+    else if (status.phase === "waiting") this.#setStatus({ phase: "waiting", reason: `${this.#engines.problem ?? status.reason ?? "not enough nodes for a majority"}; waiting for ${status.waitingFor.map(nameOf).join(", ")}` });
     else this.#setStatus({ phase: "forming", reason: status.reason });
   }
 

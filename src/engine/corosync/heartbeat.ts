@@ -1,0 +1,139 @@
+import { createHmac, timingSafeEqual } from "node:crypto";
+import { createSocket } from "node:dgram";
+import type { Socket } from "node:dgram";
+import type { NodeId } from "../../model/identifiers.ts";
+import { NODES_MAX } from "../../model/identifiers.ts";
+import { StandingAside, whoStandsAside } from "./connectivity.ts";
+import type { KnownVotes, Row } from "./connectivity.ts";
+
+export interface HeartbeatOptions {
+  readonly self: NodeId;
+  /** Of the cluster; what is not signed with it is not listened to. */
+  readonly key: Buffer;
+  readonly port: number;
+  /** All nodes and where they are reached; asked each time, because nodes come and go. */
+  readonly nodes: () => readonly { readonly id: NodeId; readonly addresses: readonly string[] }[];
+  /** The votes as far as this node knows them. */
+  readonly votes: () => KnownVotes;
+  readonly nowMs: () => number;
+  /** This node is to stop its engine, and why; null = it may run again. */
+  readonly onAside: (reason: string | null) => void;
+  readonly onNotice: (text: string) => void;
+}
+
+interface Known {
+  readonly row: Row;
+  readonly incarnation: number;
+  readonly sequence: number;
+  readonly atMs: number;
+}
+
+/** Windows sends one a second (reference 1.6); two are enough to see a cut before anybody loses patience. */
+const PERIOD_MS = 500;
+const HEARD_MS = 2_500;
+/** What is known of others through others is a little older. */
+const ROW_MS = 4_000;
+const GRACE_MS = 10_000;
+const SIGNATURE_BYTES = 16;
+const MESSAGE_BYTES_MAX = 16 * 1024;
+
+/** Small messages over UDP, from each node to each other on every link: who hears whom. */
+export class Heartbeat {
+  readonly #options: HeartbeatOptions;
+  readonly #incarnation: number;
+  readonly #standing: StandingAside;
+  /** Newest row of each node, told by itself or passed on. */
+  readonly #rows = new Map<NodeId, Known>();
+  readonly #heardAtMs = new Map<NodeId, number>();
+  #sockets: Socket[] = [];
+  #timer: NodeJS.Timeout | null = null;
+  #votes: KnownVotes = { version: 0, votes: [] };
+  #sequence = 0;
+
+  constructor(options: HeartbeatOptions) {
+    this.#options = options;
+    this.#incarnation = Date.now();
+    this.#standing = new StandingAside(options.nowMs(), GRACE_MS);
+  }
+
+  /** Without its port it hears nobody, and nobody it: then corosync alone decides, as it does without partial cuts. */
+  start(): void {
+    const { port, onNotice } = this.#options;
+    for (const type of ["udp4", "udp6"] as const) {
+      const socket = createSocket({ type, reuseAddr: false, ...(type === "udp6" ? { ipv6Only: true } : {}) });
+      socket.on("error", (error) => {
+        onNotice(`heartbeats (${type}, port ${port}): ${error.message}`);
+        this.#sockets = this.#sockets.filter((one) => one !== socket);
+        socket.close();
+      });
+      socket.on("message", (message) => this.#receive(message));
+      socket.bind(port, () => this.#sockets.push(socket));
+    }
+    this.#timer = setInterval(() => this.#beat(), PERIOD_MS);
+  }
+
+  stop(): void {
+    if (this.#timer !== null) clearInterval(this.#timer);
+    for (const socket of this.#sockets) socket.close();
+    this.#sockets = [];
+  }
+
+  #beat(): void {
+    const { self, nodes, nowMs } = this.#options;
+    const now = nowMs();
+    const all = nodes();
+    const heard = [...this.#heardAtMs].filter(([, atMs]) => now - atMs < HEARD_MS).map(([node]) => node);
+    this.#sequence++;
+    this.#learn(this.#options.votes());
+    this.#rows.set(self, { row: { node: self, heard }, incarnation: this.#incarnation, sequence: this.#sequence, atMs: now });
+    for (const [node, known] of this.#rows) if (now - known.atMs > ROW_MS || !all.some((one) => one.id === node)) this.#rows.delete(node);
+    const message = this.#encode([...this.#rows.values()]);
+    for (const one of all) if (one.id !== self) for (const address of one.addresses) this.#send(message, address);
+    this.#decide(now);
+  }
+
+  #send(message: Buffer, address: string): void {
+    const wanted = address.includes(":") ? "IPv6" : "IPv4";
+    const socket = this.#sockets.find((one) => one.address().family === wanted);
+    // What cannot be sent is not heard: that is all there is to it.
+    socket?.send(message, this.#options.port, address, () => undefined);
+  }
+
+  #decide(nowMs: number): void {
+    const { self, onAside } = this.#options;
+    const aside = whoStandsAside(self, [...this.#rows.values()].map((known) => known.row), this.#votes.votes);
+    if (!this.#standing.next(nowMs, aside.includes(self))) return;
+    const unheard = [...this.#rows.values()].filter(({ row }) => row.node !== self && !row.heard.includes(self)).map(({ row }) => row.node);
+    onAside(this.#standing.isAside ? `node ${unheard.join(", ")} and this node do not reach each other, while others reach both; of those that cannot all be together this one stands aside` : null);
+  }
+
+  #learn(votes: KnownVotes): void {
+    if (votes.version > this.#votes.version) this.#votes = votes;
+  }
+
+  #encode(rows: readonly Known[]): Buffer {
+    const body = Buffer.from(JSON.stringify([this.#options.self, this.#votes.version, this.#votes.votes, rows.map(({ row, incarnation, sequence }) => [row.node, incarnation, sequence, row.heard])]));
+    return Buffer.concat([this.#sign(body), body]);
+  }
+
+  #sign(body: Buffer): Buffer {
+    return createHmac("sha256", this.#options.key).update("heartbeat").update(body).digest().subarray(0, SIGNATURE_BYTES);
+  }
+
+  #receive(message: Buffer): void {
+    if (message.length <= SIGNATURE_BYTES || message.length > MESSAGE_BYTES_MAX) return;
+    const body = message.subarray(SIGNATURE_BYTES);
+    if (!timingSafeEqual(message.subarray(0, SIGNATURE_BYTES), this.#sign(body))) return;
+    const [from, version, votes, rows] = JSON.parse(body.toString()) as [NodeId, number, [NodeId, number][], [NodeId, number, number, NodeId[]][]];
+    const now = this.#options.nowMs();
+    this.#learn({ version, votes: votes.slice(0, NODES_MAX) });
+    for (const [node, incarnation, sequence, heard] of rows.slice(0, NODES_MAX)) {
+      if (node === this.#options.self) continue;
+      const known = this.#rows.get(node);
+      // The same message again, or an older way round, proves nothing new.
+      if (known !== undefined && (incarnation < known.incarnation || (incarnation === known.incarnation && sequence <= known.sequence))) continue;
+      this.#rows.set(node, { row: { node, heard }, incarnation, sequence, atMs: now });
+      if (node === from) this.#heardAtMs.set(from, now);
+    }
+  }
+}
