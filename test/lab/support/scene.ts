@@ -1,0 +1,198 @@
+import assert from "node:assert/strict";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { TestContext } from "node:test";
+import { fileURLToPath } from "node:url";
+import type { Lab } from "../../../src/lab/lab.ts";
+import { checkAnswers, lastGenerations, longestOutageMs } from "./answers.ts";
+import { Client } from "./client.ts";
+import { nowMs } from "./clock.ts";
+import { LabCluster } from "./cluster.ts";
+import { checkHeartbeats, parseHeartbeats } from "./heartbeats.ts";
+import { withLab } from "./with-lab.ts";
+import { Workload } from "./workload.ts";
+
+export interface SceneOptions {
+  readonly hosts: number;
+  readonly profile?: "standard" | "fast";
+  /** Hosts that are nodes from the start; default all. */
+  readonly nodes?: readonly string[];
+  readonly stateBytesMax?: number;
+}
+
+export const ADDRESS = "10.77.0.100";
+const PORT = 8_080;
+const LOGS = ["/var/lib/muster/nodes/*/service.log", "/var/lib/muster/corosync/corosync.log"];
+const ASK_EVERY_MS = 10;
+const ANSWER_LIMIT_MS = 300;
+const SERVED_LIMIT_MS = 40_000;
+const WHOLE_LIMIT_MS = 90_000;
+/** Nothing a test does shall be what keeps a role from moving. */
+const FAILOVERS = 10_000;
+const HERE = (file: string): string => fileURLToPath(new URL(`./programs/${file}`, import.meta.url));
+
+/**
+ * A cluster with two roles and everybody who watches them: `web` has an address and behind it a program that says who it
+ * is, and a client asks it all the time; `batch` is a program alone that says in a file when it runs.
+ */
+export class Scene {
+  readonly lab: Lab;
+  readonly cluster: LabCluster;
+  readonly client: Client;
+  /** All hosts see it. */
+  readonly shared: string;
+  readonly names: readonly string[];
+
+  private constructor(lab: Lab, cluster: LabCluster, shared: string, names: readonly string[]) {
+    this.lab = lab;
+    this.cluster = cluster;
+    this.shared = shared;
+    this.names = names;
+    this.client = new Client(lab, { address: ADDRESS, port: PORT, everyMs: ASK_EVERY_MS, limitMs: ANSWER_LIMIT_MS });
+  }
+
+  /** Makes it, runs the body, checks everything that was seen, and leaves nothing. */
+  static async with(options: SceneOptions, body: (scene: Scene) => Promise<void>): Promise<void> {
+    const shared = mkdtempSync(join(tmpdir(), "muster-scene-"));
+    try {
+      await withLab({ hosts: options.hosts, visible: [shared], logs: LOGS, ...(options.stateBytesMax === undefined ? {} : { stateBytesMax: options.stateBytesMax }) }, async (lab) => {
+        const names = options.nodes ?? lab.hosts.map((host) => host.name);
+        const cluster = await LabCluster.create(lab, { profile: options.profile ?? "standard", nodes: names, resourceTypes: [HERE("gated-server.mjs")] });
+        const scene = new Scene(lab, cluster, shared, names);
+        await scene.#makeRoles();
+        scene.client.start();
+        await body(scene);
+        await scene.client.stop();
+        scene.check();
+      });
+    } finally {
+      rmSync(shared, { recursive: true, force: true });
+    }
+  }
+
+  get beatsFile(): string {
+    return join(this.shared, "beats");
+  }
+
+  async #makeRoles(): Promise<void> {
+    const api = this.cluster.api(this.names[0]!);
+    const node = `${process.execPath} --disable-warning=ExperimentalWarning`;
+    await api.send("PATCH", "/v1/cluster", { body: { properties: { QuarantineThreshold: 0 } } });
+    for (const name of ["web", "batch"]) {
+      await api.send("POST", "/v1/groups", { body: { name } });
+      await api.send("PATCH", `/v1/groups/${name}`, { body: { properties: { FailoverThreshold: FAILOVERS } } });
+    }
+    const program = (type: string, CommandLine: string): object => ({ type, properties: { RestartThreshold: FAILOVERS }, privateProperties: { CommandLine } });
+    await this.cluster.until("the type of the server is known", WHOLE_LIMIT_MS, async () => (await api.get<{ readonly name: string }[]>("/v1/resource-types")).some(({ name }) => name === "Gated Server"));
+    await api.send("POST", "/v1/resources", { body: { name: "address", group: "web", type: "IP Address", privateProperties: { Address: ADDRESS, SubnetMask: "255.255.255.0" } } });
+    await api.send("POST", "/v1/resources", { body: { name: "server", group: "web", ...program("Gated Server", `${node} ${HERE("role-server.ts")} ${ADDRESS} ${PORT}`) } });
+    await api.send("PUT", "/v1/resources/server/dependency", { body: { dependency: "[address]" } });
+    await api.send("POST", "/v1/resources", { body: { name: "worker", group: "batch", ...program("Generic Application", `${node} ${HERE("process-role.ts")} ${this.beatsFile}`) } });
+    for (const name of ["web", "batch"]) await api.send("POST", `/v1/groups/${name}/online`, { body: {} });
+    for (const name of ["web", "batch"]) await this.cluster.untilOnline(this.names[0]!, name);
+  }
+
+  /** Who answers the client now. */
+  async owner(): Promise<string> {
+    const sinceMs = nowMs();
+    await this.untilServed({ sinceMs });
+    return this.client.lastReply!.node!;
+  }
+
+  others(name: string): string[] {
+    return this.names.filter((other) => other !== name);
+  }
+
+  /** Until the client gets replies to what it asks after a moment, from a generation above one. */
+  async untilServed(options: { readonly sinceMs: number; readonly above?: number; readonly limitMs?: number }): Promise<void> {
+    await this.cluster.until(`the client is answered${options.above === undefined ? "" : ` by a generation above ${options.above}`}`, options.limitMs ?? SERVED_LIMIT_MS, async () => {
+      const last = this.client.lastReply;
+      return last !== null && last.begunMs >= options.sinceMs && last.generation! > (options.above ?? -1);
+    }, () => `last reply ${JSON.stringify(this.client.lastReply)}, now ${nowMs()}`);
+  }
+
+  /** Until every node that is to be there is up in its own eyes, and the roles are online. */
+  async untilWhole(names: readonly string[] = this.names, limitMs = WHOLE_LIMIT_MS): Promise<void> {
+    let seen: readonly unknown[] = [];
+    await this.cluster.until(`${names.join(", ")} are up and the roles online`, limitMs, async () => {
+      const views = await Promise.all(names.map((name) => this.cluster.view(name)));
+      seen = views.map((view) => view && [view.state, view.nodesUp, view.groupsOnline, view.epoch, view.problems]);
+      return views.every((view) => view?.state === "Active" && view.nodesUp === names.length && view.groupsOnline === view.groups && view.epoch === views[0]!.epoch);
+    }, () => JSON.stringify(seen));
+  }
+
+  /** Moves `web` where the scenario wants it. */
+  async moveTo(name: string): Promise<void> {
+    if ((await this.owner()) === name) return;
+    const before = this.client.lastReply!.generation!;
+    await this.cluster.api(name).send("POST", "/v1/groups/web/move", { body: { node: name } });
+    await this.untilServed({ sinceMs: nowMs(), above: before });
+  }
+
+  /**
+   * One fault, from a healthy cluster to a healthy cluster: what the client saw of it is measured and all that was
+   * seen so far is checked.
+   */
+  async scenario(context: Pick<TestContext, "diagnostic">, scenario: Scenario): Promise<{ readonly outageMs: number; readonly owner: string }> {
+    await this.untilWhole();
+    const owner = await this.owner();
+    const before = this.client.lastReply!.generation!;
+    const fromMs = nowMs();
+    const undo = await scenario.fault(this, scenario.on === "other" ? this.others(owner)[0]! : owner);
+    if (scenario.expect === "moves") {
+      await this.untilServed({ sinceMs: fromMs, above: before });
+    } else {
+      await sleep(scenario.watchMs ?? WATCH_MS);
+      await this.untilServed({ sinceMs: nowMs() });
+      if (scenario.expect === "stays") assert.equal(this.client.lastReply!.generation, before, `${scenario.name}: the role moved to ${this.client.lastReply!.node}`);
+    }
+    const outageMs = longestOutageMs(this.client.answers, fromMs, nowMs());
+    const healedMs = nowMs();
+    await undo?.();
+    await this.untilWhole();
+    const wholeMs = nowMs() - healedMs;
+    const healedOutageMs = longestOutageMs(this.client.answers, healedMs, nowMs());
+    this.check();
+    const moved = this.client.lastReply!.generation === before ? "did not move" : `moved from ${owner} to ${this.client.lastReply!.node}`;
+    context.diagnostic(`${scenario.name}: no answer for ${outageMs.toFixed(0)} ms, ${moved}; whole ${(wholeMs / 1_000).toFixed(1)} s after healing, ${healedOutageMs.toFixed(0)} ms without answer then`);
+    return { outageMs, owner };
+  }
+
+  /** Everything that was seen so far. @throws AssertionError with what must not be */
+  check(): void {
+    const problems = [...checkAnswers(this.client.answers), ...checkHeartbeats(existsSync(this.beatsFile) ? parseHeartbeats(readFileSync(this.beatsFile, "utf8")) : [])];
+    assert.deepEqual(problems, []);
+  }
+
+  /** Whether the client's kept connection has followed the role. */
+  async untilKeptFollowed(): Promise<void> {
+    await this.cluster.until("the kept connection is served by the owner", SERVED_LIMIT_MS, async () => {
+      const { own, kept } = lastGenerations(this.client.answers);
+      return own === kept;
+    });
+  }
+
+  workload(random?: () => number, name?: string): Workload {
+    return new Workload(this.names.map((node) => this.cluster.socket(node)), random, name);
+  }
+}
+
+export interface Scenario {
+  readonly name: string;
+  /** Which node is hit: the owner of the role, or one that is not. */
+  readonly on: "owner" | "other";
+  readonly fault: Fault;
+  readonly expect: "moves" | "stays" | "either";
+  /** How long a role that shall stay is watched. */
+  readonly watchMs?: number;
+}
+
+/** Breaks something of a node. @returns how it is mended */
+export type Fault = (scene: Scene, name: string) => Promise<(() => Promise<void>) | null>;
+
+const WATCH_MS = 2_500;
+
+export function sleep(timeMs: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, timeMs));
+}
