@@ -70,12 +70,13 @@ class NodeProcess {
     const configuration = readCluster(directory);
     if (configuration === null) throw new MusterError("MUSTER_NOT_MEMBER", { path: directory });
     this.#service = new ClusterService({ directory, configuration, node, workingDirectory, log: (line) => this.#log(line), onEvicted: () => void this.#goForGood(), ...(start === undefined ? {} : { start }) });
-    await this.#service.start();
     const token = readFileSync(clusterPaths.token(directory), "utf8").trim();
     const socket = clusterPaths.socket(directory, node);
     rmSync(socket, { force: true });
+    // Its schemas take the main loop for a second: once the service is a member, the others would take it for silent.
     const api = await createApi(this.#service, { token });
     await api.ready();
+    await this.#service.start();
     // One API, several doors.
     await this.#listen(createServer(api.routing), { path: socket });
     chmodSync(socket, 0o600);
