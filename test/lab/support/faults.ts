@@ -1,20 +1,16 @@
 import type { CutSelection } from "../../../src/lab/lab.ts";
-import type { Fault, Scene } from "./scene.ts";
+import { SERVICE_PATTERN } from "./scene.ts";
+import type { Fault } from "./scene.ts";
 
 /** What can happen to a node, each with how it is mended. */
 
-const SERVICE = "service run";
 const MONITOR = /src\/monitor\/main\.ts/;
 const COROSYNC = "corosync -f";
 
-/** Starts the service of a node unless it runs: in a lab there is no systemd that would. */
-export async function startService(scene: Scene, name: string, ...words: string[]): Promise<void> {
-  if (scene.lab.host(name).processId(SERVICE) === null) await scene.cluster.muster(name, "node", "start", ...words);
-}
-
-const killed = (pattern: string | RegExp, isStartedAgain: boolean): Fault => async (scene, name) => {
+/** What is killed is started again: by the service, or as systemd would start the service itself, by whoever waits until all is well. */
+const killed = (pattern: string | RegExp): Fault => async (scene, name) => {
   await scene.lab.kill(name, pattern, "SIGKILL");
-  return isStartedAgain ? null : () => startService(scene, name);
+  return null;
 };
 
 const stopped = (pattern: string | RegExp): Fault => async (scene, name) => {
@@ -35,10 +31,10 @@ const cut = (selection: CutSelection): Fault => async (scene, name) => {
   return () => scene.lab.heal();
 };
 
-export const serviceKilled = killed(SERVICE, false);
-export const monitorKilled = killed(MONITOR, true);
-export const corosyncKilled = killed(COROSYNC, true);
-export const serviceStopped = stopped(SERVICE);
+export const serviceKilled = killed(SERVICE_PATTERN);
+export const monitorKilled = killed(MONITOR);
+export const corosyncKilled = killed(COROSYNC);
+export const serviceStopped = stopped(SERVICE_PATTERN);
 export const monitorStopped = stopped(MONITOR);
 export const corosyncStopped = stopped(COROSYNC);
 export const cutOff = cut({});
@@ -61,15 +57,12 @@ export const paused: Fault = async (scene, name) => {
 
 export const poweredOff: Fault = async (scene, name) => {
   await scene.lab.powerOff(name);
-  return async () => {
-    await scene.lab.powerOn(name);
-    await startService(scene, name);
-  };
+  return () => scene.lab.powerOn(name);
 };
 
 export const stoppedInGoodOrder: Fault = async (scene, name) => {
   await scene.cluster.muster(name, "node", "stop");
-  return () => startService(scene, name);
+  return null;
 };
 
 export const movedAway: Fault = async (scene, name) => {

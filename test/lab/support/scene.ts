@@ -30,6 +30,7 @@ const SERVED_LIMIT_MS = 40_000;
 const WHOLE_LIMIT_MS = 90_000;
 /** Nothing a test does shall be what keeps a role from moving. */
 const FAILOVERS = 10_000;
+export const SERVICE_PATTERN = "service run";
 const HERE = (file: string): string => fileURLToPath(new URL(`./programs/${file}`, import.meta.url));
 
 /**
@@ -43,6 +44,7 @@ export class Scene {
   /** All hosts see it. */
   readonly shared: string;
   readonly names: readonly string[];
+  readonly #starting = new Set<string>();
 
   private constructor(lab: Lab, cluster: LabCluster, shared: string, names: readonly string[]) {
     this.lab = lab;
@@ -116,10 +118,23 @@ export class Scene {
   async untilWhole(names: readonly string[] = this.names, limitMs = WHOLE_LIMIT_MS): Promise<void> {
     let seen: readonly unknown[] = [];
     await this.cluster.until(`${names.join(", ")} are up and the roles online`, limitMs, async () => {
+      await Promise.all(names.map((name) => this.#reviveService(name)));
       const views = await Promise.all(names.map((name) => this.cluster.view(name)));
       seen = views.map((view) => view && [view.state, view.nodesUp, view.groupsOnline, view.epoch, view.problems]);
       return views.every((view) => view?.state === "Active" && view.nodesUp === names.length && view.groupsOnline === view.groups && view.epoch === views[0]!.epoch);
     }, () => JSON.stringify(seen));
+  }
+
+  /** As systemd does on a machine: a service that has ended is started again. */
+  async #reviveService(name: string): Promise<void> {
+    const host = this.lab.host(name);
+    if (!host.isOn || host.isPaused || this.#starting.has(name) || host.processId(SERVICE_PATTERN) !== null) return;
+    this.#starting.add(name);
+    try {
+      await this.cluster.try(name, "node", "start");
+    } finally {
+      this.#starting.delete(name);
+    }
   }
 
   /** Moves `web` where the scenario wants it. */
@@ -171,6 +186,15 @@ export class Scene {
       const { own, kept } = lastGenerations(this.client.answers);
       return own === kept;
     });
+  }
+
+  /** Ends the clients of the database and judges what they saw. */
+  async judge(context: Pick<TestContext, "diagnostic">, workload: Workload): Promise<void> {
+    await workload.stop();
+    const { operations, unknown, objects, problems } = await workload.judge(this.cluster.api(this.names[0]!));
+    context.diagnostic(`database: ${operations} operations on ${objects} objects, ${unknown} of unknown outcome`);
+    assert.deepEqual(problems, []);
+    assert.ok(operations > 0);
   }
 
   workload(random?: () => number, name?: string): Workload {
