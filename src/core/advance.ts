@@ -11,6 +11,7 @@ import { failBackWhenOnline } from "./failback.ts";
 import { changeOwner, finishMove, isStopped, quote } from "./moving.ts";
 import { placeGroup, sayWaiting } from "./placing.ts";
 import { endPreemption, isPreempted, makeRoom, whyRoomIsTaken } from "./preemption.ts";
+import { withProviders } from "./providers.ts";
 import type { GroupRow, ResourceRow } from "./records.ts";
 import { isLocked, sayLocked } from "./status-bits.ts";
 import { tryQueuedMove } from "./queued-moves.ts";
@@ -182,6 +183,7 @@ function startResource(context: StepContext, group: GroupRecord, row: GroupRow, 
   const before = context.resource(resource.id);
   const why = before.reason.rule === "restart" || before.reason.rule === "retry" ? before.reason.text : row.reason.text;
   const effect = context.order({ node: row.owner, action: "online", group: group.id, groupName: group.name, generation: row.generation, resource, reason: why, ...handoverOf(context, before) });
+  const effect = context.order({ node: row.owner, action: "online", group: group.id, groupName: group.name, generation: row.generation, resource, ...withProviders(context.state, resource), reason: why });
   context.setResource(resource.id, {
     state: "OnlinePending",
     pendingEffect: effect,

@@ -37,6 +37,7 @@ export { LINKS_MAX } from "./node-addresses.ts";
 export { ADDRESSES_PER_INTERFACE_MAX, INTERFACES_PER_NODE_MAX } from "./limits.ts";
 export { recordedFailure } from "./recorded.ts";
 export { findGroup, findNode, findResource, findType } from "./resolve.ts";
+export { providersOf } from "./providers.ts";
 export { parseDependency, printDependency } from "./dependency.ts";
 
 import { recordDeadline } from "./recording.ts";

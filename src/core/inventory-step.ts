@@ -10,6 +10,7 @@ import { failResource } from "./failure.ts";
 import { cleanInventory, seenRunning, whyHeld } from "./holds.ts";
 import { copiesOn, endCopyAgain, isCurrent } from "./leftovers.ts";
 import { handoverOf } from "./handover.ts";
+import { withProviders } from "./providers.ts";
 import { initialResourceRow } from "./records.ts";
 import { compareText } from "./order.ts";
 import { noteStatus } from "./reported-status.ts";
@@ -155,6 +156,7 @@ export function orderPendingAgain(context: StepContext, resource: ResourceRecord
     groupName: context.state.tables.groups.get(resource.group)?.name ?? "",
     generation: group.generation,
     resource,
+    ...(row.pendingAction === "online" ? withProviders(context.state, resource) : {}),
     reason: `${row.reason.text} (ordered again)`,
     ...(row.pendingAction === "online" ? handoverOf(context, row) : {}),
   });

@@ -1,5 +1,5 @@
 import type { EffectId, Generation, GroupId, Member, NodeId, ResourceId } from "./identifiers.ts";
-import type { DatabaseValue, PropertyBag, ResourceRecord, ResourceTypeRecord } from "./objects.ts";
+import type { DatabaseValue, PropertyBag, ProviderRecord, ResourceRecord, ResourceTypeRecord } from "./objects.ts";
 import type { AffinityRuleType, FaultDomainType, ResumeFailback, WitnessKind } from "./states.ts";
 import type { Hold, Weights } from "./votes.ts";
 
@@ -237,6 +237,8 @@ export interface Effect {
   readonly resource: ResourceRecord;
   /** It was online a moment ago, here or elsewhere: its type may take shortcuts. */
   readonly handover?: true;
+  /** With an online order: what the resource depends on; absent = nothing. */
+  readonly providers?: readonly ProviderRecord[];
   /** Why, for the log of the monitor and of the role. */
   readonly reason: string;
 }

@@ -121,6 +121,12 @@ export interface ResourceRecord {
   readonly privateProperties: PropertyBag;
 }
 
+/** What a resource depends on, as whoever runs the resource is told of it. */
+export interface ProviderRecord {
+  readonly resource: ResourceRecord;
+  readonly isOnline: boolean;
+}
+
 /** What a cluster knows of a resource type: enough to check properties without loading its code. */
 export interface ResourceTypeRecord {
   readonly name: string;

@@ -1,6 +1,6 @@
 import type { EffectId, Generation, ResourceId } from "../model/identifiers.ts";
 import type { InventoryItem, ReportedState, ReportedStatus } from "../model/inputs.ts";
-import type { ResourceRecord } from "../model/objects.ts";
+import type { ProviderRecord, ResourceRecord } from "../model/objects.ts";
 
 /**
  * What the Cluster Service and its Resource Monitor say to each other. The monitor has no
@@ -13,6 +13,8 @@ export type MonitorOrder =
       readonly effect: EffectId;
       readonly generation: Generation;
       readonly resource: ResourceRecord;
+      /** What it depends on; absent = nothing. */
+      readonly providers?: readonly ProviderRecord[];
       readonly groupName: string;
       /** It was online a moment ago, here or elsewhere: its type may take shortcuts. */
       readonly handover?: true;
@@ -26,6 +28,8 @@ export type MonitorOrder =
   | { readonly kind: "permit"; readonly untilMs: number }
   /** New poll intervals and the like, for a resource that runs. */
   | { readonly kind: "update"; readonly resource: ResourceRecord }
+  /** What a resource that runs depends on is not as it was. */
+  | { readonly kind: "providers"; readonly resource: ResourceId; readonly providers: readonly ProviderRecord[] }
   /** End everything at once, then answer `ended`. */
   | { readonly kind: "endAll"; readonly graceful: boolean; readonly reason: string }
   /** The gate is as report `number` of the owned addresses said; otherwise what went wrong. */

@@ -54,6 +54,9 @@ export class Monitor {
       case "update":
         this.#runners.get(order.resource.id)?.update(order.resource);
         return;
+      case "providers":
+        this.#runners.get(order.resource)?.provide(order.providers);
+        return;
       case "endAll":
         void this.endAll(order.graceful, order.reason).then(() => this.#dependencies.report({ kind: "ended" }));
         return;
@@ -129,6 +132,7 @@ export class Monitor {
       monitor: options,
       type,
       resource: order.resource,
+      providers: order.providers ?? [],
       groupName: order.groupName,
       generation: order.generation,
       isHandover: order.handover === true,

@@ -1,7 +1,7 @@
 import type { Generation } from "../model/identifiers.ts";
 import { MusterError } from "../model/errors.ts";
 import type { ReportedStatus } from "../model/inputs.ts";
-import type { ResourceRecord } from "../model/objects.ts";
+import type { ProviderRecord, ResourceRecord } from "../model/objects.ts";
 import { numberPropertyOf, resourceProperties, resourceTypeProperties } from "../model/properties.ts";
 import { UNSET } from "../model/states.ts";
 import { withinMs } from "./clock.ts";
@@ -23,6 +23,8 @@ export interface LifeOptions {
   readonly monitor: MonitorOptions;
   readonly type: ResourceType;
   readonly resource: ResourceRecord;
+  /** What it depends on, as it was when the order was given. */
+  readonly providers: readonly ProviderRecord[];
   readonly groupName: string;
   readonly generation: Generation;
   readonly isHandover: boolean;
@@ -62,6 +64,7 @@ export class ResourceLife {
   /** Of this life: what its type forgets to give up is given up with it. */
   readonly #owned = new Set<string>();
   #resource: ResourceRecord;
+  #providers: readonly ProviderRecord[];
   #values: PrivateValues = {};
   #output: RoleOutput | null = null;
   #outputStart = 0;
@@ -81,6 +84,7 @@ export class ResourceLife {
   constructor(options: LifeOptions) {
     this.#options = options;
     this.#resource = options.resource;
+    this.#providers = options.providers;
     this.#tree = new RoleTree({ clusterId: options.monitor.clusterId, resource: options.resource.id, generation: options.generation }, options.guard);
     this.#calls = new EntryCalls(() => this.#number("DeadlockTimeout"), options.onDeadlock);
     // Nobody may be listening when a failure is signalled.
@@ -156,6 +160,10 @@ export class ResourceLife {
     }
     this.#resource = resource;
     if (this.#serving && !this.isEnding) this.#polls.start();
+  }
+
+  provide(providers: readonly ProviderRecord[]): void {
+    this.#providers = providers;
   }
 
   /** Sends SIGKILL to the whole tree now; {@link end} must follow. */
@@ -243,12 +251,16 @@ export class ResourceLife {
     const { monitor, groupName, generation, isHandover } = this.#options;
     const currentResource = (): ResourceRecord => this.#resource;
     const currentValues = (): PrivateValues => this.#values;
+    const currentProviders = (): readonly ProviderRecord[] => this.#providers;
     return {
       get resource() {
         return currentResource();
       },
       get values() {
         return currentValues();
+      },
+      get providers() {
+        return currentProviders();
       },
       groupName,
       clusterName: monitor.clusterName,

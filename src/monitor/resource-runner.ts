@@ -1,7 +1,7 @@
 import type { EffectId, Generation, ResourceId } from "../model/identifiers.ts";
 import { compareOrdinalIds } from "../model/identifiers.ts";
 import type { ReportedState, ReportedStatus } from "../model/inputs.ts";
-import type { ResourceRecord } from "../model/objects.ts";
+import type { ProviderRecord, ResourceRecord } from "../model/objects.ts";
 import type { MonitorOrder, MonitorReport } from "./contract.ts";
 import type { LifeOptions } from "./resource-life.ts";
 import { ResourceLife, reasonOf } from "./resource-life.ts";
@@ -99,6 +99,11 @@ export class ResourceRunner {
 
   update(resource: ResourceRecord): void {
     this.#life?.update(resource);
+  }
+
+  /** What it depends on is not as it was. */
+  provide(providers: readonly ProviderRecord[]): void {
+    this.#life?.provide(providers);
   }
 
   killNow(): void {

@@ -1,7 +1,7 @@
 import { ProtectionClasses } from "../model/states.ts";
 import type { ProtectionClass } from "../model/states.ts";
 import type { ReportedStatus } from "../model/inputs.ts";
-import type { PropertyBag, PropertyValue, ResourceRecord, ResourceTypeRecord } from "../model/objects.ts";
+import type { PropertyBag, PropertyValue, ProviderRecord, ResourceRecord, ResourceTypeRecord } from "../model/objects.ts";
 import type { PropertyTable } from "../model/properties.ts";
 import { requireProperties, validateProperties } from "../model/properties.ts";
 
@@ -47,6 +47,11 @@ export interface ResourceContext {
   /** The record as it is now; an update replaces it. */
   readonly resource: ResourceRecord;
   readonly values: PrivateValues;
+  /**
+   * What the resource names in its dependency, with how it is; the service tells when that changes. `looksAlive` is a
+   * good place to look again.
+   */
+  readonly providers: readonly ProviderRecord[];
   readonly groupName: string;
   readonly clusterName: string;
   readonly nodeName: string;

@@ -1,3 +1,4 @@
+import { providersOf } from "../core/providers.ts";
 import { recordedFailure } from "../core/recorded.ts";
 import type { StepResult } from "../core/index.ts";
 import type { LeaveCause, LogEntry, LogOptions, LogStatus } from "../log/types.ts";
@@ -8,7 +9,7 @@ import type { DurableState } from "../database/contract.ts";
 import type { ErrorBody } from "../model/errors.ts";
 import { MusterError } from "../model/errors.ts";
 import type { ClusterEvent } from "../model/events.ts";
-import type { Member, NodeId } from "../model/identifiers.ts";
+import type { Member, NodeId, ResourceId } from "../model/identifiers.ts";
 import type { Command, CommandInput, CoreInput, Effect, InventoryInput, InventoryItem, ReportInput } from "../model/inputs.ts";
 import type { ResourceRecord, WitnessRecord } from "../model/objects.ts";
 import type { Hold } from "../model/votes.ts";
@@ -297,12 +298,14 @@ export class ClusterNode {
 
   #carryOut(effect: Effect): void {
     const { id, generation, resource, groupName, reason, handover } = effect;
+    const { id, generation, resource, providers, groupName, reason } = effect;
     if (effect.action !== "online") {
       this.#heldStarts = this.#heldStarts.filter((order) => order.resource.id !== resource.id);
       this.#environment.order({ kind: effect.action, effect: id, generation, resource: resource.id, reason });
       return;
     }
     const order = { kind: "online", effect: id, generation, resource, groupName, reason, startBeforeMs: this.#permitUntilMs, ...(handover === undefined ? {} : { handover }) } as const;
+    const order = { kind: "online", effect: id, generation, resource, ...(providers === undefined ? {} : { providers }), groupName, reason, startBeforeMs: this.#permitUntilMs } as const;
     if (this.#permitUntilMs > this.#environment.clock().nowMs) this.#environment.order(order);
     else this.#heldStarts.push(order);
   }
@@ -329,6 +332,7 @@ export class ClusterNode {
     // Effects of replayed entries are history: what is still wanted is ordered again when the inventory is handled.
     if (!replayed) for (const effect of result.effects) if (effect.node === this.#self.node) this.#carryOut(effect);
     if (!replayed) this.#updateMonitor(result);
+    if (!replayed) this.#tellDependents(entry);
     if (result.events.length > 0) this.#environment.onEvents(result.events);
     if (!replayed && this.#replica.isOrderer) for (const request of result.requests) this.#askFor(request);
     const { outcome } = result;
@@ -336,6 +340,14 @@ export class ClusterNode {
     const waiting = this.#commands.get(outcome.requestId.number);
     this.#commands.delete(outcome.requestId.number);
     waiting?.done({ error: outcome.error, note: outcome.note, at: { epoch: entry.epoch, index: entry.index } });
+  }
+
+  /** Providers and dependents are on one node, so that its own reports are all that counts; what is pending changes nothing. */
+  #tellDependents({ origin, body }: LogEntry): void {
+    if (origin?.node !== this.#self.node || body.type !== "input" || !body.payload.startsWith('{"kind":"report"')) return;
+    const { resource, state } = JSON.parse(body.payload) as ReportInput;
+    if (state === "onlinePending" || state === "offlinePending") return;
+    for (const dependent of this.#machine.state.dependentIdsOf(resource)) this.#tellOfProviders(dependent);
   }
 
   /** A life whose end is known holds nobody up: it was released, or a later one of its node has said that it runs nothing. */
@@ -368,7 +380,16 @@ export class ClusterNode {
     for (const { table, key, value } of result.changes) {
       if (table !== "resources" || value === null || !this.#environment.inventory().some((item) => item.resource === key)) continue;
       this.#environment.order({ kind: "update", resource: JSON.parse(value) as ResourceRecord });
+      this.#tellOfProviders(key);
     }
+  }
+
+  /** Whoever publishes what it depends on (a network name) learns what came and went of it. */
+  #tellOfProviders(id: ResourceId): void {
+    const { state } = this.#machine;
+    const resource = state.tables.resources.get(id);
+    if (resource === undefined || resource.dependencies.length === 0 || !this.#environment.inventory().some((item) => item.resource === id)) return;
+    this.#environment.order({ kind: "providers", resource: id, providers: providersOf(state, resource) });
   }
 
   /** What this node reported has been seen in an entry: it need not be sent again. */
