@@ -1,5 +1,6 @@
 import type { ResourceTypeRecord } from "./objects.ts";
 import { ipAddressProperties, ipv6AddressProperties } from "./properties/addresses.ts";
+import { networkNameProperties } from "./properties/network-name.ts";
 
 /** The types every cluster has (reference 3.1, 3.3). The code that runs them is in `resources/`. */
 export const builtInResourceTypes: readonly ResourceTypeRecord[] = [
@@ -31,6 +32,14 @@ export const builtInResourceTypes: readonly ResourceTypeRecord[] = [
     description: "An IPv6 address clients use; it is on the owner only. Not with the embedded engine.",
     properties: {},
     privateProperties: ipv6AddressProperties,
+    protection: "gatedNetwork",
+  },
+  {
+    name: "Network Name",
+    description: "A name in DNS for the addresses it depends on; registered where the role is.",
+    properties: {},
+    privateProperties: networkNameProperties,
+    // Late updates of a former owner are refused by the generation in the marker; what waits are its addresses.
     protection: "gatedNetwork",
   },
 ];

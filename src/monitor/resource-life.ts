@@ -264,6 +264,7 @@ export class ResourceLife {
       },
       groupName,
       clusterName: monitor.clusterName,
+      clusterId: monitor.clusterId,
       nodeName: monitor.nodeName,
       generation,
       isHandover,

@@ -54,6 +54,8 @@ export interface ResourceContext {
   readonly providers: readonly ProviderRecord[];
   readonly groupName: string;
   readonly clusterName: string;
+  /** Never changes, and no other cluster has it. */
+  readonly clusterId: string;
   readonly nodeName: string;
   readonly generation: number;
   /** It was online a moment ago, here or elsewhere: what it uses was the cluster's then. */

@@ -10,6 +10,7 @@ import { requireProperties, validateProperties } from "../model/properties.ts";
 import { ResourceStatus } from "../model/states.ts";
 import type { Surroundings } from "../monitor/resource-type.ts";
 import { builtInTypes } from "../resources/index.ts";
+import { fullName } from "../resources/network-name-values.ts";
 
 /**
  * What a table of properties cannot say, a built-in type's own `validate` can: whether an address is a loopback
@@ -20,11 +21,13 @@ import { builtInTypes } from "../resources/index.ts";
 export function checkCommand(state: ClusterState, command: Command, surroundings: Surroundings): void {
   if (command.verb === "quorum.set" && command.witness !== null) checkWitness(command.witness, !surroundings.isGated);
   if (command.verb === "resource.create") checkValues(state, command.type, {}, command.privateProperties ?? {}, surroundings);
+  if (command.verb === "resource.create") checkValues(state, command.type, command.privateProperties ?? {}, surroundings, null);
   if ((command.verb === "group.offline" || command.verb === "resource.offline") && command.ignoreLocked !== true) refuseLocked(state, command.verb === "group.offline" ? command.group : null, command.verb === "resource.offline" ? command.resource : null);
   if (command.verb !== "resource.set" || command.privateProperties === undefined) return;
   const wanted = String(command.resource).toLowerCase();
   const resource = describeResources(state).find((known) => known.id === command.resource || known.name.toLowerCase() === wanted);
   if (resource !== undefined) checkValues(state, resource.type, resource.privateProperties, command.privateProperties, surroundings);
+  if (resource !== undefined) checkValues(state, resource.type, { ...resource.privateProperties, ...command.privateProperties }, surroundings, resource.id);
 }
 
 /** A witness that nobody can ask would be a vote that is always missing. */
@@ -60,6 +63,7 @@ function refuseLocked(state: ClusterState, group: string | null, resource: strin
 }
 
 function checkValues(state: ClusterState, typeName: string, before: PropertyBag, change: PropertyBag, surroundings: Surroundings): void {
+function checkValues(state: ClusterState, typeName: string, bag: PropertyBag, surroundings: Surroundings, self: string | null): void {
   const wanted = String(typeName).toLowerCase();
   const name = describeResourceTypes(state).find((known) => known.builtIn && known.name.toLowerCase() === wanted)?.name;
   const type = builtInTypes.find((known) => known.name === name);
@@ -73,4 +77,15 @@ function checkValues(state: ClusterState, typeName: string, before: PropertyBag,
     return;
   }
   type.validate({ ...Object.fromEntries(type.privateProperties.map((property) => [property.name, property.default])), ...before, ...change }, surroundings);
+  const values = { ...Object.fromEntries(type.privateProperties.map((property) => [property.name, property.default])), ...bag };
+  type.validate(values, surroundings);
+  if (type.name === NETWORK_NAME) refuseSameName(state, fullName(values), self);
+}
+
+const NETWORK_NAME = "Network Name";
+
+/** In DNS all names of a cluster have one owner, the cluster: two roles would take the name from each other. */
+function refuseSameName(state: ClusterState, name: string, self: string | null): void {
+  const other = describeResources(state).find((one) => one.type === NETWORK_NAME && one.id !== self && fullName(one.privateProperties) === name);
+  if (other !== undefined) throw new MusterError("MUSTER_NAME_IN_USE", { field: "DnsName", name });
 }
