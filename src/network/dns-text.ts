@@ -62,3 +62,12 @@ export function sameName(left: string, right: string): boolean {
   const plain = (name: string): string => name.toLowerCase().replace(/\.$/, "");
   return plain(left) === plain(right);
 }
+
+/** What is wrong with the content of a key file, never with a part of it; null = there is one key as tsig-keygen writes it. */
+export function problemOfKey(content: string): string | null {
+  const keys = [...content.matchAll(/\bkey\s+"?[\w.-]+"?\s*\{([^{}]*)\}\s*;/g)];
+  if (keys.length !== 1) return keys.length === 0 ? "there is no key in it" : "there are several keys in it";
+  const [, body = ""] = keys[0] ?? [];
+  if (!/\balgorithm\s+"?hmac-sha(1|224|256|384|512)"?\s*;/.test(body)) return "its algorithm is none of hmac-sha256, hmac-sha512 and their kin";
+  return /\bsecret\s+"?(?:[A-Za-z0-9+/]{4})+(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?"?\s*;/.test(body) ? null : "its secret is not written in base64";
+}

@@ -87,10 +87,11 @@ const CONFLICTS = ["YXDOMAIN", "YXRRSET", "NXRRSET", "NXDOMAIN"];
  * @param code exit code; null = it was ended because it took too long
  */
 export function readOutcome(code: number | null, errors: string, server: ServerName): Outcome {
+  // First of all: without a key it goes on, and sends the update unsigned.
+  if (/^could not read key from/m.test(errors)) return { kind: "badKeyFile", problem: "nsupdate finds no key in it" };
   if (code === 0) return { kind: "done" };
   const [, answer] = /^update failed: ([A-Z0-9()]+)/m.exec(errors) ?? [];
   if (answer !== undefined) return CONFLICTS.includes(answer) ? { kind: "conflict" } : answer === "SERVFAIL" ? { kind: "unreachable", problem: "it answers that it cannot do it now (SERVFAIL)" } : { kind: "refused", problem: explain(answer) };
-  if (/^could not read key from/m.test(errors)) return { kind: "badKeyFile", problem: "nsupdate finds no key in it" };
   const [, communication] = /^; Communication with \S+ failed: ([a-z ]+)$/m.exec(errors) ?? [];
   if (code === null || communication === "timed out") return { kind: "unreachable", problem: "no answer in time" };
   if (communication !== undefined) return { kind: "unreachable", problem: communication };

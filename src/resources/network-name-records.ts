@@ -1,10 +1,10 @@
-import { accessSync, constants, statSync } from "node:fs";
+import { readFileSync, statSync } from "node:fs";
 import { MusterError } from "../model/errors.ts";
 import { markerName, parseMarker, printMarker } from "../network/dns-marker.ts";
 import type { Marker } from "../network/dns-marker.ts";
 import { runUpdate } from "../network/dns-nsupdate.ts";
 import { DnsServer } from "../network/dns-query.ts";
-import { printServer, reverseName, sameName } from "../network/dns-text.ts";
+import { problemOfKey, printServer, reverseName, sameName } from "../network/dns-text.ts";
 import { deregister, pointAgain, pointNew, registerAgain, registerNew, unpoint } from "../network/dns-update.ts";
 import type { Registration } from "../network/dns-update.ts";
 import type { NameConfiguration } from "./network-name-values.ts";
@@ -16,6 +16,7 @@ import type { NameConfiguration } from "./network-name-values.ts";
 
 /** Somebody else may change the zone between a look and an update; more often than that is not believed. */
 const ATTEMPTS_MAX = 3;
+const KEY_FILE_BYTES_MAX = 64 * 1024;
 const GROUP_AND_OTHERS = 0o077;
 
 export class NameRecords {
@@ -163,15 +164,20 @@ export class NameRecords {
   }
 }
 
-/** Said here, because nsupdate's own words may quote the file. @throws MusterError MUSTER_DNS_KEY_FILE */
+/**
+ * nsupdate would send its update unsigned where it finds no key, and its words may quote the file: so whether there is
+ * one is seen here. Nothing of the file is kept.
+ * @throws MusterError MUSTER_DNS_KEY_FILE
+ */
 function checkKeyFile(path: string): void {
+  let problem: string | null;
   try {
-    accessSync(path, constants.R_OK);
-    if (!statSync(path).isFile()) throw new Error("it is no file");
+    problem = problemOfKey(statSync(path).size > KEY_FILE_BYTES_MAX ? "" : readFileSync(path, "utf8"));
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    throw new MusterError("MUSTER_DNS_KEY_FILE", { path, problem: code === "ENOENT" ? "there is no such file on this node" : error instanceof Error ? error.message : String(error) });
+    problem = code === "ENOENT" ? "there is no such file on this node" : code === "EACCES" ? "the service may not read it" : `it cannot be read (${code ?? "unknown"})`;
   }
+  if (problem !== null) throw new MusterError("MUSTER_DNS_KEY_FILE", { path, problem });
 }
 
 /** Whether more than its owner may read it. */

@@ -1,5 +1,6 @@
 import { MusterError } from "../model/errors.ts";
 import { clampTimerMs } from "../monitor/clock.ts";
+import { reasonOf } from "../monitor/resource-life.ts";
 import type { Health, ResourceContext } from "../monitor/resource-type.ts";
 import type { Marker } from "../network/dns-marker.ts";
 import { NameRecords, isReadByOthers } from "./network-name-records.ts";
@@ -31,6 +32,7 @@ export class NameRegistration {
   #retryMs: number;
   /** What was last tried to register. */
   #addresses: readonly string[] = [];
+  #isRegistered = false;
   #problem: string | null = null;
   #running: Promise<unknown> | null = null;
   /** Aborted when nothing more is to be registered. */
@@ -72,17 +74,17 @@ export class NameRegistration {
     await this.#running;
     try {
       if ((await this.#problemNow()) === null) {
-        if (this.#problem !== null) await this.#again();
+        if (!this.#isRegistered) await this.#again();
         return this.look();
       }
       const error = await this.#again();
       if (error !== null) throw error;
       const problem = await this.#problemNow();
-      return problem === null ? true : { reason: textOf(problem) };
+      return problem === null ? true : { reason: reasonOf(problem) };
     } catch (error) {
       this.#failed(error);
       // That a server does not answer says nothing of the name; the records stand, and another node would not help it.
-      return isUnreachable(error) ? true : { reason: textOf(error) };
+      return isUnreachable(error) ? true : { reason: reasonOf(error) };
     }
   }
 
@@ -99,7 +101,7 @@ export class NameRegistration {
       const found = await this.#bounded(this.#context.signal, async (records) => records.deregister());
       this.#context.log(found ? `${this.#configuration.name} was removed from DNS` : `${this.#configuration.name} was not registered`);
     } catch (error) {
-      this.#context.log(`${this.#configuration.name} stays in DNS, because it could not be removed: ${textOf(error)}`);
+      this.#context.log(`${this.#configuration.name} stays in DNS, because it could not be removed: ${reasonOf(error)}`);
     }
   }
 
@@ -127,7 +129,7 @@ export class NameRegistration {
         return null;
       } catch (error) {
         this.#failed(error);
-        if (this.#configuration.isRequired && isHeld(error)) this.#context.signalFailure(textOf(error));
+        if (this.#configuration.isRequired && isHeld(error)) this.#context.signalFailure(reasonOf(error));
         return error;
       } finally {
         this.#running = null;
@@ -140,8 +142,11 @@ export class NameRegistration {
     const addresses = this.#addresses;
     const { name } = this.#configuration;
     const { server, problems } = await this.#bounded(this.#stopping.signal, async (records) => ({ problems: await records.register(addresses), server: records.server }));
-    this.#context.log(`${name} is registered at ${server}: ${addresses.join(", ")}`);
-    this.#say(problems.length === 0 ? null : problems.join("; "));
+    const problem = problems.length === 0 ? null : problems.join("; ");
+    if (problem === null || problem !== this.#problem) this.#context.log(`${name} is registered at ${server}: ${addresses.join(", ")}`);
+    this.#isRegistered = true;
+    this.#say(problem);
+    if (problem !== null) return this.#retry();
     this.#retryMs = this.#times.firstRetryMs;
     this.#next(this.#times.refreshMs);
   }
@@ -164,7 +169,12 @@ export class NameRegistration {
 
   #failed(error: unknown): void {
     if (this.#isEnding) return;
-    this.#say(textOf(error));
+    this.#isRegistered = false;
+    this.#say(reasonOf(error));
+    this.#retry();
+  }
+
+  #retry(): void {
     this.#next(this.#retryMs);
     this.#retryMs = Math.min(2 * this.#retryMs, this.#times.lastRetryMs);
   }
@@ -189,9 +199,4 @@ function isHeld(error: unknown): boolean {
 
 function isUnreachable(error: unknown): boolean {
   return error instanceof MusterError && error.code === "MUSTER_DNS_UNREACHABLE";
-}
-
-function textOf(error: unknown): string {
-  if (error instanceof MusterError) return `${error.message} ${error.next}`;
-  return error instanceof Error ? error.message : String(error);
 }
