@@ -27,7 +27,7 @@ export class NameRecords {
 
   static async open(configuration: NameConfiguration, owner: Marker, signal: AbortSignal): Promise<NameRecords> {
     checkKeyFile(configuration.keyFile);
-    return new NameRecords(configuration, owner, signal, await DnsServer.find(configuration.server, configuration.zone));
+    return new NameRecords(configuration, owner, signal, await DnsServer.find(configuration.server, configuration.zone, signal));
   }
 
   private constructor(configuration: NameConfiguration, owner: Marker, signal: AbortSignal, dns: DnsServer) {
