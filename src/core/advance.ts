@@ -182,8 +182,7 @@ function startResource(context: StepContext, group: GroupRecord, row: GroupRow, 
   if (row.owner === null) return null;
   const before = context.resource(resource.id);
   const why = before.reason.rule === "restart" || before.reason.rule === "retry" ? before.reason.text : row.reason.text;
-  const effect = context.order({ node: row.owner, action: "online", group: group.id, groupName: group.name, generation: row.generation, resource, reason: why, ...handoverOf(context, before) });
-  const effect = context.order({ node: row.owner, action: "online", group: group.id, groupName: group.name, generation: row.generation, resource, ...withProviders(context.state, resource), reason: why });
+  const effect = context.order({ node: row.owner, action: "online", group: group.id, groupName: group.name, generation: row.generation, resource, ...handoverOf(context, before), ...withProviders(context.state, resource), reason: why });
   context.setResource(resource.id, {
     state: "OnlinePending",
     pendingEffect: effect,

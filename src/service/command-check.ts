@@ -20,14 +20,12 @@ import { fullName } from "../resources/network-name-values.ts";
  */
 export function checkCommand(state: ClusterState, command: Command, surroundings: Surroundings): void {
   if (command.verb === "quorum.set" && command.witness !== null) checkWitness(command.witness, !surroundings.isGated);
-  if (command.verb === "resource.create") checkValues(state, command.type, {}, command.privateProperties ?? {}, surroundings);
-  if (command.verb === "resource.create") checkValues(state, command.type, command.privateProperties ?? {}, surroundings, null);
+  if (command.verb === "resource.create") checkValues(state, command.type, {}, command.privateProperties ?? {}, surroundings, null);
   if ((command.verb === "group.offline" || command.verb === "resource.offline") && command.ignoreLocked !== true) refuseLocked(state, command.verb === "group.offline" ? command.group : null, command.verb === "resource.offline" ? command.resource : null);
   if (command.verb !== "resource.set" || command.privateProperties === undefined) return;
   const wanted = String(command.resource).toLowerCase();
   const resource = describeResources(state).find((known) => known.id === command.resource || known.name.toLowerCase() === wanted);
-  if (resource !== undefined) checkValues(state, resource.type, resource.privateProperties, command.privateProperties, surroundings);
-  if (resource !== undefined) checkValues(state, resource.type, { ...resource.privateProperties, ...command.privateProperties }, surroundings, resource.id);
+  if (resource !== undefined) checkValues(state, resource.type, resource.privateProperties, command.privateProperties, surroundings, resource.id);
 }
 
 /** A witness that nobody can ask would be a vote that is always missing. */
@@ -62,8 +60,7 @@ function refuseLocked(state: ClusterState, group: string | null, resource: strin
   if (locked !== undefined) throw new MusterError("MUSTER_RESOURCE_LOCKED", { name: locked.name });
 }
 
-function checkValues(state: ClusterState, typeName: string, before: PropertyBag, change: PropertyBag, surroundings: Surroundings): void {
-function checkValues(state: ClusterState, typeName: string, bag: PropertyBag, surroundings: Surroundings, self: string | null): void {
+function checkValues(state: ClusterState, typeName: string, before: PropertyBag, change: PropertyBag, surroundings: Surroundings, self: string | null): void {
   const wanted = String(typeName).toLowerCase();
   const name = describeResourceTypes(state).find((known) => known.builtIn && known.name.toLowerCase() === wanted)?.name;
   const type = builtInTypes.find((known) => known.name === name);
@@ -76,8 +73,7 @@ function checkValues(state: ClusterState, typeName: string, bag: PropertyBag, su
     // The core says the same, after it has looked at the rest of the command.
     return;
   }
-  type.validate({ ...Object.fromEntries(type.privateProperties.map((property) => [property.name, property.default])), ...before, ...change }, surroundings);
-  const values = { ...Object.fromEntries(type.privateProperties.map((property) => [property.name, property.default])), ...bag };
+  const values = { ...Object.fromEntries(type.privateProperties.map((property) => [property.name, property.default])), ...before, ...change };
   type.validate(values, surroundings);
   if (type.name === NETWORK_NAME) refuseSameName(state, fullName(values), self);
 }

@@ -19,6 +19,7 @@ import type { ClaimOutcome, Witness } from "../quorum/witness.ts";
 import type { AdapterReader } from "./adapters.ts";
 import { CoreMachine } from "./core-machine.ts";
 import { NetworkReport } from "./network-report.ts";
+import { Releases } from "./releases.ts";
 import { Replica } from "./replica.ts";
 import type { LeaseKeeper, ReplicaEnvironment } from "./replica.ts";
 import { WitnessClaim } from "./witness-claim.ts";
@@ -60,9 +61,6 @@ export interface NodeEnvironment extends Pick<ReplicaEnvironment<StepResult>, "c
 
 /** A level is sent again when it was not seen in an entry for that long. */
 const RESEND_MS = 500;
-/** After that the holds it would end have run out. */
-const RELEASE_SAID_MS = 30_000;
-const RELEASES_MAX = 256;
 
 /**
  * One life (incarnation) of a node's Cluster Service, without any I/O of its own: feeds the
@@ -82,8 +80,7 @@ export class ClusterNode {
   readonly #reads = new Map<number, (ok: boolean) => void>();
   /** Levels not yet seen in an entry, by resource. */
   readonly #levels = new Map<string, ReportInput>();
-  /** Lives of others whose end was told and not yet seen in an entry. */
-  readonly #releases = new Map<string, { readonly released: Member; readonly untilMs: number }>();
+  readonly #releases: Releases;
   /** Commands that wait for a view. */
   #queued: { readonly ticket: number; readonly command: Command; readonly done: (outcome: CommandOutcome) => void }[] = [];
   #heldStarts: Extract<MonitorOrder, { kind: "online" }>[] = [];
@@ -99,6 +96,7 @@ export class ClusterNode {
   constructor(options: LogOptions, durable: DurableState, initialWeights: Weights, environment: NodeEnvironment) {
     this.#environment = environment;
     this.#self = options.self;
+    this.#releases = new Releases(options.self.node);
     this.#machine = new CoreMachine(durable.rows);
     this.#replica = new Replica(options, durable, initialWeights, this.#machine, {
       ...environment,
@@ -247,18 +245,13 @@ export class ClusterNode {
 
   /** Nothing is left of a life of another node: nobody needs to wait for it. Said until it is seen, because there may be no view now. */
   onReleased(released: Member): void {
-    if (released.node === this.#self.node || this.#releases.size >= RELEASES_MAX) return;
-    this.#releases.set(`${released.node}.${released.incarnation}`, { released, untilMs: this.#environment.clock().nowMs + RELEASE_SAID_MS });
+    if (!this.#releases.add(released, this.#environment.clock().nowMs)) return;
     this.#sayReleases();
     this.#replica.flush();
   }
 
   #sayReleases(): void {
-    const { nowMs } = this.#environment.clock();
-    for (const [key, { released, untilMs }] of this.#releases) {
-      if (nowMs > untilMs) this.#releases.delete(key);
-      else this.#submitVolatile({ kind: "released", from: this.#self, released });
-    }
+    for (const released of this.#releases.toSay(this.#environment.clock().nowMs)) this.#submitVolatile({ kind: "released", from: this.#self, released });
   }
 
   /** The monitor died and its resources with it: what it had is told again, as it is now. */
@@ -297,15 +290,14 @@ export class ClusterNode {
   }
 
   #carryOut(effect: Effect): void {
-    const { id, generation, resource, groupName, reason, handover } = effect;
-    const { id, generation, resource, providers, groupName, reason } = effect;
+    const { id, generation, resource, providers, groupName, reason, handover } = effect;
     if (effect.action !== "online") {
       this.#heldStarts = this.#heldStarts.filter((order) => order.resource.id !== resource.id);
       this.#environment.order({ kind: effect.action, effect: id, generation, resource: resource.id, reason });
       return;
     }
-    const order = { kind: "online", effect: id, generation, resource, groupName, reason, startBeforeMs: this.#permitUntilMs, ...(handover === undefined ? {} : { handover }) } as const;
-    const order = { kind: "online", effect: id, generation, resource, ...(providers === undefined ? {} : { providers }), groupName, reason, startBeforeMs: this.#permitUntilMs } as const;
+    const optional = { ...(providers === undefined ? {} : { providers }), ...(handover === undefined ? {} : { handover }) };
+    const order = { kind: "online", effect: id, generation, resource, groupName, reason, startBeforeMs: this.#permitUntilMs, ...optional } as const;
     if (this.#permitUntilMs > this.#environment.clock().nowMs) this.#environment.order(order);
     else this.#heldStarts.push(order);
   }
@@ -357,7 +349,7 @@ export class ClusterNode {
     const input = JSON.parse(body.payload) as CoreInput;
     if (input.kind === "released") {
       lease.released(input.released.node, input.released.incarnation);
-      this.#releases.delete(`${input.released.node}.${input.released.incarnation}`);
+      this.#releases.seen(input.released);
     }
     if (input.kind === "inventory") lease.released(input.from.node, input.from.incarnation - 1);
   }
