@@ -169,7 +169,7 @@ test("users' resource types: broken modules are named and do not disturb; a good
   const launcher = await Launcher.start(sandbox, { directory, name: "types", options: ["--address", "127.0.16.3"], program: ["sleep", "100000"] });
   await until("the good types are known", async () => (await launcher.get<ResourceTypeView[]>("/v1/resource-types")).length === 5);
   const names = (await launcher.json<ResourceTypeView[]>("resource", "types")).map((type) => type.name);
-  assert.deepEqual(names.toSorted(), ["Generic Application", "Heartbeat File", "IP Address", "IPv6 Address", "Throws"]);
+  assert.deepEqual(names.toSorted(), ["Generic Application", "Heartbeat File", "IP Address", "IPv6 Address", "Network Name", "Throws"]);
   const log = readFileSync(join(directory, "nodes", "n1", "service.log"), "utf8") + readFileSync(join(directory, "nodes", "n2", "service.log"), "utf8") + readFileSync(join(directory, "nodes", "n3", "service.log"), "utf8");
   assert.match(log, /resource type broken\.mjs was not loaded: /);
   assert.match(log, /resource type wrong\.mjs was not loaded: online: the type 'Wrong' must have a function here/);

@@ -112,7 +112,7 @@ test("reading: status, nodes, groups, resources, why, what-if, types, exit codes
   assert.match((await run("what-if", "resource", "web program", "fails")).stdout, /restarted/);
   assert.equal((await launcher.json<Explanation>("why", "web")).ownerNode, ownerNode);
   const all = await launcher.json<ResourceTypeView[]>("resource", "types");
-  assert.deepEqual(all.map((type) => type.name).toSorted(), ["Generic Application", "IP Address", "IPv6 Address"]);
+  assert.deepEqual(all.map((type) => type.name).toSorted(), ["Generic Application", "IP Address", "IPv6 Address", "Network Name"]);
   const some = await launcher.json<ClusterEvent[]>("events", "--level", "warning");
   assert.ok(some.every((event) => event.level !== "information"));
 });

@@ -143,7 +143,7 @@ test("types: registered, used, changed, described", () => {
   driver.refused({ verb: "resource.create", name: "f", group: "g", type: "fax" }, "MUSTER_MISSING_PROPERTY");
   driver.do({ verb: "resource.create", name: "f", group: "g", type: "fax", privateProperties: { Number: "5" } });
   assert.equal(core.describeResource(driver.state, "f").type, "Fax");
-  assert.deepEqual(core.describeResourceTypes(driver.state).map((known) => [known.name, known.builtIn]), [["Fax", false], ["Generic Application", true], ["IP Address", true], ["IPv6 Address", true]]);
+  assert.deepEqual(core.describeResourceTypes(driver.state).map((known) => [known.name, known.builtIn]), [["Fax", false], ["Generic Application", true], ["IP Address", true], ["IPv6 Address", true], ["Network Name", true]]);
 });
 
 test("views: names, values in force, reasons", () => {
