@@ -380,8 +380,12 @@ export class ClusterNode {
   #tellOfProviders(id: ResourceId): void {
     const { state } = this.#machine;
     const resource = state.tables.resources.get(id);
-    if (resource === undefined || resource.dependencies.length === 0 || !this.#environment.inventory().some((item) => item.resource === id)) return;
-    this.#environment.order({ kind: "providers", resource: id, providers: providersOf(state, resource) });
+    // Asked of the state, not of the inventory: an order to start that was just given is in no inventory yet.
+    const runs = ["Online", "OnlinePending"].includes(state.tables.resourceRuntime.get(id)?.state ?? "");
+    if (resource === undefined || resource.dependencies.length === 0 || !runs || state.tables.groupRuntime.get(resource.group)?.owner !== this.#self.node) return;
+    const providers = providersOf(state, resource);
+    this.#heldStarts = this.#heldStarts.map((order) => (order.resource.id === id ? { ...order, providers } : order));
+    this.#environment.order({ kind: "providers", resource: id, providers });
   }
 
   /** What this node reported has been seen in an entry: it need not be sent again. */
