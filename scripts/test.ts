@@ -43,7 +43,7 @@ const SUITES: readonly Suite[] = [
   { name: "names", command: nodeTest(1, "test/unit/resources/network-name*.test.ts"), needs: ["named", "nsupdate", "ip"] },
   { name: "lab", command: nodeTest(1, "test/lab/*.test.ts"), needs: ["corosync", "ip", "nft", "openssl", "ping"] },
   { name: "packaging", command: nodeTest(1, "test/packaging/*.test.ts"), needs: ["mmdebstrap", "ip"] },
-  { name: "end to end", command: nodeTest(1, "test/endtoend/*.test.ts"), needs: ["python3", "nginx"] },
+  { name: "end to end", command: nodeTest(1, "test/endtoend/*.test.ts"), needs: ["python3", "nginx", "named", "nsupdate"] },
 ];
 
 /** Debian packages of the programs that suites need. */

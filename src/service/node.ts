@@ -1,4 +1,3 @@
-import { providersOf } from "../core/providers.ts";
 import { recordedFailure } from "../core/recorded.ts";
 import type { StepResult } from "../core/index.ts";
 import type { LeaveCause, LogEntry, LogOptions, LogStatus } from "../log/types.ts";
@@ -19,6 +18,7 @@ import type { ClaimOutcome, Witness } from "../quorum/witness.ts";
 import type { AdapterReader } from "./adapters.ts";
 import { CoreMachine } from "./core-machine.ts";
 import { NetworkReport } from "./network-report.ts";
+import { providerNews } from "./provider-news.ts";
 import { Releases } from "./releases.ts";
 import { Replica } from "./replica.ts";
 import type { LeaseKeeper, ReplicaEnvironment } from "./replica.ts";
@@ -378,14 +378,10 @@ export class ClusterNode {
 
   /** Whoever publishes what it depends on (a network name) learns what came and went of it. */
   #tellOfProviders(id: ResourceId): void {
-    const { state } = this.#machine;
-    const resource = state.tables.resources.get(id);
-    // Asked of the state, not of the inventory: an order to start that was just given is in no inventory yet.
-    const runs = ["Online", "OnlinePending"].includes(state.tables.resourceRuntime.get(id)?.state ?? "");
-    if (resource === undefined || resource.dependencies.length === 0 || !runs || state.tables.groupRuntime.get(resource.group)?.owner !== this.#self.node) return;
-    const providers = providersOf(state, resource);
-    this.#heldStarts = this.#heldStarts.map((order) => (order.resource.id === id ? { ...order, providers } : order));
-    this.#environment.order({ kind: "providers", resource: id, providers });
+    const news = providerNews(this.#machine.state, id, this.#self.node);
+    if (news === null) return;
+    this.#heldStarts = this.#heldStarts.map((order) => (order.resource.id === id ? { ...order, providers: news.providers } : order));
+    this.#environment.order(news);
   }
 
   /** What this node reported has been seen in an entry: it need not be sent again. */
