@@ -45,7 +45,7 @@ export class NameServer {
   /** @param keys names of keys that were made, which may change everything but what is in `refused` */
   async start(keys: readonly string[]): Promise<void> {
     this.port ||= await freePort();
-    const policy = (): string => `update-policy { ${keys.map((key) => `deny ${key} name refused.${ZONE} ANY; grant ${key} zonesub ANY;`).join(" ")} }`;
+    const policy = (): string => `update-policy { ${keys.map((key) => `deny ${key} name refused.${ZONE} ANY; grant ${key} zonesub A AAAA TXT PTR;`).join(" ")} }`;
     writeFileSync(this.path("named.conf"), [
       ...keys.map((key) => `include "${this.path(`${key}.key`)}";`),
       `options { directory "${this.directory}"; listen-on port ${this.port} { 127.0.0.1; }; listen-on-v6 { none; }; pid-file none; session-keyfile "${this.path("session.key")}"; lock-file none; recursion no; empty-zones-enable no; dnssec-validation no; notify no; };`,
