@@ -43,14 +43,11 @@ const SUITES: readonly Suite[] = [
   { name: "names", command: nodeTest(1, "test/unit/resources/network-name*.test.ts"), needs: ["named", "nsupdate", "ip"] },
   { name: "lab", command: nodeTest(1, "test/lab/*.test.ts"), needs: ["corosync", "ip", "nft", "openssl", "ping"] },
   { name: "packaging", command: nodeTest(1, "test/packaging/*.test.ts"), needs: ["mmdebstrap", "ip"] },
-  { name: "monitor", command: nodeTest(1, "test/unit/{monitor,resources}/*.test.ts"), needs: ["named", "nsupdate"] },
-  { name: "lab", command: nodeTest(1, "test/lab/*.test.ts"), needs: ["corosync", "ip", "nft", "openssl", "ping"] },
   { name: "end to end", command: nodeTest(1, "test/endtoend/*.test.ts"), needs: ["python3", "nginx", "named", "nsupdate"] },
 ];
 
 /** Debian packages of the programs that suites need. */
 const PACKAGES: Readonly<Record<string, string>> = { strace: "strace", python3: "python3", nginx: "nginx-light", ip: "iproute2", nft: "nftables", ping: "iputils-ping", corosync: "corosync", named: "bind9", nsupdate: "bind9-dnsutils", openssl: "openssl", spin: "spin", cc: "gcc libc6-dev" };
-const PACKAGES: Readonly<Record<string, string>> = { strace: "strace", python3: "python3", nginx: "nginx-light", ip: "iproute2", nft: "nftables", ping: "iputils-ping", corosync: "corosync", openssl: "openssl", named: "bind9", nsupdate: "bind9-dnsutils", spin: "spin", cc: "gcc libc6-dev" };
 
 const wanted = process.argv.slice(2);
 const suites = wanted.length === 0 ? SUITES : SUITES.filter((suite) => wanted.some((name) => suite.name.startsWith(name)));
