@@ -41,7 +41,7 @@ const SUITES: readonly Suite[] = [
   { name: "network", command: nodeTest(1, "test/unit/{network,leasing}/*.test.ts"), needs: ["ip", "nft", "ping"] },
   { name: "monitor", command: nodeTest(1, "test/unit/monitor/*.test.ts", "test/unit/resources/!(network-name)*.test.ts") },
   { name: "names", command: nodeTest(1, "test/unit/resources/network-name*.test.ts"), needs: ["named", "nsupdate", "ip"] },
-  { name: "lab", command: nodeTest(1, "test/lab/*.test.ts"), needs: ["corosync", "ip", "nft", "openssl", "ping"] },
+  { name: "lab", command: nodeTest(1, "test/lab/{checkers,lab,forming,node-faults,partial-cut,quorum}.test.ts"), needs: ["corosync", "ip", "nft", "openssl", "ping"] },
   { name: "packaging", command: nodeTest(1, "test/packaging/*.test.ts"), needs: ["mmdebstrap", "ip"] },
   { name: "end to end", command: nodeTest(1, "test/endtoend/*.test.ts"), needs: ["python3", "nginx", "named", "nsupdate"] },
 ];
