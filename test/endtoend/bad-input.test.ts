@@ -167,7 +167,7 @@ test("users' resource types: broken modules are named and do not disturb; a good
   writeFileSync(join(types, "ends.mjs"), "process.exit(3);\n");
   writeFileSync(join(types, "throws.mjs"), "export default { name: 'Throws', online() { throw new Error('this cannot be'); } };\n");
   const launcher = await Launcher.start(sandbox, { directory, name: "types", options: ["--address", "127.0.16.3"], program: ["sleep", "100000"] });
-  await until("the good types are known", async () => (await launcher.get<ResourceTypeView[]>("/v1/resource-types")).length === 5);
+  await until("the good types are known", async () => (await launcher.get<ResourceTypeView[]>("/v1/resource-types")).length === 6);
   const names = (await launcher.json<ResourceTypeView[]>("resource", "types")).map((type) => type.name);
   assert.deepEqual(names.toSorted(), ["Generic Application", "Heartbeat File", "IP Address", "IPv6 Address", "Network Name", "Throws"]);
   const log = readFileSync(join(directory, "nodes", "n1", "service.log"), "utf8") + readFileSync(join(directory, "nodes", "n2", "service.log"), "utf8") + readFileSync(join(directory, "nodes", "n3", "service.log"), "utf8");
