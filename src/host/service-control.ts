@@ -1,4 +1,5 @@
 import { spawn, spawnSync } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
 import { closeSync, existsSync, openSync, readFileSync, realpathSync } from "node:fs";
 import { createHash } from "node:crypto";
 import { connect, createServer } from "node:net";
@@ -42,19 +43,22 @@ export async function runService(directory: string, how: StartHow): Promise<void
 export async function startService(directory: string, how: StartHow): Promise<void> {
   const { host } = ownMembership(directory);
   if (await isClaimed(directory)) throw new MusterError("MUSTER_SERVICE_RUNS", { processId: processIdOf(directory, host.node) ?? "unknown" });
+  let child: ChildProcess | null = null;
   if (how === undefined && isUnitInstalled()) systemctl("start");
-  else spawnService(directory, host.node, how);
+  else child = spawnService(directory, host.node, how);
   const deadlineMs = Date.now() + START_LIMIT_MS;
   while (!(await answers(clusterPaths.socket(directory, host.node)))) {
     if (Date.now() > deadlineMs) throw new MusterError("MUSTER_TIMEOUT", { timeoutMs: START_LIMIT_MS });
     await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
-    if (!(await isClaimed(directory)) && Date.now() > deadlineMs - START_LIMIT_MS + START_GRACE_MS) {
+    // Of a process of its own it is known whether it has ended, however long a busy machine takes to load it.
+    const hasEnded = child === null ? !(await isClaimed(directory)) && Date.now() > deadlineMs - START_LIMIT_MS + START_GRACE_MS : child.exitCode !== null || child.signalCode !== null;
+    if (hasEnded) {
       throw new MusterError("MUSTER_INTERNAL", { problem: `the Cluster Service ended: ${lastLine(clusterPaths.serviceLog(directory, host.node))}` });
     }
   }
 }
 
-/** A process that has just been started takes a moment to say that it is there. */
+/** What systemd has just started takes a moment to say that it is there. */
 const START_GRACE_MS = 10_000;
 
 /** Stops it: its roles leave first, as DrainOnShutdown says. @returns false when it did not run */
@@ -73,7 +77,7 @@ export async function stopService(directory: string, limitMs: number): Promise<b
   return true;
 }
 
-function spawnService(directory: string, node: string, how: StartHow): void {
+function spawnService(directory: string, node: string, how: StartHow): ChildProcess {
   const isSource = import.meta.url.endsWith(".ts");
   const program = fileURLToPath(new URL(isSource ? "../cli/main.ts" : "../cli/main.js", import.meta.url));
   const log = openSync(clusterPaths.serviceLog(directory, node), "a", 0o600);
@@ -81,6 +85,7 @@ function spawnService(directory: string, node: string, how: StartHow): void {
   const child = spawn(process.execPath, ["--disable-warning=ExperimentalWarning", "--max-semi-space-size=4", program, ...words], { detached: true, cwd: "/", stdio: ["ignore", log, log] });
   closeSync(log);
   child.unref();
+  return child;
 }
 
 function isUnitInstalled(): boolean {
