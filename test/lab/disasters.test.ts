@@ -103,8 +103,9 @@ describe("what happens rarely", () => {
       await scene.untilWhole(["n1", "n2", "n3", "n4"]);
       context.diagnostic(`joined within ${((nowMs() - fromMs) / 1_000).toFixed(1)} s`);
       await scene.moveTo("n4");
-      await scene.cluster.api("n4").send("POST", "/v1/groups/web/move", { body: { node: "n2" } });
-      await scene.cluster.untilOnline("n1", "web", { on: "n2" });
+      assert.equal((await scene.cluster.refused("n1", "node", "evict", "n4")).code, "MUSTER_NODE_NOT_READY_TO_EVICT");
+      await scene.cluster.muster("n1", "node", "pause", "n4", "--drain");
+      await scene.cluster.until("it is drained", 60_000, async () => (await scene.cluster.nodes("n1")).find(({ name }) => name === "n4")?.groups.length === 0);
       await scene.cluster.muster("n1", "node", "evict", "n4");
       await scene.cluster.until("it is no node any more", 60_000, async () => (await scene.cluster.api("n1").get<NodeView[]>("/v1/nodes")).length === 3 && scene.lab.host("n4").processId("service run") === null);
       await scene.untilWhole();

@@ -45,6 +45,7 @@ export class Scene {
   readonly shared: string;
   readonly names: readonly string[];
   readonly #starting = new Set<string>();
+  readonly #workloads: Workload[] = [];
 
   private constructor(lab: Lab, cluster: LabCluster, shared: string, names: readonly string[]) {
     this.lab = lab;
@@ -64,8 +65,11 @@ export class Scene {
         const scene = new Scene(lab, cluster, shared, names);
         await scene.#makeRoles();
         scene.client.start();
-        await body(scene);
-        await scene.client.stop();
+        try {
+          await body(scene);
+        } finally {
+          await Promise.all([scene.client.stop(), ...scene.#workloads.map((workload) => workload.stop())]);
+        }
         scene.check();
       });
     } finally {
@@ -198,7 +202,9 @@ export class Scene {
   }
 
   workload(random?: () => number, name?: string): Workload {
-    return new Workload(this.names.map((node) => this.cluster.socket(node)), random, name);
+    const workload = new Workload(this.names.map((node) => this.cluster.socket(node)), random, name);
+    this.#workloads.push(workload);
+    return workload;
   }
 }
 
