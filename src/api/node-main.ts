@@ -72,11 +72,12 @@ class NodeProcess {
     this.#service = new ClusterService({ directory, configuration, node, workingDirectory, log: (line) => this.#log(line), onEvicted: () => void this.#goForGood(), ...(start === undefined ? {} : { start }) });
     const token = readFileSync(clusterPaths.token(directory), "utf8").trim();
     const socket = clusterPaths.socket(directory, node);
-    rmSync(socket, { force: true });
     // Its schemas take the main loop for a second: once the service is a member, the others would take it for silent.
     const api = await createApi(this.#service, { token });
     await api.ready();
     await this.#service.start();
+    // Only now is it known that no other process is this node: what lies here is a leftover.
+    rmSync(socket, { force: true });
     // One API, several doors.
     await this.#listen(createServer(api.routing), { path: socket });
     chmodSync(socket, 0o600);
@@ -150,8 +151,8 @@ class NodeProcess {
       server.closeAllConnections();
     }
     const { directory, node } = this.#options;
-    rmSync(clusterPaths.endpoint(directory, node), { force: true });
-    rmSync(clusterPaths.socket(directory, node), { force: true });
+    // Without doors of its own, those that are here belong to another process.
+    if (this.#servers.length > 0) for (const path of [clusterPaths.endpoint(directory, node), clusterPaths.socket(directory, node)]) rmSync(path, { force: true });
     last();
     process.exit(0);
   }
