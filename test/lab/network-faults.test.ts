@@ -2,23 +2,10 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import type { GroupView, ResourceView } from "../../src/model/views.ts";
 import * as faults from "./support/faults.ts";
-import { Scene, sleep } from "./support/scene.ts";
-import type { Fault, Scenario } from "./support/scene.ts";
+import { Scene } from "./support/scene.ts";
+import type { Scenario } from "./support/scene.ts";
 
 const TAKEN = "10.77.0.101";
-const FLAPS = 4;
-const FLAP_MS = 800;
-
-const flapping: Fault = async (scene, name) => {
-  for (let flap = 0; flap < FLAPS; flap++) {
-    await scene.lab.cut(name);
-    await sleep(FLAP_MS);
-    await scene.lab.heal();
-    await sleep(FLAP_MS);
-  }
-  return null;
-};
-
 /** What fails between nodes. */
 const SCENARIOS: readonly Scenario[] = [
   { name: "the owner is cut off", on: "owner", fault: faults.cutOff, expect: "moves" },
@@ -29,7 +16,7 @@ const SCENARIOS: readonly Scenario[] = [
   { name: "nobody hears the owner", on: "owner", fault: faults.mute, expect: "moves" },
   { name: "another node hears nobody", on: "other", fault: faults.deaf, expect: "stays" },
   { name: "nobody hears another node", on: "other", fault: faults.mute, expect: "stays" },
-  { name: "the link of the owner flaps", on: "owner", fault: flapping, expect: "either", watchMs: 0 },
+  { name: "the link of the owner flaps", on: "owner", fault: faults.flapping, expect: "either", watchMs: 0 },
 ];
 
 describe("a network fails", () => {

@@ -1,5 +1,5 @@
 import type { CutSelection } from "../../../src/lab/lab.ts";
-import { SERVICE_PATTERN } from "./scene.ts";
+import { SERVICE_PATTERN, sleep } from "./scene.ts";
 import type { Fault } from "./scene.ts";
 
 /** What can happen to a node, each with how it is mended. */
@@ -28,7 +28,7 @@ const stopped = (pattern: string | RegExp): Fault => async (scene, name) => {
 
 const cut = (selection: CutSelection): Fault => async (scene, name) => {
   await scene.lab.cut(name, selection);
-  return () => scene.lab.heal();
+  return () => scene.lab.heal(name);
 };
 
 export const serviceKilled = killed(SERVICE_PATTERN);
@@ -47,7 +47,20 @@ export const unplugged = cut({ network: "net0", unplug: true });
 /** Two nodes do not hear each other; both hear the third. */
 export const cutFromOne: Fault = async (scene, name) => {
   await scene.lab.cut(name, { from: scene.others(name)[0]! });
-  return () => scene.lab.heal();
+  return () => scene.lab.heal(name);
+};
+
+const FLAPS = 4;
+const FLAP_MS = 800;
+
+export const flapping: Fault = async (scene, name) => {
+  for (let flap = 0; flap < FLAPS; flap++) {
+    await scene.lab.cut(name);
+    await sleep(FLAP_MS);
+    await scene.lab.heal(name);
+    await sleep(FLAP_MS);
+  }
+  return null;
 };
 
 export const paused: Fault = async (scene, name) => {

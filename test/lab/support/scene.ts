@@ -31,6 +31,7 @@ const WHOLE_LIMIT_MS = 90_000;
 /** Nothing a test does shall be what keeps a role from moving. */
 const FAILOVERS = 10_000;
 export const SERVICE_PATTERN = "service run";
+const ANSWERS_KEPT = 20_000;
 const HERE = (file: string): string => fileURLToPath(new URL(`./programs/${file}`, import.meta.url));
 
 /**
@@ -182,6 +183,12 @@ export class Scene {
   check(): void {
     const problems = [...checkAnswers(this.client.answers), ...checkHeartbeats(existsSync(this.beatsFile) ? parseHeartbeats(readFileSync(this.beatsFile, "utf8")) : [])];
     assert.deepEqual(problems, []);
+  }
+
+  /** Lets go of answers that were checked, but for the newest: a long run shall not fill the memory. */
+  forget(): void {
+    const { answers } = this.client;
+    if (answers.length > ANSWERS_KEPT) answers.splice(0, answers.length - ANSWERS_KEPT);
   }
 
   /** Whether the client's kept connection has followed the role. */
