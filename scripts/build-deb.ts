@@ -9,7 +9,7 @@ import { parseArgs } from "node:util";
 import { gzipSync } from "node:zlib";
 
 /**
- * Makes muster_VERSION_ARCH.deb of dist/, of the installed production dependencies and of packaging/: `npm run build:deb`.
+ * Makes muster_VERSION_ARCH.deb of dist/, of the installed dependencies that are not part of it and of packaging/: `npm run build:deb`.
  * Nothing is fetched. The same sources, the same node_modules and the same SOURCE_DATE_EPOCH give the same bytes.
  */
 
@@ -19,7 +19,7 @@ const DOCUMENTATION = "usr/share/doc/muster";
 const CACHE = "var/cache/muster";
 const ARCHITECTURES: Readonly<Record<string, string>> = { x64: "amd64", arm64: "arm64" };
 /** Of a package of Node what is for reading and for other compilers only. */
-const LEFT_OUT = /^(docs|integration)\/|(^|\/)(\.github|\.cache|benchmarks?|examples?|tests?|__tests__)(\/|$)|\.(map|d\.[cm]?ts|html|md|sh|tsbuildinfo)$|(^|\/)(\.[^/]+|tsconfig[^/]*|eslint\.config\.[^/]+)$/i;
+const LEFT_OUT = /^(docs|integration)\/|(^|\/)(\.github|\.cache|benchmarks?|examples?|tests?|__tests__)(\/|$)|\.(map|d\.[cm]?ts|html|md|sh|tsbuildinfo|cc|hh|inc|S|asm)$|(^|\/)(\.[^/]+|tsconfig[^/]*|eslint\.config\.[^/]+)$/i;
 
 interface Package {
   readonly name: string;

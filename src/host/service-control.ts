@@ -5,7 +5,6 @@ import { createHash } from "node:crypto";
 import { connect, createServer } from "node:net";
 import type { Server } from "node:net";
 import { fileURLToPath } from "node:url";
-import { runNode } from "../api/node-main.ts";
 import { MusterError } from "../model/errors.ts";
 import { clusterPaths, readCluster } from "../service/cluster-files.ts";
 import type { ClusterConfiguration, HostSettings } from "../service/cluster-files.ts";
@@ -33,6 +32,8 @@ export async function runService(directory: string, how: StartHow): Promise<void
   const { host } = ownMembership(directory);
   await claim(directory);
   const observer = await observeForSupervisor(process.env, (line) => process.stdout.write(`${line}\n`));
+  // The whole of a node: no other command shall have to load it.
+  const { runNode } = await import("../api/node-main.ts");
   await runNode({ directory, node: host.node, workingDirectory: "/", listen: null, endWithParent: false, ...(how === undefined ? {} : { start: how }), ...(observer === null ? {} : { observer }) });
 }
 

@@ -8,7 +8,7 @@ import { until } from "./support/until.ts";
 /** A role with two addresses and a name on them, from the command to the answer of a real name server. */
 
 describe("a name for a role", { skip: CANNOT }, () => {
-  const sandbox = new Sandbox("127.0.12.1", "127.0.12.2");
+  const sandbox = new Sandbox("127.0.20.1", "127.0.20.2");
   const dns = new NameServer();
   afterEach(() => sandbox.killAll());
   after(async () => {
@@ -25,7 +25,7 @@ describe("a name for a role", { skip: CANNOT }, () => {
       assert.equal(exitCode, 0, stderr);
     };
     await done("group", "create", "web");
-    for (const number of [1, 2]) await done("resource", "create", `ip${number}`, "--group", "web", "--type", "IP Address", `Address=127.0.12.${number}`);
+    for (const number of [1, 2]) await done("resource", "create", `ip${number}`, "--group", "web", "--type", "IP Address", `Address=127.0.20.${number}`);
     const values = ["Name=web", `DnsZone=${ZONE}`, `DnsServer=${dns.address}`, `TsigKeyFile=${key}`];
     await done("resource", "create", "web name", "--group", "web", "--type", "Network Name", "--dependency", "([ip1] or [ip2])", "LooksAlivePollInterval=100", ...values);
     const twice = await launcher.muster("resource", "create", "other name", "--group", "web", "--type", "Network Name", ...values, "--json");
@@ -34,18 +34,18 @@ describe("a name for a role", { skip: CANNOT }, () => {
     assert.equal(secret.error().field, "TsigKeyFile");
 
     await done("group", "online", "web");
-    await until("both addresses are registered", async () => (await dns.answers("web")) === "127.0.12.1 127.0.12.2");
+    await until("both addresses are registered", async () => (await dns.answers("web")) === "127.0.20.1 127.0.20.2");
     await done("resource", "offline", "ip2");
-    await until("one of them is", async () => (await dns.answers("web")) === "127.0.12.1");
+    await until("one of them is", async () => (await dns.answers("web")) === "127.0.20.1");
     assert.equal((await launcher.resource("web name")).state, "Online");
     await done("resource", "online", "ip2");
-    await until("both are again", async () => (await dns.answers("web")) === "127.0.12.1 127.0.12.2");
+    await until("both are again", async () => (await dns.answers("web")) === "127.0.20.1 127.0.20.2");
 
     const before = await dns.marker("web");
     assert.match(before, new RegExp(`^muster=1 cluster=${launcher.clusterId} generation=\\d+ name=demo$`));
     await done("group", "move", "web");
     await until("the new owner's registration", async () => (await dns.marker("web")) !== before);
-    assert.equal(await dns.answers("web").then((answer) => answer.split(" ")[0]), "127.0.12.1");
+    assert.equal(await dns.answers("web").then((answer) => answer.split(" ")[0]), "127.0.20.1");
 
     await done("resource", "set", "web name", "DeregisterOnOffline=1");
     await done("group", "offline", "web");

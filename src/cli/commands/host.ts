@@ -9,7 +9,7 @@ import { DIRECTORY_DEFAULT, ownAddresses, ownName } from "../../host/settings.ts
 import type { Profile } from "../../host/settings.ts";
 import { MusterError } from "../../model/errors.ts";
 import type { ApiClient } from "../../api/client.ts";
-import { maskOf, parseSubnet } from "../../core/index.ts";
+import { maskOf, parseSubnet } from "../../core/subnets.ts";
 import { connect } from "../connect.ts";
 import { destroyCommand } from "./destroy.ts";
 import { data, json, talk } from "../output.ts";

@@ -1,7 +1,6 @@
 import type { AddressInfo } from "node:net";
 import { hostname } from "node:os";
 import type { Command as Program } from "commander";
-import { serveWitness } from "../../host/witness.ts";
 import { MusterError } from "../../model/errors.ts";
 import { data, talk } from "../output.ts";
 
@@ -21,6 +20,7 @@ export function witnessCommands(program: Program): void {
     .option("--listen <address>", "ADDRESS:PORT, or a port alone for all addresses", String(PORT_DEFAULT))
     .option("--directory <dir>", "where the records are kept", "/var/lib/muster-witness")
     .action(async (options: ServeOptions) => {
+      const { serveWitness } = await import("../../host/witness.ts");
       const { server, fingerprint } = await serveWitness({ directory: options.directory, listen: parseListen(options.listen), log: (line) => talk(`${new Date().toISOString()} ${line}`) });
       const { port } = server.address() as AddressInfo;
       talk(`The witness daemon serves on port ${port} and keeps its records in ${options.directory}. On a node of each cluster:`);
