@@ -9,7 +9,8 @@ import { fileURLToPath } from "node:url";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const source = join(root, "src", "cli", "main.ts");
-const entry = existsSync(source) ? source : join(root, "dist", "src", "cli", "main.js");
+// In a clone the sources run; with MUSTER_BUILT what was built of them, as on machines where it is installed.
+const entry = existsSync(source) && !process.env.MUSTER_BUILT ? source : join(root, "dist", "src", "cli", "main.js");
 
 if (Number(process.versions.node.split(".")[0]) >= 24) {
   await import("./compile-cache.js");

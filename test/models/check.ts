@@ -19,7 +19,7 @@ const here = dirname(fileURLToPath(import.meta.url));
 const MEMORY_MB = 3_000;
 /** The deepest run reaches less than 300; a search that needs more says that it was cut short. */
 const DEPTH = 100_000;
-const TIME_LIMIT_MS = 150_000;
+const TIME_LIMIT_MS = 400_000;
 
 interface Outcome {
   readonly problem: string | null;
