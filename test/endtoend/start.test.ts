@@ -24,7 +24,7 @@ interface Served {
 const serves = (): Promise<Served> => fetch(`http://${ADDRESS}:${PORT}/`, { signal: AbortSignal.timeout(2_000) }).then((response) => response.json() as Promise<Served>);
 
 test("npm start forms three nodes and serves; Ctrl-C ends everything", async () => {
-  const launcher = await Launcher.start(sandbox, { command: ["npm", "start", "--silent", "--", "--address", ADDRESS, "--port", String(PORT)], currentDirectory: ROOT, environment: { NODE_COMPILE_CACHE: sandbox.path("home", "npm") } });
+  const launcher = await Launcher.start(sandbox, { command: ["npm", "start", "--silent", "--", "--address", ADDRESS, "--port", String(PORT)], currentDirectory: ROOT, environment: { MUSTER_BUILT: "", NODE_COMPILE_CACHE: sandbox.path("home", "npm") } });
 
   const nodes = await launcher.json<NodeAnswer[]>("node", "list");
   assert.deepEqual(nodes.map((node) => [node.name, node.state]), [["n1", "Up"], ["n2", "Up"], ["n3", "Up"]]);
