@@ -82,7 +82,7 @@ async function measureFaults(lab: Lab, kind: ContenderKind, contender: Contender
       const result = await trial(lab, contender, asker, fault);
       waiting.shift();
       results.trial(kind.name, fault, result);
-      talk(`  ${fault}: ${result.outageMs.toFixed(0)} ms${result.holders > 1 ? `, the address was on ${result.holders} hosts` : ""}${result.hasMoved ? "" : ", the role stayed"}`);
+      talk(`  ${fault}: ${result.outageMs.toFixed(0)} ms${result.holders > 1 ? `, ${result.holders} hosts served the address` : ""}${result.hasMoved ? "" : ", the role stayed"}`);
     }
   } finally {
     await asker.stop();

@@ -86,7 +86,7 @@ function faultTable(results: Results, kinds: readonly ContenderKind[], fault: Fa
     if (all.length === 0) return [];
     const twice = all.filter(({ holders }) => holders > 1).length;
     const stayed = all.filter(({ hasMoved }) => !hasMoved).length;
-    return [[kind.name, ...spreadCells(all.map(({ outageMs }) => outageMs)), twice === 0 ? "" : `on several hosts in ${twice}`, stayed === 0 ? "" : `stayed in ${stayed}`]];
+    return [[kind.name, ...spreadCells(all.map(({ outageMs }) => outageMs)), twice === 0 ? "" : `served twice in ${twice}`, stayed === 0 ? "" : `stayed in ${stayed}`]];
   });
   return table(`${fault}: longest time without an answer, ms`, ["", ...SPREAD_HEADING, "the address", "the role"], rows);
 }

@@ -3,12 +3,12 @@ import { nowMs } from "../../test/lab/support/clock.ts";
 import { pause, until } from "../support/wait.ts";
 import type { Asker } from "./asker.ts";
 import type { Contender, FaultName } from "./contender.ts";
-import { hasAddress } from "./keepalived.ts";
+import { serves } from "./serves.ts";
 import { outageMs } from "./outage.ts";
 
 export interface TrialResult {
   readonly outageMs: number;
-  /** Hosts that are on and have the address a second after the client was served again; a cut host counts, too. */
+  /** Hosts that serve the address, for themselves and those near them, a second after the client was served again. */
   readonly holders: number;
   /** False when the service was lost and the role stayed where it was. */
   readonly hasMoved: boolean;
@@ -42,7 +42,7 @@ export async function trial(lab: Lab, contender: Contender, asker: Asker, fault:
     },
   );
   await pause(AFTERWARDS_MS);
-  const holders = (await Promise.all(lab.hosts.map((host) => hasAddress(host)))).filter(Boolean).length;
+  const holders = (await Promise.all(lab.hosts.map((host) => serves(host)))).filter(Boolean).length;
   const result = { outageMs: outageMs(asker.replies, fromMs, nowMs()), holders, hasMoved };
   await contender.mend(fault, before.node);
   return result;
