@@ -51,7 +51,7 @@ export class Muster implements Contender {
     await api.send("PATCH", "/v1/groups/web", { body: { properties: { FailoverThreshold: FAILURES_ALLOWED } } });
     await api.send("POST", "/v1/resources", { body: { name: "address", group: "web", type: "IP Address", privateProperties: { Address: ADDRESS, SubnetMask: "255.255.255.0" } } });
     await api.send("POST", "/v1/resources", {
-      body: { name: "server", group: "web", type: programType, dependency: "[address]", properties: { RestartThreshold: FAILURES_ALLOWED }, privateProperties: { CommandLine: quoteCommandLine([process.execPath, SERVER, String(PORT)]) } },
+      body: { name: "server", group: "web", type: programType, dependency: "[address]", properties: { RestartThreshold: FAILURES_ALLOWED, RestartDelay: 0 }, privateProperties: { CommandLine: quoteCommandLine([process.execPath, SERVER, String(PORT)]) } },
     });
     await api.send("POST", "/v1/groups/web/online", { body: {} });
   }

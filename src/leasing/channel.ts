@@ -29,6 +29,11 @@ interface ChannelModule {
   readonly openLeaseChannel?: (description: ModuleDescription) => LeaseChannel | Promise<LeaseChannel>;
 }
 
+/** Loads the module of a channel that is to be opened later. @throws Error when it is not there */
+export async function prepareChannel(description: ChannelDescription): Promise<void> {
+  if (description.kind !== "udp") await import(description.module);
+}
+
 /** @throws Error when it cannot be made */
 export async function openChannel(description: ChannelDescription): Promise<LeaseChannel> {
   if (description.kind === "udp") return new UdpChannel(description);

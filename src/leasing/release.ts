@@ -4,7 +4,7 @@ import { NODES_MAX } from "../model/identifiers.ts";
 import { KernelGate } from "../network/gate.ts";
 import { Nftables } from "../network/nftables.ts";
 import type { ChannelDescription } from "./channel.ts";
-import { openChannel } from "./channel.ts";
+import { openChannel, prepareChannel } from "./channel.ts";
 
 /**
  * RELEASED (PROTOCOL part 2, ending a lease on purpose): said by the monitor of a service that died, after it has closed
@@ -45,6 +45,15 @@ export function decodeRelease(clusterId: string, data: Uint8Array): Member | nul
 
 function markOf(clusterId: string): Buffer {
   return createHash("sha256").update(clusterId).digest().subarray(0, CLUSTER_BYTES);
+}
+
+/**
+ * Loads what closing the gate and telling the others need: when they are needed, clients wait.
+ * @throws MusterError, Error when a library or module is not there
+ */
+export async function prepareRelease({ channel }: ReleaseOptions): Promise<void> {
+  new Nftables().close();
+  await prepareChannel(channel);
 }
 
 /** Nothing of a clustered address passes any more, whatever is left of the lease. @throws MusterError */

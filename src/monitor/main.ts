@@ -1,5 +1,5 @@
 import type { ReleaseOptions } from "../leasing/release.ts";
-import { builtInTypes, endStaleAddresses } from "../resources/index.ts";
+import { builtInTypes, endStaleAddresses, prepareAddresses } from "../resources/index.ts";
 import type { MonitorOrder, MonitorReport } from "./contract.ts";
 import { MonitorExitCode } from "./exit-codes.ts";
 import { Guard } from "./guard.ts";
@@ -21,6 +21,7 @@ for (const { file, problem } of problems) console.error(`muster: ${options.nodeN
 
 // At hand before it is needed: when it is, every millisecond is one that clients wait.
 const leasing = options.release === null ? null : await import("../leasing/release.ts");
+await Promise.all([leasing?.prepareRelease(options.release as ReleaseOptions), options.isGated ? prepareAddresses() : undefined]).catch((error: unknown) => console.error(`muster: ${options.nodeName}: not everything could be loaded beforehand: ${String(error)}`));
 const addresses = new OwnedAddresses(options.isGated, send);
 const monitor = new Monitor({
   options,

@@ -47,7 +47,7 @@ export class Announcer {
 
   stop(): void {
     if (this.#timer !== null) clearTimeout(this.#timer);
-    this.#socket.close();
+    this.#socket.closeAside();
   }
 
   #next(): void {

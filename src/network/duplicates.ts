@@ -1,6 +1,6 @@
 import { MusterError } from "../model/errors.ts";
 import { ETHERTYPE_ARP, arpProbe, conflictIn, decodeArp } from "./frames.ts";
-import { putU16, putU32, u16 } from "./native-numbers.ts";
+import { putU16, putU32 } from "./native-numbers.ts";
 import { Family, KernelSocket, SocketType, SystemCallError, adapterIndex } from "./sockets.ts";
 
 /**
@@ -10,6 +10,8 @@ import { Family, KernelSocket, SocketType, SystemCallError, adapterIndex } from 
 export const FIRST_PROBING = { probes: 3, everyMs: 100 } as const;
 /** An address that was the cluster's a moment ago: whoever took it since then answers at once. */
 export const HANDOVER_PROBING = { probes: 1, everyMs: 20 } as const;
+
+const NO_PROTOCOL_YET = 0;
 
 /** `sockaddr_ll` of an adapter for ARP. */
 export function packetAddress(adapter: string): Buffer {
@@ -22,11 +24,11 @@ export function packetAddress(adapter: string): Buffer {
 
 /** @throws MusterError MUSTER_NEEDS_CAPABILITY, MUSTER_ADDRESS_LOST */
 export function openPacketSocket(adapter: string): KernelSocket {
-  // The kernel takes the protocol in the order of the network, whatever the machine's is.
-  const protocol = u16(packetAddress(adapter), 2);
   let socket: KernelSocket | null = null;
   try {
-    socket = new KernelSocket(Family.packet, SocketType.raw, protocol);
+    // With a protocol from the start it would listen on all adapters, and binding it to one would wait until no
+    // processor uses it any more: some 15 ms, while clients wait for the address.
+    socket = new KernelSocket(Family.packet, SocketType.raw, NO_PROTOCOL_YET);
     socket.bind(packetAddress(adapter));
     return socket;
   } catch (error) {
@@ -74,6 +76,6 @@ export async function findOtherHolder(adapter: string, own: string, address: str
   } finally {
     clearTimeout(timer);
     signal.removeEventListener("abort", onAbort);
-    socket.close();
+    socket.closeAside();
   }
 }

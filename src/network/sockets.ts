@@ -29,7 +29,11 @@ export class SystemCallError extends Error {
   }
 }
 
-type Call = (...values: unknown[]) => number;
+interface Call {
+  (...values: unknown[]): number;
+  /** The same in one of koffi's threads. */
+  readonly async: (...values: unknown[]) => void;
+}
 
 interface Calls {
   readonly socket: Call;
@@ -46,7 +50,7 @@ let calls: Calls | null = null;
 function kernel(): Calls {
   if (calls !== null) return calls;
   const libc = koffi.load("libc.so.6");
-  const call = (declaration: string): Call => libc.func(declaration) as Call;
+  const call = (declaration: string): Call => libc.func(declaration) as unknown as Call;
   calls = {
     socket: call("int socket(int family, int type, int protocol)"),
     bind: call("int bind(int descriptor, const void *address, uint32_t bytes)"),
@@ -134,5 +138,16 @@ export class KernelSocket {
     this.#isClosed = true;
     this.#poll?.close();
     kernel().close(this.#descriptor);
+  }
+
+  /**
+   * Closes it in a thread of its own: for a packet socket the kernel takes some 15 ms, until no processor uses it any
+   * more. Nothing is called back from now on.
+   */
+  closeAside(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#poll?.close();
+    kernel().close.async(this.#descriptor, () => undefined);
   }
 }

@@ -12,3 +12,8 @@ export async function endStaleAddresses(): Promise<void> {
   const { removeStaleAddresses } = await import("./shared-address-table.ts");
   await removeStaleAddresses();
 }
+
+/** Loads what taking an address needs, where nodes have gates: when it is needed, clients wait for it. */
+export async function prepareAddresses(): Promise<void> {
+  await import("./network-claim.ts");
+}
