@@ -1,5 +1,4 @@
-import { measureReal } from "./scale/real.ts";
-import type { RealFigures } from "./scale/real.ts";
+import { measureReal, noFigures } from "./scale/real.ts";
 import { measureSimulated } from "./scale/simulated.ts";
 import type { SimulatedFigures } from "./scale/simulated.ts";
 import { chosen, needRoot, readOptions, talk } from "./support/options.ts";
@@ -22,7 +21,7 @@ const parts = chosen(["simulated", "real"], options.only);
 if (parts.includes("real")) needRoot();
 const failures: string[] = [];
 const simulated: SimulatedFigures[] = [];
-let real: RealFigures | null = null;
+const real = noFigures();
 for (let seed = 1; parts.includes("simulated") && seed <= trials; seed++) {
   talk(`${SIMULATED_NODES} simulated nodes, seed ${seed}`);
   try {
@@ -34,7 +33,7 @@ for (let seed = 1; parts.includes("simulated") && seed <= trials; seed++) {
 if (parts.includes("real")) {
   talk(`${REAL_NODES} nodes in a lab`);
   try {
-    real = await measureReal(REAL_NODES, ROLES, trials);
+    await measureReal(REAL_NODES, ROLES, trials, real);
   } catch (error) {
     failures.push(`real: ${(error as Error).message}`);
   }
@@ -58,11 +57,11 @@ function report(): string {
     ]),
     "\n",
     table(`${REAL_NODES} nodes on hosts of a lab, which share this machine's processors`, ["", "count", "min", "median", "max"], [
-      ...row("join: from the request for a token until the node is up, ms", real?.joinMs ?? []),
-      ...row(`loss of a node with ${ROLES} roles, until the first is online elsewhere, ms`, real?.firstRoleMs ?? []),
-      ...row(`loss of a node with ${ROLES} roles, until the last is online elsewhere, ms`, real?.lastRoleMs ?? []),
-      ...row("idle: per cent of a core for each node", real?.idlePercent ?? []),
-      ...row("memory of a node, MB (PSS as on a machine of its own)", real?.memoryMb ?? []),
+      ...row("join: from the request for a token until the node is up, ms", real.joinMs),
+      ...row(`loss of a node with ${ROLES} roles, until the first is online elsewhere, ms`, real.firstRoleMs),
+      ...row(`loss of a node with ${ROLES} roles, until the last is online elsewhere, ms`, real.lastRoleMs),
+      ...row("idle: per cent of a core for each node", real.idlePercent),
+      ...row("memory of a node, MB (PSS as on a machine of its own)", real.memoryMb),
     ]),
     ...failures.map((failure) => `FAILED        ${failure}\n`),
   ].join("");

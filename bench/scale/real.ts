@@ -23,12 +23,12 @@ const FAILURES_ALLOWED = 10_000;
 const NO_SUCH_PROCESS = "\0";
 
 export interface RealFigures {
-  readonly joinMs: readonly number[];
-  readonly idlePercent: readonly number[];
-  readonly memoryMb: readonly number[];
+  readonly joinMs: number[];
+  readonly idlePercent: number[];
+  readonly memoryMb: number[];
   /** From the loss of their node until the last role was online elsewhere, and until the first was. */
-  readonly lastRoleMs: readonly number[];
-  readonly firstRoleMs: readonly number[];
+  readonly lastRoleMs: number[];
+  readonly firstRoleMs: number[];
 }
 
 interface Mark {
@@ -37,10 +37,16 @@ interface Mark {
   readonly atMs: number;
 }
 
-/** @throws Error when something does not come in time; nothing is left then */
-export async function measureReal(nodes: number, roles: number, trials: number): Promise<RealFigures> {
+export function noFigures(): RealFigures {
+  return { joinMs: [], idlePercent: [], memoryMb: [], lastRoleMs: [], firstRoleMs: [] };
+}
+
+/**
+ * @param figures is filled as they are measured: what was measured before a failure counts
+ * @throws Error when something does not come in time; nothing is left then
+ */
+export async function measureReal(nodes: number, roles: number, trials: number, figures: RealFigures): Promise<void> {
   const shared = mkdtempSync(join(tmpdir(), "muster-bench-scale-"));
-  const figures = { joinMs: [] as number[], idlePercent: [] as number[], memoryMb: [] as number[], lastRoleMs: [] as number[], firstRoleMs: [] as number[] };
   try {
     await withLab({ hosts: nodes, networks: standardNetworks(1), visible: [shared] }, async (lab) => {
       for (const host of lab.hosts) {
@@ -66,14 +72,15 @@ export async function measureReal(nodes: number, roles: number, trials: number):
   } finally {
     rmSync(shared, { recursive: true, force: true });
   }
-  return figures;
 }
 
 async function form(lab: Lab, joinMs: number[]): Promise<void> {
   await muster(lab, "n1", "cluster", "create", "--name", "bench", "--profile", "standard");
   for (const [position, host] of lab.hosts.slice(1).entries()) {
     const begunMs = performance.now();
-    await joinNode(lab, "n1", host.name);
+    await joinNode(lab, "n1", host.name).catch((error: unknown) => {
+      throw new Error(`after ${position + 1} nodes had come together: ${(error as Error).message}`, { cause: error });
+    });
     await untilUp(lab, position + 2);
     joinMs.push(performance.now() - begunMs);
     talk(`  ${host.name} has joined after ${(joinMs.at(-1)! / 1_000).toFixed(1)} s`);
