@@ -3,7 +3,7 @@ import type { Member } from "../model/identifiers.ts";
 import { NODES_MAX } from "../model/identifiers.ts";
 import { KernelGate } from "../network/gate.ts";
 import { Nftables } from "../network/nftables.ts";
-import type { ChannelDescription } from "./channel.ts";
+import type { ChannelDescription, LeaseChannel } from "./channel.ts";
 import { openChannel, prepareChannel } from "./channel.ts";
 
 /**
@@ -61,11 +61,26 @@ export function closeGate(table: string): void {
   new KernelGate(new Nftables(), table).close();
 }
 
-/** Tells the others that nothing of this life is left. Resolves when it was said often enough. */
-export async function announceRelease({ clusterId, self, channel: description }: ReleaseOptions): Promise<void> {
+/** Opens the way on which the others are told, which can go on while the last of this life ends. @throws Error */
+export async function openRelease({ channel: description }: ReleaseOptions): Promise<LeaseChannel> {
   const channel = await openChannel(description);
   try {
     await channel.start(() => undefined);
+  } catch (error) {
+    channel.close();
+    throw error;
+  }
+  return channel;
+}
+
+/**
+ * Tells the others that nothing of this life is left. Resolves when it was said often enough.
+ * @param opened by {@link openRelease}; it is closed afterwards
+ */
+export async function announceRelease(options: ReleaseOptions, opened: Promise<LeaseChannel> = openRelease(options)): Promise<void> {
+  const { clusterId, self } = options;
+  const channel = await opened;
+  try {
     const message = encodeRelease(clusterId, self);
     for (let times = 0; times < SEND_TIMES; times++) {
       channel.send(message);

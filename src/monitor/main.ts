@@ -59,8 +59,10 @@ async function endWith(code: number, reason: string): Promise<void> {
   try {
     if (isOrphaned) closeTheGate();
     await monitor.endAll(false, reason);
+    const opened = isOrphaned ? leasing?.openRelease(options.release as ReleaseOptions) : undefined;
+    opened?.catch(() => undefined);
     await guard.stop();
-    if (isOrphaned) await leasing?.announceRelease(options.release as ReleaseOptions);
+    if (isOrphaned) await leasing?.announceRelease(options.release as ReleaseOptions, opened);
   } catch (error) {
     // The others wait out the hold then.
     console.error(`muster: ${options.nodeName}: the others could not be told that everything has ended: ${String(error)}`);
