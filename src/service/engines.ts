@@ -31,6 +31,8 @@ export interface EngineSource {
   heardThrough?(addresses: readonly string[]): readonly NodeId[] | null;
   /** Why there is no engine at the moment, for people; null = there is one. */
   readonly problem?: string | null;
+  /** Nodes that came lately and could not become members, each with why. */
+  refused?(): readonly { readonly node: NodeId; readonly problem: string }[];
   /** After each step that may have changed who belongs to the cluster or who is in the view. */
   onState?(state: ClusterState, members: readonly Member[]): void;
   /** The addresses that the gate is for, when they have changed; else null. */

@@ -36,6 +36,8 @@ export interface ServiceFacade {
   /** How other machines become nodes. */
   readonly joining: Pick<Joining, "issue" | "admit">;
   readonly history: Pick<ServiceHistory, "list" | "find" | "at">;
+  /** What this node knows beside the replicated state and an administrator should: whole sentences. */
+  problems(): readonly string[];
   /** For reading only, and only until the next turn of the event loop. @throws MusterError MUSTER_NO_QUORUM while the node is between two lives */
   state(): ClusterState;
   /** The newest events, oldest first. */

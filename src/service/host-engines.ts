@@ -7,7 +7,7 @@ import { corosyncConfiguration } from "../engine/corosync/configuration.ts";
 import { createCorosyncEngine } from "../engine/corosync/engine.ts";
 import type { KnownVotes } from "../engine/corosync/connectivity.ts";
 import { Heartbeat } from "../engine/corosync/heartbeat.ts";
-import type { CorosyncEngine } from "../engine/corosync/engine.ts";
+import type { CorosyncEngine, Refusal } from "../engine/corosync/engine.ts";
 import type { Engine } from "../engine/contract.ts";
 import { leaseParameters } from "../lease/parameters.ts";
 import type { LeaseParameters } from "../lease/parameters.ts";
@@ -158,6 +158,10 @@ export class HostEngines implements EngineSource {
     if (links.length === 0 || this.#engine === null) return null;
     const connected = this.#engine.links().filter((state) => links.includes(state.link) && state.isConnected).map((state) => state.node);
     return [...new Set([...connected, ...fresh])];
+  }
+
+  refused(): readonly Refusal[] {
+    return this.#engine?.refused() ?? [];
   }
 
   releaseOf(self: Member): ReleaseOptions {

@@ -292,6 +292,11 @@ export class ClusterService implements ServiceFacade {
     return this.#status;
   }
 
+  problems(): readonly string[] {
+    const life = this.#life;
+    return life === null ? [] : (this.#engines.refused?.() ?? []).map(({ node, problem }) => `${this.#nameOf(life, node)} cannot be a member: ${problem}.`);
+  }
+
   state(): ClusterState {
     const { node } = this.#current();
     const { state } = node.machine;

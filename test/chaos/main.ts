@@ -1,3 +1,5 @@
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { longestOutageMs } from "../lab/support/answers.ts";
 import { nowMs } from "../lab/support/clock.ts";
@@ -64,6 +66,7 @@ const random = new Random(seed);
 /** The clients of the database have their own: when they ask depends on the machine, and the faults shall not. */
 const randomOfClients = new Random(seed + 1);
 const startedMs = nowMs();
+const EVIDENCE = join(tmpdir(), `muster-chaos-${seed}-${Date.now()}`);
 const told: string[] = [];
 const outages = new Map<string, number[]>();
 
@@ -108,7 +111,7 @@ async function round(scene: Scene): Promise<void> {
 }
 
 async function play(): Promise<void> {
-  await Scene.with({ hosts: nodes, profile: profile as "standard" | "fast" }, async (scene) => {
+  await Scene.with({ hosts: nodes, profile: profile as "standard" | "fast", evidenceTo: EVIDENCE }, async (scene) => {
     tell(`ready: seed ${seed}, ${nodes} nodes, profile ${profile}`);
     const workload = scene.workload(() => randomOfClients.next());
     workload.start();
@@ -135,6 +138,6 @@ try {
   await play();
   process.stdout.write(`${summary()}\nchaos: nothing was wrong (seed ${seed})\n`);
 } catch (error) {
-  process.stdout.write(`${summary()}\n\nchaos: FAILED. Again: npm run chaos -- --minutes ${minutes} --seed ${seed} --nodes ${nodes} --profile ${profile}\n${told.join("\n")}\n${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+  process.stdout.write(`${summary()}\n\nchaos: FAILED. Again: npm run chaos -- --minutes ${minutes} --seed ${seed} --nodes ${nodes} --profile ${profile}\nLogs and records: ${EVIDENCE}\n${told.join("\n")}\n${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
   process.exitCode = 1;
 }

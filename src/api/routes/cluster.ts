@@ -11,6 +11,7 @@ export function clusterRoutes(server: ApiServer, facade: ServiceFacade): void {
     await beforeReading(facade, request.query);
     const { status } = facade;
     const view = mutable(describeCluster(facade.state()));
+    view.problems = [...facade.problems(), ...view.problems];
     if (status.phase !== "active") {
       // What this node knows may be out of date: who looks must not take it for the truth.
       view.state = "Waiting";

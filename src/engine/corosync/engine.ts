@@ -1,7 +1,7 @@
 import type { Engine, EngineListener } from "../contract.ts";
 import { MESSAGE_BYTES_MAX } from "../contract.ts";
 import { MusterError } from "../../model/errors.ts";
-import type { Member } from "../../model/identifiers.ts";
+import type { Member, NodeId } from "../../model/identifiers.ts";
 import { NODES_MAX } from "../../model/identifiers.ts";
 import type { LinkState } from "./cmap.ts";
 import { CorosyncThread } from "./thread.ts";
@@ -32,8 +32,18 @@ export interface CorosyncEngineOptions {
 export interface CorosyncEngine extends Engine {
   /** The links to the other nodes as corosync last told; empty without corosync. */
   links(): readonly LinkState[];
+  /** Nodes that came lately and could not become members, each with why. */
+  refused(): readonly Refusal[];
 }
 
+/** A node that cannot be a member as it is. */
+export interface Refusal {
+  readonly node: NodeId;
+  readonly problem: string;
+}
+
+/** Who was refused tries again every few seconds; who has not for so long has given up. */
+const REFUSAL_MS = 60_000;
 const HANG_MS = 3_000;
 const LINK_INTERVAL_MS = 2_000;
 /** Most bytes that wait for this process alone, while there is no corosync. */
@@ -76,6 +86,7 @@ class CorosyncGroupEngine implements CorosyncEngine {
   #own: Uint8Array[] = [];
   #ownBytes = 0;
   #links: readonly LinkState[] = [];
+  readonly #refused = new Map<NodeId, Refusal & { readonly atMs: number }>();
 
   constructor(options: CorosyncEngineOptions) {
     this.#options = options;
@@ -114,6 +125,11 @@ class CorosyncGroupEngine implements CorosyncEngine {
     return this.#links;
   }
 
+  refused(): readonly Refusal[] {
+    for (const [node, { atMs }] of this.#refused) if (performance.now() - atMs > REFUSAL_MS) this.#refused.delete(node);
+    return [...this.#refused.values()].map(({ node, problem }) => ({ node, problem }));
+  }
+
   fetch(from: Member, request: Uint8Array, timeoutMs: number): Promise<Uint8Array> {
     if (this.#isOver || this.#listener === null || this.#transfer === null) {
       const problem = this.#transfer === null ? "this engine has no transfer" : "this node's engine is not running";
@@ -138,6 +154,10 @@ class CorosyncGroupEngine implements CorosyncEngine {
       onAlone: (problem) => this.#onAlone(problem),
       onLinks: (links) => (this.#links = links),
       onNotice: (text) => this.#notice(text),
+      onRefused: (node, problem) => {
+        this.#refused.set(node, { node, problem, atMs: performance.now() });
+        this.#notice(problem);
+      },
       onOver: (error) => this.#lose(error),
     });
   }
@@ -149,6 +169,7 @@ class CorosyncGroupEngine implements CorosyncEngine {
     if (this.#isOver) return;
     this.#isAlone = false;
     this.#isMember = true;
+    for (const { node } of members) this.#refused.delete(node);
     this.#listener?.onMembers(members);
     this.#settle();
   }

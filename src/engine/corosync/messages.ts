@@ -1,5 +1,5 @@
 import type { ErrorBody } from "../../model/errors.ts";
-import type { Member } from "../../model/identifiers.ts";
+import type { Member, NodeId } from "../../model/identifiers.ts";
 import type { LinkState } from "./cmap.ts";
 
 /** What the engine and its thread say to each other. A session is one connection to corosync; they are numbered. */
@@ -26,6 +26,8 @@ export type FromWorker =
   /** There is no corosync to connect to; tried again until there is. Told once until there is a session. */
   | { readonly type: "unreachable"; readonly problem: string }
   | { readonly type: "notice"; readonly text: string }
+  /** A node is in the group and cannot be a member. */
+  | { readonly type: "refused"; readonly node: NodeId; readonly problem: string }
   | { readonly type: "links"; readonly links: readonly LinkState[] }
   /** This incarnation cannot go on. */
   | { readonly type: "over"; readonly error: ErrorBody };

@@ -29,7 +29,7 @@ export type Meaning =
   | { readonly kind: "version"; readonly node: NodeId; readonly theirs: number }
   | { readonly kind: "replaced"; readonly problem: string }
   /** Somebody else cannot be a member. */
-  | { readonly kind: "notice"; readonly text: string };
+  | { readonly kind: "refused"; readonly node: NodeId; readonly text: string };
 
 const NOTHING: Meaning = { kind: "nothing" };
 
@@ -114,10 +114,10 @@ export class Roster {
       // Whoever comes second goes, and only a member may send somebody away: two who ask do not keep each other out.
       if (process.wasThere && hello.isWelcome) return { kind: "version", node: member.node, theirs: protocolVersion };
       if (!isNews) return NOTHING;
-      return { kind: "notice", text: `node ${member.node} speaks protocol version ${protocolVersion}, this node ${this.#protocolVersion}: it is not a member` };
+      return { kind: "refused", node: member.node, text: `node ${member.node} speaks protocol version ${protocolVersion}, this node ${this.#protocolVersion}; install the same version of Muster on both` };
     }
     if (member.node !== nodeid) {
-      return isNews ? { kind: "notice", text: `corosync's node ${nodeid} says that it is node ${member.node}: it is not a member` } : NOTHING;
+      return isNews ? { kind: "refused", node: nodeid, text: `corosync's node ${nodeid} says that it is node ${member.node}: it is not a member` } : NOTHING;
     }
     if (member.node === this.#self.node) return this.#hearOwnNode(process, member);
     return this.#choose() ? { kind: "members" } : NOTHING;

@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { MusterError } from "../../model/errors.ts";
-import type { Member } from "../../model/identifiers.ts";
+import type { Member, NodeId } from "../../model/identifiers.ts";
 import { Frame } from "../local/frames.ts";
 import { Batch } from "./batch.ts";
 import { copyMessage, CpgConnection } from "./cpg.ts";
@@ -20,7 +20,8 @@ export interface SessionOptions {
   readonly onFrames: (frames: Uint8Array<ArrayBuffer>) => void;
   /** Bytes of the engine's frames that are done with. */
   readonly onSent: (bytes: number) => void;
-  readonly onNotice: (text: string) => void;
+  /** A node is in the group and cannot be a member. */
+  readonly onRefused: (node: NodeId, problem: string) => void;
   /** Called once; the session is closed by then. */
   readonly onLost: (problem: string) => void;
   /** This incarnation cannot go on. */
@@ -217,8 +218,8 @@ export class Session implements CpgCallbacks {
       case "members":
         this.#isStale = true;
         return;
-      case "notice":
-        return this.#options.onNotice(meaning.text);
+      case "refused":
+        return this.#options.onRefused(meaning.node, meaning.text);
       case "version":
         return this.#end(new MusterError("MUSTER_VERSION_MISMATCH", { node: meaning.node, theirs: meaning.theirs, ours: this.#options.protocolVersion }));
       case "replaced":

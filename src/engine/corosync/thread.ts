@@ -1,7 +1,7 @@
 import koffi from "koffi";
 import { Worker } from "node:worker_threads";
 import { MusterError } from "../../model/errors.ts";
-import type { Member } from "../../model/identifiers.ts";
+import type { Member, NodeId } from "../../model/identifiers.ts";
 import { decodeMembers, Frame, FrameReader, HEADER_BYTES, MEMBER_BYTES, readMember } from "../local/frames.ts";
 import type { LinkState } from "./cmap.ts";
 import type { FromWorker, ToWorker, WorkerOptions } from "./messages.ts";
@@ -24,6 +24,8 @@ export interface CorosyncThreadOptions {
   readonly onAlone: (problem: string) => void;
   readonly onLinks: (links: readonly LinkState[]) => void;
   readonly onNotice: (text: string) => void;
+  /** A node is in the group and cannot be a member. */
+  readonly onRefused: (node: NodeId, problem: string) => void;
   /** This incarnation cannot go on. */
   readonly onOver: (error: MusterError) => void;
 }
@@ -164,6 +166,8 @@ export class CorosyncThread {
         return this.#options.onLinks(message.links);
       case "notice":
         return this.#options.onNotice(message.text);
+      case "refused":
+        return this.#options.onRefused(message.node, message.problem);
       case "over":
         if (!this.#isOver) this.#options.onOver(MusterError.fromBody(message.error));
         return;

@@ -85,7 +85,7 @@ function connect(): void {
         group: options.group,
         onFrames: (frames) => hand(number, frames),
         onSent: (bytes) => void Atomics.add(words, Word.sent, bytes),
-        onNotice: (text) => tell({ type: "notice", text }),
+        onRefused: (node, problem) => tell({ type: "refused", node, problem }),
         onLost: (problem) => lose(problem),
         onOver: (error) => end(() => tell({ type: "over", error: error.toBody() })),
       });

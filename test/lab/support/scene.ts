@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
@@ -19,6 +19,8 @@ export interface SceneOptions {
   /** Hosts that are nodes from the start; default all. */
   readonly nodes?: readonly string[];
   readonly stateBytesMax?: number;
+  /** A directory that gets all logs and records, whole, when something is wrong. */
+  readonly evidenceTo?: string;
 }
 
 export const ADDRESS = "10.77.0.100";
@@ -60,22 +62,34 @@ export class Scene {
   static async with(options: SceneOptions, body: (scene: Scene) => Promise<void>): Promise<void> {
     const shared = mkdtempSync(join(tmpdir(), "muster-scene-"));
     try {
-      await withLab({ hosts: options.hosts, visible: [shared], logs: LOGS, ...(options.stateBytesMax === undefined ? {} : { stateBytesMax: options.stateBytesMax }) }, async (lab) => {
+      const { evidenceTo } = options;
+      await withLab({ hosts: options.hosts, visible: [shared], logs: LOGS, ...(evidenceTo === undefined ? {} : { logsTo: evidenceTo }), ...(options.stateBytesMax === undefined ? {} : { stateBytesMax: options.stateBytesMax }) }, async (lab) => {
         const names = options.nodes ?? lab.hosts.map((host) => host.name);
         const cluster = await LabCluster.create(lab, { profile: options.profile ?? "standard", nodes: names, resourceTypes: [HERE("gated-server.mjs")] });
         const scene = new Scene(lab, cluster, shared, names);
         await scene.#makeRoles();
         scene.client.start();
         try {
-          await body(scene);
-        } finally {
-          await Promise.all([scene.client.stop(), ...scene.#workloads.map((workload) => workload.stop())]);
+          try {
+            await body(scene);
+          } finally {
+            await Promise.all([scene.client.stop(), ...scene.#workloads.map((workload) => workload.stop())]);
+          }
+          scene.check();
+        } catch (error) {
+          if (evidenceTo !== undefined) scene.#keepEvidence(evidenceTo);
+          throw error;
         }
-        scene.check();
       });
     } finally {
       rmSync(shared, { recursive: true, force: true });
     }
+  }
+
+  #keepEvidence(directory: string): void {
+    mkdirSync(directory, { recursive: true });
+    writeFileSync(join(directory, "answers.jsonl"), this.client.answers.map((answer) => `${JSON.stringify(answer)}\n`).join(""));
+    if (existsSync(this.beatsFile)) cpSync(this.beatsFile, join(directory, "beats.jsonl"));
   }
 
   get beatsFile(): string {

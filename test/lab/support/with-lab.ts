@@ -1,5 +1,5 @@
-import { globSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { cpSync, globSync, mkdirSync, readFileSync } from "node:fs";
+import { basename, join } from "node:path";
 import { Lab } from "../../../src/lab/lab.ts";
 import type { LabHost, LabOptions } from "../../../src/lab/lab.ts";
 import { commandLine, processState } from "../../../src/lab/processes.ts";
@@ -8,6 +8,8 @@ export interface WithLabOptions extends Omit<LabOptions, "name"> {
   /** Files in the hosts whose last lines are printed when the body throws; `*` as in a shell: "/var/lib/muster/log/*". */
   readonly logs?: readonly string[];
   readonly logLines?: number;
+  /** A directory that gets these files whole when the body throws. */
+  readonly logsTo?: string;
 }
 
 const LOG_LINES = 30;
@@ -20,13 +22,14 @@ let made = 0;
 export async function withLab<Value>(options: WithLabOptions, body: (lab: Lab) => Promise<Value>): Promise<Value> {
   await removeOrphans();
   takeDownWhenInterrupted();
-  const { logs = [], logLines = LOG_LINES, ...labOptions } = options;
+  const { logs = [], logLines = LOG_LINES, logsTo, ...labOptions } = options;
   const lab = await Lab.up({ ...labOptions, name: uniqueLabName() });
   open.add(lab);
   try {
     return await body(lab);
   } catch (error) {
     process.stderr.write(`${await describe(lab, logs, logLines)}\n`);
+    if (logsTo !== undefined) keepLogs(lab, logs, logsTo);
     throw error;
   } finally {
     await lab.down();
@@ -67,6 +70,17 @@ async function describe(lab: Lab, logs: readonly string[], lines: number): Promi
     return [`host ${host.name}: ${state}`, ...processes, ...logs.flatMap((pattern) => tail(host, pattern, lines))];
   });
   return [`--- the lab '${lab.name}' when the test failed ---`, `cuts and cables: ${damage}`, ...hosts, "---"].join("\n");
+}
+
+/** Each file under the name of its host and its own. */
+function keepLogs(lab: Lab, patterns: readonly string[], directory: string): void {
+  mkdirSync(directory, { recursive: true });
+  for (const host of lab.hosts) {
+    for (const pattern of patterns) {
+      const root = outside(host, pattern);
+      for (const file of root === null ? [] : globSync(root)) cpSync(file, join(directory, `${host.name}-${basename(file)}`));
+    }
+  }
 }
 
 /** Reads from outside, so that a host that is paused or off can tell, too. */

@@ -51,6 +51,10 @@ export class FacadeOfCore implements ServiceFacade {
     this.#step({ kind: "report", from: { node: effect.node, incarnation: 1 }, resource: effect.resource.id, generation: effect.generation, effect: effect.id, state, reason: "", processId: null });
   }
 
+  problems(): readonly string[] {
+    return [];
+  }
+
   state(): ClusterState {
     if (this.status.phase === "left") throw new MusterError("MUSTER_NO_QUORUM", { reason: this.status.reason });
     return this.#state;

@@ -97,18 +97,18 @@ test("this process gives way to a newer incarnation of its node, and to an equal
 
 test("another version: whoever comes second goes, and only a member sends somebody away", () => {
   const roster = joined(TWO);
-  assert.equal(roster.hear(2, 200, hello(2, 7, { protocolVersion: 2, isWelcome: false })).kind, "notice");
+  assert.equal(roster.hear(2, 200, hello(2, 7, { protocolVersion: 2, isWelcome: false })).kind, "refused");
   assert.deepEqual(roster.members, [SELF]);
   assert.deepEqual(roster.hear(2, 200, hello(2, 7, { protocolVersion: 2 })), { kind: "version", node: 2, theirs: 2 });
   roster.change([ME, TWO, THREE], [], [THREE]);
-  assert.equal(roster.hear(3, 300, hello(3, 7, { protocolVersion: 2 })).kind, "notice");
+  assert.equal(roster.hear(3, 300, hello(3, 7, { protocolVersion: 2 })).kind, "refused");
   assert.equal(roster.hear(3, 300, hello(3, 7, { protocolVersion: 2 })).kind, "nothing", "told once");
   assert.deepEqual(roster.members, [SELF]);
 });
 
 test("a process that claims to be another node is not a member", () => {
   const roster = joined(TWO);
-  assert.equal(roster.hear(2, 200, hello(3, 7)).kind, "notice");
+  assert.equal(roster.hear(2, 200, hello(3, 7)).kind, "refused");
   assert.deepEqual(roster.members, [SELF]);
 });
 

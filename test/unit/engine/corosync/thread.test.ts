@@ -22,6 +22,7 @@ function start(failure: string, hangTimeoutMs: number): { thread: CorosyncThread
     onAlone: (problem) => told.alone.push(problem),
     onLinks: () => {},
     onNotice: (text) => told.notices.push(text),
+    onRefused: () => undefined,
     onOver: (error) => told.over.push(error),
   });
   return { thread, told };
