@@ -22,6 +22,9 @@ export interface RequestOptions {
 const TIMEOUT_DEFAULT_MS = 30_000;
 const ANSWER_BYTES_MAX = 64 * 1024 * 1024;
 
+/** A certificate that the authority of the cluster has not signed. */
+const OTHER_AUTHORITY = ["SELF_SIGNED_CERT_IN_CHAIN", "DEPTH_ZERO_SELF_SIGNED_CERT", "UNABLE_TO_VERIFY_LEAF_SIGNATURE", "UNABLE_TO_GET_ISSUER_CERT_LOCALLY", "CERT_SIGNATURE_FAILURE"];
+
 /**
  * Client of the Failover Cluster API. Errors of the cluster come back as the MusterError
  * they were; when nobody answers it is MUSTER_NOT_REACHABLE.
@@ -123,6 +126,8 @@ export class ApiClient {
   }
 
   #unreachable(error: Error, timeoutMs: number): MusterError {
+    const { code = "" } = error as NodeJS.ErrnoException;
+    if (!("socket" in this.endpoint) && this.endpoint.trust !== undefined && OTHER_AUTHORITY.includes(code)) return new MusterError("MUSTER_OTHER_CLUSTER", { address: this.address, cluster: "this machine knows" }, { cause: error });
     if (error.name === "TimeoutError") return new MusterError("MUSTER_TIMEOUT", { timeoutMs }, { cause: error });
     return new MusterError("MUSTER_NOT_REACHABLE", { address: this.address, problem: error.message === "" ? ((error as NodeJS.ErrnoException).code ?? "no answer") : error.message }, { cause: error });
   }

@@ -29,6 +29,16 @@ export function ownName(): string {
 }
 
 /**
+ * An address of another machine would make a node that nobody hears, and of which nobody says why.
+ * @throws MusterError MUSTER_INVALID_ARGUMENT naming the one that is on no adapter
+ */
+export function checkOwnAddresses(addresses: readonly string[]): void {
+  const own = Object.values(networkInterfaces()).flatMap((infos) => (infos ?? []).map(({ address }) => address));
+  const wrong = addresses.find((address) => !own.includes(address));
+  if (wrong !== undefined) throw new MusterError("MUSTER_INVALID_ARGUMENT", { field: "--network", problem: `${wrong} is no address of this machine; it has ${own.join(", ")}` });
+}
+
+/**
  * The addresses by which the others reach this machine when nobody says: the first IPv4 address of each adapter, or
  * the first global IPv6 address of one that has no other.
  * @throws MusterError when there is none

@@ -5,7 +5,7 @@ import { createHostCluster, forgetOwnMembership } from "../../host/create.ts";
 import { joinCluster } from "../../host/join.ts";
 import { ownMembership, runService, startService, stopService } from "../../host/service-control.ts";
 import type { StartHow } from "../../host/service-control.ts";
-import { DIRECTORY_DEFAULT, ownAddresses, ownName } from "../../host/settings.ts";
+import { DIRECTORY_DEFAULT, checkOwnAddresses, ownAddresses, ownName } from "../../host/settings.ts";
 import type { Profile } from "../../host/settings.ts";
 import { MusterError } from "../../model/errors.ts";
 import type { ApiClient } from "../../api/client.ts";
@@ -34,6 +34,13 @@ export function directoryOf(options: { readonly directory?: string }): string {
   return options.directory ?? ownDirectory();
 }
 
+/** @throws MusterError MUSTER_INVALID_ARGUMENT */
+function addressesOf({ network }: MemberOptions): string[] {
+  if (network === undefined) return ownAddresses();
+  checkOwnAddresses(network);
+  return network;
+}
+
 export function hostCommands(cluster: Program, node: Program, program: Program): void {
   destroyCommand(cluster);
   member(cluster.command("create").description("a new cluster, of which this machine is the first node"))
@@ -45,7 +52,7 @@ export function hostCommands(cluster: Program, node: Program, program: Program):
       const directory = directoryOf(options);
       const address = options.address === undefined ? null : addressOf(options.address);
       if (address !== null && !options.start) throw new MusterError("MUSTER_INVALID_ARGUMENT", { field: "--address", problem: "it needs the Cluster Service: leave out --no-start, or make the core group later" });
-      const configuration = await createHostCluster({ directory, clusterName: options.name, node: options.node ?? ownName(), addresses: options.network ?? ownAddresses(), profile: options.profile as Profile });
+      const configuration = await createHostCluster({ directory, clusterName: options.name, node: options.node ?? ownName(), addresses: addressesOf(options), profile: options.profile as Profile });
       if (options.start) await startService(directory, undefined);
       if (address !== null) await createCoreGroup(await connect({ directory }), address);
       if (options.json) json({ cluster: configuration.clusterName, clusterId: configuration.clusterId, node: configuration.host?.node, addresses: configuration.nodes[0]?.addresses });
@@ -68,7 +75,7 @@ export function hostCommands(cluster: Program, node: Program, program: Program):
   member(node.command("join").argument("<token>", "made on a node of the cluster by: muster node token").description("make this machine a node of a cluster")).action(async (token: string, options: MemberOptions) => {
     requireRoot("Joining a cluster");
     const directory = directoryOf(options);
-    const configuration = await joinCluster({ directory, token, node: options.node ?? ownName(), addresses: options.network ?? ownAddresses(), onNotice: talk });
+    const configuration = await joinCluster({ directory, token, node: options.node ?? ownName(), addresses: addressesOf(options), onNotice: talk });
     if (options.start) await startService(directory, undefined);
     if (options.json) json({ cluster: configuration.clusterName, clusterId: configuration.clusterId, node: configuration.host?.node });
     talk(`This machine is the node ${configuration.host?.node} of the cluster ${configuration.clusterName}.${options.start ? "" : " Start its service: muster node start"}`);

@@ -128,12 +128,30 @@ export class CorosyncDaemon {
   #writeFiles(): void {
     const { configurationFile, key } = this.#options;
     const { keyFile, logFile, stateDirectory } = this.#configuration;
+    this.#tellOfEdits();
     try {
       for (const directory of [dirname(configurationFile), dirname(keyFile!), dirname(logFile!), stateDirectory!]) mkdirSync(directory, { recursive: true });
       writeAtomically(keyFile!, key, 0o400);
       writeAtomically(configurationFile, this.#text, 0o644);
     } catch (error) {
       throw new MusterError("MUSTER_INTERNAL", { problem: `corosync's files cannot be written: ${messageOf(error)}` }, { cause: error });
+    }
+  }
+
+  /** What somebody changed by hand would hold on this node alone, until the cluster writes it again: it does not count. */
+  #tellOfEdits(): void {
+    const { configurationFile, onNotice } = this.#options;
+    const text = this.#fileText();
+    if (text === null || readCorosyncConfiguration(text).origin === "muster") return;
+    onNotice?.(`${configurationFile} was changed by hand: it is written anew; change the cluster's properties instead`);
+  }
+
+  /** null when there is none, or none that can be read. */
+  #fileText(): string | null {
+    try {
+      return readFileSync(this.#options.configurationFile, "utf8");
+    } catch {
+      return null;
     }
   }
 
@@ -156,6 +174,8 @@ export class CorosyncDaemon {
   async #runOnce(): Promise<string> {
     const problem = (await this.#endPredecessor()) ?? (await this.#awaitPorts());
     if (problem !== null || this.#isStopping) return problem ?? "";
+    // A full disk must not keep it from starting when nothing is to be written.
+    if (this.#fileText() !== this.#text) this.#writeFiles();
     const removed = removeLeftovers(SHARED_MEMORY);
     if (removed > 0) this.#options.onNotice?.(`removed ${removed} leftovers of earlier corosyncs in ${SHARED_MEMORY}`);
     this.#log.mark();
@@ -266,12 +286,7 @@ export class CorosyncDaemon {
   async #apply(text: string): Promise<void> {
     const configuration = this.#read(text);
     const { configurationFile } = this.#options;
-    let former: string | null = null;
-    try {
-      former = readFileSync(configurationFile, "utf8");
-    } catch {
-      // It is written for the first time.
-    }
+    const former = this.#fileText();
     writeAtomically(configurationFile, text, 0o644);
     this.#log.mark();
     try {

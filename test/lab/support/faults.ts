@@ -50,6 +50,50 @@ export const cutFromOne: Fault = async (scene, name) => {
   return () => scene.lab.heal(name);
 };
 
+/** Sides that do not hear each other; the client and witnesses hear all of them. @param sidesOf the owner's name, then the others' */
+export const partitioned = (sidesOf: (names: readonly string[]) => readonly (readonly string[])[]): Fault => async (scene, name) => {
+  const sides = sidesOf([name, ...scene.others(name)]);
+  for (const [place, side] of sides.entries()) for (const other of sides.slice(place + 1).flat()) for (const one of side) await scene.lab.cut(one, { from: other });
+  return () => scene.lab.heal();
+};
+
+/** Several faults at once, each on a node of its own: the owner first, unless nodes were named otherwise. */
+export const together = (...parts: readonly Fault[]): Fault => async (scene, name) => {
+  const names = [name, ...scene.others(name)];
+  const undone = await Promise.all(parts.map((fault, place) => fault(scene, names[place]!)));
+  return async () => {
+    for (const undo of undone.reverse()) await undo?.();
+  };
+};
+
+/** One after the other on the same node. */
+export const inTurn = (...parts: readonly Fault[]): Fault => async (scene, name) => {
+  const undone: (Awaited<ReturnType<Fault>>)[] = [];
+  for (const fault of parts) undone.push(await fault(scene, name));
+  return async () => {
+    for (const undo of undone.reverse()) await undo?.();
+  };
+};
+
+/** One node hears all but one other, and that one hears it. */
+export const oneWayFromOne: Fault = async (scene, name) => {
+  await scene.lab.cut(name, { from: scene.others(name)[0]!, direction: "in" });
+  return () => scene.lab.heal(name);
+};
+
+const LOSS_PERCENT = 10;
+
+export const lossy: Fault = async (scene, name) => {
+  await scene.lab.delay(name, { lossPercent: LOSS_PERCENT });
+  return () => scene.lab.heal(name);
+};
+
+/** As somebody does who resets the firewall by hand. */
+export const gateFlushed: Fault = async (scene, name) => {
+  await scene.lab.host(name).run(["nft", "flush", "ruleset"]);
+  return null;
+};
+
 const FLAPS = 4;
 const FLAP_MS = 800;
 

@@ -4,12 +4,15 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
 import { fileURLToPath } from "node:url";
+import type { ApiClient } from "../../../src/api/client.ts";
+import { MusterError } from "../../../src/model/errors.ts";
 import type { Lab } from "../../../src/lab/lab.ts";
 import { checkAnswers, lastGenerations, longestOutageMs } from "./answers.ts";
 import { Client } from "./client.ts";
 import { nowMs } from "./clock.ts";
 import { LabCluster } from "./cluster.ts";
 import { checkHeartbeats, parseHeartbeats } from "./heartbeats.ts";
+import { watchStability } from "./stability.ts";
 import { withLab } from "./with-lab.ts";
 import { Workload } from "./workload.ts";
 
@@ -30,6 +33,9 @@ const ASK_EVERY_MS = 10;
 const ANSWER_LIMIT_MS = 300;
 const SERVED_LIMIT_MS = 40_000;
 const WHOLE_LIMIT_MS = 90_000;
+const THROUGH_LIMIT_MS = 30_000;
+const LOOK_MS = 150;
+const WAITING_LIMIT_MS = 60_000;
 /** Nothing a test does shall be what keeps a role from moving. */
 const FAILOVERS = 10_000;
 export const SERVICE_PATTERN = "service run";
@@ -46,7 +52,7 @@ export class Scene {
   readonly client: Client;
   /** All hosts see it. */
   readonly shared: string;
-  readonly names: readonly string[];
+  readonly #names: string[];
   readonly #starting = new Set<string>();
   readonly #workloads: Workload[] = [];
 
@@ -54,7 +60,7 @@ export class Scene {
     this.lab = lab;
     this.cluster = cluster;
     this.shared = shared;
-    this.names = names;
+    this.#names = [...names];
     this.client = new Client(lab, { address: ADDRESS, port: PORT, everyMs: ASK_EVERY_MS, limitMs: ANSWER_LIMIT_MS });
   }
 
@@ -121,6 +127,34 @@ export class Scene {
     return this.client.lastReply!.node!;
   }
 
+  /** The nodes that are to be there. */
+  get names(): readonly string[] {
+    return this.#names;
+  }
+
+  /** A host of the lab becomes a node. */
+  async grow(name: string): Promise<void> {
+    await this.cluster.join(this.#names[0]!, name);
+    this.#names.push(name);
+    await this.untilWhole();
+  }
+
+  /** Asks a node that is in the active view; when it has just left it, another one. */
+  async through<Answer>(ask: (api: ApiClient) => Promise<Answer>): Promise<Answer> {
+    const deadlineMs = nowMs() + THROUGH_LIMIT_MS;
+    for (;;) {
+      const views = await Promise.all(this.names.map((name) => this.cluster.view(name)));
+      const name = this.names.find((_one, place) => views[place]?.state === "Active");
+      try {
+        if (name !== undefined) return await ask(this.cluster.api(name));
+      } catch (error) {
+        if (MusterError.from(error).code !== "MUSTER_NO_QUORUM" || nowMs() > deadlineMs) throw error;
+      }
+      assert.ok(nowMs() < deadlineMs, "no node is in an active view");
+      await sleep(LOOK_MS);
+    }
+  }
+
   others(name: string): string[] {
     return this.names.filter((other) => other !== name);
   }
@@ -137,7 +171,7 @@ export class Scene {
   async untilWhole(names: readonly string[] = this.names, limitMs = WHOLE_LIMIT_MS): Promise<void> {
     let seen: readonly unknown[] = [];
     await this.cluster.until(`${names.join(", ")} are up and the roles online`, limitMs, async () => {
-      await Promise.all(names.map((name) => this.#reviveService(name)));
+      await Promise.all(names.map((name) => this.revive(name)));
       const views = await Promise.all(names.map((name) => this.cluster.view(name)));
       seen = views.map((view) => view && [view.state, view.nodesUp, view.groupsOnline, view.epoch, view.problems]);
       return views.every((view) => view?.state === "Active" && view.nodesUp === names.length && view.groupsOnline === view.groups && view.epoch === views[0]!.epoch);
@@ -145,7 +179,7 @@ export class Scene {
   }
 
   /** As systemd does on a machine: a service that has ended is started again. */
-  async #reviveService(name: string): Promise<void> {
+  async revive(name: string): Promise<void> {
     const host = this.lab.host(name);
     if (!host.isOn || host.isPaused || this.#starting.has(name) || host.processId(SERVICE_PATTERN) !== null) return;
     this.#starting.add(name);
@@ -160,7 +194,7 @@ export class Scene {
   async moveTo(name: string): Promise<void> {
     if ((await this.owner()) === name) return;
     const before = this.client.lastReply!.generation!;
-    await this.cluster.api(name).send("POST", "/v1/groups/web/move", { body: { node: name } });
+    await this.through((api) => api.send("POST", "/v1/groups/web/move", { body: { node: name } }));
     await this.untilServed({ sinceMs: nowMs(), above: before });
   }
 
@@ -174,10 +208,18 @@ export class Scene {
     const before = this.client.lastReply!.generation!;
     const fromMs = nowMs();
     const undo = await scenario.fault(this, scenario.on === "other" ? this.others(owner)[0]! : owner);
-    if (scenario.expect === "moves") {
+    let stability = "";
+    if (scenario.isStable === true) {
+      const { changedMs, members } = await watchStability(this.cluster, this.names, fromMs);
+      stability = `; the last view, of ${members.join(", ")}, came after ${(changedMs / 1_000).toFixed(1)} s`;
+    }
+    if (scenario.expect === "waits") {
+      await this.untilWaiting();
+      await this.untilSilent();
+    } else if (scenario.expect === "moves") {
       await this.untilServed({ sinceMs: fromMs, above: before });
     } else {
-      await sleep(scenario.watchMs ?? WATCH_MS);
+      await sleep(scenario.watchMs ?? (scenario.isStable === true ? 0 : WATCH_MS));
       await this.untilServed({ sinceMs: nowMs() });
       if (scenario.expect === "stays") assert.equal(this.client.lastReply!.generation, before, `${scenario.name}: the role moved to ${this.client.lastReply!.node}`);
     }
@@ -189,8 +231,27 @@ export class Scene {
     const healedOutageMs = longestOutageMs(this.client.answers, healedMs, nowMs());
     this.check();
     const moved = this.client.lastReply!.generation === before ? "did not move" : `moved from ${owner} to ${this.client.lastReply!.node}`;
-    context.diagnostic(`${scenario.name}: no answer for ${outageMs.toFixed(0)} ms, ${moved}; whole ${(wholeMs / 1_000).toFixed(1)} s after healing, ${healedOutageMs.toFixed(0)} ms without answer then`);
+    context.diagnostic(`${scenario.name}: no answer for ${outageMs.toFixed(0)} ms, ${moved}${stability}; whole ${(wholeMs / 1_000).toFixed(1)} s after healing, ${healedOutageMs.toFixed(0)} ms without answer then`);
     return { outageMs, owner };
+  }
+
+  /** Until all of these nodes that run say that they wait for others. */
+  async untilWaiting(names: readonly string[] = this.names): Promise<void> {
+    const running = names.filter((name) => this.lab.host(name).isOn && !this.lab.host(name).isPaused);
+    let seen: readonly unknown[] = [];
+    await this.cluster.until(`${running.join(", ")} wait`, WAITING_LIMIT_MS, async () => {
+      const views = await Promise.all(running.map((name) => this.cluster.view(name)));
+      seen = views.map((view) => view && [view.state, view.epoch, view.problems[0]]);
+      return views.every((view) => view?.state === "Waiting");
+    }, () => JSON.stringify(seen));
+  }
+
+  /** Whoever waits serves nothing: what was asked after a moment is not answered. */
+  async untilSilent(): Promise<void> {
+    const sinceMs = nowMs();
+    await sleep(WATCH_MS);
+    const last = this.client.lastReply;
+    assert.ok(last === null || last.begunMs < sinceMs, `${last?.node} answers although no view is active`);
   }
 
   /** Everything that was seen so far. @throws AssertionError with what must not be */
@@ -216,7 +277,7 @@ export class Scene {
   /** Ends the clients of the database and judges what they saw. */
   async judge(context: Pick<TestContext, "diagnostic">, workload: Workload): Promise<void> {
     await workload.stop();
-    const { operations, unknown, objects, problems } = await workload.judge(this.cluster.api(this.names[0]!));
+    const { operations, unknown, objects, problems } = await this.through((api) => workload.judge(api));
     context.diagnostic(`database: ${operations} operations on ${objects} objects, ${unknown} of unknown outcome`);
     assert.deepEqual(problems, []);
     assert.ok(operations > 0);
@@ -234,7 +295,10 @@ export interface Scenario {
   /** Which node is hit: the owner of the role, or one that is not. */
   readonly on: "owner" | "other";
   readonly fault: Fault;
-  readonly expect: "moves" | "stays" | "either";
+  /** waits = too many are lost: nobody serves until the fault is mended. */
+  readonly expect: "moves" | "stays" | "either" | "waits";
+  /** The nodes that are left must agree on a view soon, and keep it. */
+  readonly isStable?: boolean;
   /** How long a role that shall stay is watched. */
   readonly watchMs?: number;
 }
