@@ -6,9 +6,10 @@ import { connect, createServer } from "node:net";
 import type { Server } from "node:net";
 import { fileURLToPath } from "node:url";
 import { MusterError } from "../model/errors.ts";
-import { clusterPaths, readCluster } from "../service/cluster-files.ts";
+import { clusterPaths, readCluster, readMembers } from "../service/cluster-files.ts";
 import type { ClusterConfiguration, HostSettings } from "../service/cluster-files.ts";
 import { observeForSupervisor } from "./notify.ts";
+import { checkOwnAddresses } from "./settings.ts";
 
 /** The Cluster Service of this machine: started by systemd where there is one, else as a process of its own. */
 
@@ -39,10 +40,12 @@ export async function runService(directory: string, how: StartHow): Promise<void
 
 /**
  * Starts the Cluster Service and waits until its API answers.
- * @throws MusterError MUSTER_SERVICE_RUNS, MUSTER_TIMEOUT, MUSTER_INTERNAL with the last lines of its log
+ * @throws MusterError MUSTER_SERVICE_RUNS, MUSTER_TIMEOUT, MUSTER_SERVICE_ENDED with the last line of its log, MUSTER_NOT_OWN_ADDRESS
  */
 export async function startService(directory: string, how: StartHow): Promise<void> {
-  const { host } = ownMembership(directory);
+  const configuration = ownMembership(directory);
+  const { host } = configuration;
+  checkOwnAddresses(readMembers(directory, configuration).nodes.find(({ id }) => id === host.id)?.addresses ?? []);
   if (await isClaimed(directory)) throw new MusterError("MUSTER_SERVICE_RUNS", { processId: processIdOf(directory, host.node) ?? "unknown" });
   let child: ChildProcess | null = null;
   if (how === undefined && isUnitInstalled()) systemctl("start");
@@ -54,7 +57,8 @@ export async function startService(directory: string, how: StartHow): Promise<vo
     // Of a process of its own it is known whether it has ended, however long a busy machine takes to load it.
     const hasEnded = child === null ? !(await isClaimed(directory)) && Date.now() > deadlineMs - START_LIMIT_MS + START_GRACE_MS : child.exitCode !== null || child.signalCode !== null;
     if (hasEnded) {
-      throw new MusterError("MUSTER_INTERNAL", { problem: `the Cluster Service ended: ${lastLine(clusterPaths.serviceLog(directory, host.node))}` });
+      const path = clusterPaths.serviceLog(directory, host.node);
+      throw new MusterError("MUSTER_SERVICE_ENDED", { problem: lastLine(path), path });
     }
   }
 }

@@ -30,12 +30,12 @@ export function ownName(): string {
 
 /**
  * An address of another machine would make a node that nobody hears, and of which nobody says why.
- * @throws MusterError MUSTER_INVALID_ARGUMENT naming the one that is on no adapter
+ * @throws MusterError MUSTER_NOT_OWN_ADDRESS naming the first that is on no adapter
  */
 export function checkOwnAddresses(addresses: readonly string[]): void {
   const own = Object.values(networkInterfaces()).flatMap((infos) => (infos ?? []).map(({ address }) => address));
   const wrong = addresses.find((address) => !own.includes(address));
-  if (wrong !== undefined) throw new MusterError("MUSTER_INVALID_ARGUMENT", { field: "--network", problem: `${wrong} is no address of this machine; it has ${own.join(", ")}` });
+  if (wrong !== undefined) throw new MusterError("MUSTER_NOT_OWN_ADDRESS", { address: wrong, own: own.filter((address) => !/^(127\.|::1$|fe[89ab])/i.test(address)).join(", ") || "none" });
 }
 
 /**

@@ -26,6 +26,11 @@ export function chooseAdapter({ address, prefixLength, anyNetwork }: Wish, links
   for (const link of outside) {
     const own = addresses.filter((one) => one.link === link.index && one.address !== address && isIPv6(one.address) === isIPv6(address));
     const match = own.find((one) => isInSubnet(address, one.address, prefixLength ?? one.prefixLength));
+    const near = own.find((one) => isInSubnet(address, one.address, one.prefixLength));
+    // With another mask than everybody's in that network it would not be reached by some, or keep others from being reached.
+    if (!isIPv6(address) && prefixLength !== null && !anyNetwork && near !== undefined && !own.some((one) => one.prefixLength === prefixLength)) {
+      throw new MusterError("MUSTER_ADDRESS_NO_ADAPTER", { address, problem: `its mask is /${prefixLength}, and that of ${link.name} is /${near.prefixLength} (${near.address})` });
+    }
     // An address that is alone in its subnet says nothing of the network it is in.
     if (match !== undefined && match.prefixLength < (isIPv6(address) ? 128 : 32)) return checked(address, link, prefixLength ?? match.prefixLength);
   }

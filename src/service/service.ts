@@ -91,6 +91,9 @@ export class ClusterService implements ServiceFacade {
       await this.#engines.start();
       await this.#begin(this.#options.start);
     } catch (error) {
+      const { code, message } = MusterError.from(error);
+      // While the nodes of a cluster get a new version one after the other: it joins when the others have the same.
+      if (code === "MUSTER_VERSION_MISMATCH" && this.configuration.host !== undefined) return this.#retry(message);
       await this.#engines.stop();
       await this.history.close();
       throw error;
@@ -180,13 +183,15 @@ export class ClusterService implements ServiceFacade {
     if (this.#restart !== null) clearTimeout(this.#restart);
     this.#restart = setTimeout(() => {
       this.#begin().catch((error: unknown) => {
-        if (this.#stopping) return;
-        const { message } = MusterError.from(error);
-        this.#options.log(`cannot rejoin: ${message}`);
-        this.#setStatus({ phase: "left", reason: message });
-        this.#planRestart(RETRY_DELAY_MS);
+        if (!this.#stopping) this.#retry(MusterError.from(error).message);
       });
     }, delayMs);
+  }
+
+  #retry(reason: string): void {
+    this.#options.log(`cannot join: ${reason}`);
+    this.#setStatus({ phase: "left", reason });
+    this.#planRestart(RETRY_DELAY_MS);
   }
 
   async #end(life: Life, graceful: boolean, reason: string): Promise<void> {

@@ -34,7 +34,7 @@ export function directoryOf(options: { readonly directory?: string }): string {
   return options.directory ?? ownDirectory();
 }
 
-/** @throws MusterError MUSTER_INVALID_ARGUMENT */
+/** @throws MusterError MUSTER_NOT_OWN_ADDRESS */
 function addressesOf({ network }: MemberOptions): string[] {
   if (network === undefined) return ownAddresses();
   checkOwnAddresses(network);

@@ -47,8 +47,11 @@ function componentOf(start: NodeId, nodes: readonly NodeId[], reach: (a: NodeId,
   return [...found].sort((a, b) => a - b);
 }
 
-/** What a decision must outlast before anything is done: a node that dies is no partial cut, and corosync notices it first. */
-export const ASIDE_AFTER_MS = 4_000;
+/**
+ * What a decision must outlast before anything is done: for a second after a node died some still hear of it and others do
+ * not. With the silence that is waited for before, and what stopping corosync takes, a view is stable within 10 s of a cut.
+ */
+export const ASIDE_AFTER_MS = 2_500;
 /** Flapping links must not stop and start an engine all the time. */
 export const BACK_AFTER_MS = 5_000;
 

@@ -209,8 +209,31 @@ export class Scene {
     const fromMs = nowMs();
     const undo = await scenario.fault(this, scenario.on === "other" ? this.others(owner)[0]! : owner);
     let stability = "";
+    const faultAtMs = nowMs();
+    try {
+      stability = await this.#observe(scenario, fromMs, faultAtMs, before);
+    } catch (error) {
+      // The scenarios that follow are not to fail for this one.
+      await undo?.();
+      throw error;
+    }
+    const outageMs = longestOutageMs(this.client.answers, fromMs, nowMs());
+    const healedMs = nowMs();
+    await undo?.();
+    await this.untilWhole();
+    const wholeMs = nowMs() - healedMs;
+    const healedOutageMs = longestOutageMs(this.client.answers, healedMs, nowMs());
+    this.check();
+    const moved = this.client.lastReply!.generation === before ? "did not move" : `moved from ${owner} to ${this.client.lastReply!.node}`;
+    context.diagnostic(`${scenario.name}: no answer for ${outageMs.toFixed(0)} ms, ${moved}${stability}; whole ${(wholeMs / 1_000).toFixed(1)} s after healing, ${healedOutageMs.toFixed(0)} ms without answer then`);
+    return { outageMs, owner };
+  }
+
+  /** While it is broken. @returns what is to be said of the views */
+  async #observe(scenario: Scenario, fromMs: number, faultAtMs: number, before: number): Promise<string> {
+    let stability = "";
     if (scenario.isStable === true) {
-      const { changedMs, members } = await watchStability(this.cluster, this.names, fromMs);
+      const { changedMs, members } = await watchStability(this.cluster, this.names, faultAtMs);
       stability = `; the last view, of ${members.join(", ")}, came after ${(changedMs / 1_000).toFixed(1)} s`;
     }
     if (scenario.expect === "waits") {
@@ -223,16 +246,7 @@ export class Scene {
       await this.untilServed({ sinceMs: nowMs() });
       if (scenario.expect === "stays") assert.equal(this.client.lastReply!.generation, before, `${scenario.name}: the role moved to ${this.client.lastReply!.node}`);
     }
-    const outageMs = longestOutageMs(this.client.answers, fromMs, nowMs());
-    const healedMs = nowMs();
-    await undo?.();
-    await this.untilWhole();
-    const wholeMs = nowMs() - healedMs;
-    const healedOutageMs = longestOutageMs(this.client.answers, healedMs, nowMs());
-    this.check();
-    const moved = this.client.lastReply!.generation === before ? "did not move" : `moved from ${owner} to ${this.client.lastReply!.node}`;
-    context.diagnostic(`${scenario.name}: no answer for ${outageMs.toFixed(0)} ms, ${moved}${stability}; whole ${(wholeMs / 1_000).toFixed(1)} s after healing, ${healedOutageMs.toFixed(0)} ms without answer then`);
-    return { outageMs, owner };
+    return stability;
   }
 
   /** Until all of these nodes that run say that they wait for others. */

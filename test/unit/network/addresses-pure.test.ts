@@ -44,6 +44,7 @@ test("the adapter is that of the subnet, one that is up before one that is not",
   assert.deepEqual(choose("10.77.0.50"), { adapter: "eth1", prefixLength: 24 });
   assert.deepEqual(choose("10.1.200.1", 16), { adapter: "eth2", prefixLength: 16 });
   assert.deepEqual(choose("fd01::5"), { adapter: "eth2", prefixLength: 64 });
+  for (const length of [8, 16, 25]) assert.throws(() => choose("10.77.0.50", length), new RegExp(`its mask is /${length}, and that of eth1 is /24`));
   assert.throws(() => choose("127.0.0.5"), { code: "MUSTER_ADDRESS_NO_ADAPTER" });
   assert.throws(() => choose("10.88.0.7"), { code: "MUSTER_ADDRESS_NO_ADAPTER" }, "its own address says nothing of a subnet");
   assert.throws(() => choose("10.99.0.1", 24, true), { code: "MUSTER_ADDRESS_NO_ADAPTER" }, "which of three?");
