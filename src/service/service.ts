@@ -190,7 +190,8 @@ export class ClusterService implements ServiceFacade {
 
   #retry(reason: string): void {
     this.#options.log(`cannot join: ${reason}`);
-    this.#setStatus({ phase: "left", reason });
+    // Others put it into a sentence of theirs.
+    this.#setStatus({ phase: "left", reason: reason.replace(/\.$/, "") });
     this.#planRestart(RETRY_DELAY_MS);
   }
 

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { appendFileSync, readFileSync, rmSync } from "node:fs";
+import { appendFileSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import type { NodeView, QuorumView } from "../../src/model/views.ts";
@@ -82,14 +82,23 @@ describe("what happens rarely", () => {
         scene.check();
       });
 
-      await context.test("the configuration of corosync was changed by hand", async () => {
+      await context.test("the configuration of corosync is changed by hand, while the node is stopped and while it runs", async () => {
         const [n1 = ""] = scene.names;
         const file = join(lab.host(n1).stateDirectory, "corosync", "corosync.conf");
+        const log = join(lab.host(n1).stateDirectory, "nodes", n1, "service.log");
+        const told = (): number => readFileSync(log, "utf8").split("was changed by hand: it is written anew").length - 1;
         const before = readFileSync(file, "utf8");
         await cluster.muster(n1, "node", "stop");
         appendFileSync(file, "totem {\n  token: 99999\n}\n");
         await scene.untilWhole();
         assert.equal(readFileSync(file, "utf8"), before);
+        assert.equal(told(), 1);
+        writeFileSync(file, "totem {\n  version: 2\n  cluster_name: another\n");
+        await lab.kill(n1, "corosync -f", "SIGKILL");
+        await scene.cluster.until("it is as it was", 30_000, async () => readFileSync(file, "utf8") === before);
+        await scene.untilWhole();
+        assert.equal(told(), 2);
+        scene.check();
       });
     });
   });

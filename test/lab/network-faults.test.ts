@@ -12,10 +12,14 @@ const SCENARIOS: readonly Scenario[] = [
   { name: "another node is cut off", on: "other", fault: faults.cutOff, expect: "stays" },
   { name: "the owner is cut off on the network without clients", on: "owner", fault: faults.cutOnSecond, expect: "stays" },
   { name: "another node is cut off on the network of the clients", on: "other", fault: faults.cutOnFirst, expect: "stays" },
-  { name: "the owner hears nobody", on: "owner", fault: faults.deaf, expect: "moves" },
-  { name: "nobody hears the owner", on: "owner", fault: faults.mute, expect: "moves" },
-  { name: "another node hears nobody", on: "other", fault: faults.deaf, expect: "stays" },
-  { name: "nobody hears another node", on: "other", fault: faults.mute, expect: "stays" },
+  { name: "the cable of the owner is out on the network without clients", on: "owner", fault: faults.unpluggedOnSecond, expect: "stays" },
+  { name: "the owner hears nobody", on: "owner", fault: faults.deaf, expect: "moves", isStable: true },
+  { name: "nobody hears the owner", on: "owner", fault: faults.mute, expect: "moves", isStable: true },
+  { name: "another node hears nobody", on: "other", fault: faults.deaf, expect: "stays", isStable: true },
+  { name: "nobody hears another node", on: "other", fault: faults.mute, expect: "stays", isStable: true },
+  { name: "the owner and another node do not reach each other, the third node reaches both", on: "owner", fault: faults.cutFromOne, expect: "either", isStable: true },
+  { name: "the owner does not hear another node, which hears it", on: "owner", fault: faults.oneWayFromOne, expect: "either", isStable: true },
+  { name: "the links of the owner lose a tenth", on: "owner", fault: faults.lossy, expect: "either", watchMs: 8_000 },
   { name: "the link of the owner flaps", on: "owner", fault: faults.flapping, expect: "either", watchMs: 0 },
 ];
 

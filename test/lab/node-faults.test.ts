@@ -19,6 +19,8 @@ const SCENARIOS: readonly Scenario[] = [
   { name: "corosync of the owner stands still", on: "owner", fault: faults.corosyncStopped, expect: "moves" },
   { name: "all processes of the owner stand still and go on late", on: "owner", fault: faults.paused, expect: "moves" },
   { name: "the owner loses power", on: "owner", fault: faults.poweredOff, expect: "moves" },
+  { name: "the firewall of the owner is flushed, and the gate with it", on: "owner", fault: faults.gateFlushed, expect: "either", watchMs: 4_000 },
+  { name: "the cable of the owner is out on the network of the clients", on: "owner", fault: faults.unplugged, expect: "moves" },
   { name: "the role is moved", on: "owner", fault: faults.movedAway, expect: "moves" },
 ];
 

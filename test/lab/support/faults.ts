@@ -42,7 +42,9 @@ export const cutOnFirst = cut({ network: "net0" });
 export const cutOnSecond = cut({ network: "net1" });
 export const deaf = cut({ direction: "in" });
 export const mute = cut({ direction: "out" });
+/** The node sees that it has no carrier. */
 export const unplugged = cut({ network: "net0", unplug: true });
+export const unpluggedOnSecond = cut({ network: "net1", unplug: true });
 
 /** Two nodes do not hear each other; both hear the third. */
 export const cutFromOne: Fault = async (scene, name) => {

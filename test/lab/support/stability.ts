@@ -8,6 +8,7 @@ const STABLE_WITHIN_MS = 10_000;
 /** So long it must last to count. */
 const WATCHED_MS = 6_000;
 const LOOK_MS = 200;
+const ASK_LIMIT_MS = 5_000;
 
 /**
  * Watches the views that nodes say are active until long after the time within which they must have settled.
@@ -25,7 +26,12 @@ export async function watchStability(cluster: LabCluster, names: readonly string
   const last = views.at(-1);
   assert.ok(last !== undefined, "no view was active");
   assert.ok(last.afterMs <= STABLE_WITHIN_MS, `there was a new view after ${(last.afterMs / 1_000).toFixed(1)} s: ${JSON.stringify(views)}`);
-  const inIt = await Promise.all(last.members.map((name) => cluster.view(name)));
-  assert.ok(inIt.every((view) => view?.state === "Active" && view.epoch === last.epoch), `not all of ${last.members.join(", ")} are in view ${last.epoch}`);
+  let inIt: readonly unknown[] = [];
+  // A busy machine may not answer at once; a view that was left does not come back.
+  await cluster.until(`all of ${last.members.join(", ")} say that they are in view ${last.epoch}`, ASK_LIMIT_MS, async () => {
+    const seen = await Promise.all(last.members.map((name) => cluster.view(name)));
+    inIt = seen.map((view) => view && [view.state, view.epoch, view.problems[0]]);
+    return seen.every((view) => view?.state === "Active" && view.epoch === last.epoch);
+  }, () => JSON.stringify({ inIt, views }));
   return { changedMs: last.afterMs, members: last.members };
 }
