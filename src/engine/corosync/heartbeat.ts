@@ -30,7 +30,7 @@ interface Known {
 
 /** Windows sends one a second (reference 1.6); two are enough to see a cut before anybody loses patience. */
 const PERIOD_MS = 500;
-const HEARD_MS = 2_500;
+const HEARD_MS = 2_000;
 /** What is known of others through others is a little older. */
 const ROW_MS = 4_000;
 const GRACE_MS = 10_000;
