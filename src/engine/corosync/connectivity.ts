@@ -52,6 +52,8 @@ function componentOf(start: NodeId, nodes: readonly NodeId[], reach: (a: NodeId,
  * not. With the silence that is waited for before, and what stopping corosync takes, a view is stable within 10 s of a cut.
  */
 export const ASIDE_AFTER_MS = 2_500;
+/** Two messages that a busy machine sent late do not make a cut undone. */
+export const BLIP_MS = 1_000;
 /** Flapping links must not stop and start an engine all the time. */
 export const BACK_AFTER_MS = 5_000;
 
@@ -59,6 +61,7 @@ export const BACK_AFTER_MS = 5_000;
 export class StandingAside {
   #isAside = false;
   #changedAtMs: number | null = null;
+  #otherwiseAtMs: number | null = null;
   #newcomerUntilMs: number;
 
   /** @param graceMs after a start: the others have not been heard yet */
@@ -73,9 +76,11 @@ export class StandingAside {
   /** @param shouldBe what the rule says now @returns whether anything is to be done about it */
   next(nowMs: number, shouldBe: boolean): boolean {
     if (shouldBe === this.#isAside || nowMs < this.#newcomerUntilMs) {
-      this.#changedAtMs = null;
+      this.#otherwiseAtMs ??= nowMs;
+      if (this.#isAside || nowMs - this.#otherwiseAtMs >= BLIP_MS) this.#changedAtMs = null;
       return false;
     }
+    this.#otherwiseAtMs = null;
     this.#changedAtMs ??= nowMs;
     if (nowMs - this.#changedAtMs < (shouldBe ? ASIDE_AFTER_MS : BACK_AFTER_MS)) return false;
     this.#isAside = shouldBe;

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { ASIDE_AFTER_MS, BACK_AFTER_MS, StandingAside, whoStandsAside } from "../../../../src/engine/corosync/connectivity.ts";
+import { ASIDE_AFTER_MS, BACK_AFTER_MS, BLIP_MS, StandingAside, whoStandsAside } from "../../../../src/engine/corosync/connectivity.ts";
 import type { Row } from "../../../../src/engine/corosync/connectivity.ts";
 
 /** Everybody hears everybody, but for these pairs; `oneWay`: the first hears the second, not the other way round. */
@@ -62,4 +62,16 @@ test("nothing is done before it has lasted, and not just after a start", () => {
   assert.equal(standing.next(22_000, false), false);
   assert.equal(standing.next(22_000 + BACK_AFTER_MS, false), true);
   assert.equal(standing.isAside, false);
+});
+
+test("a message that comes late does not undo a cut, two do", () => {
+  const standing = new StandingAside(0, 0);
+  assert.equal(standing.next(1_000, true), false);
+  assert.equal(standing.next(2_000, false), false);
+  assert.equal(standing.next(2_000 + BLIP_MS - 1, true), false);
+  assert.equal(standing.next(1_000 + ASIDE_AFTER_MS, true), true);
+  const other = new StandingAside(0, 0);
+  assert.equal(other.next(1_000, true), false);
+  for (const nowMs of [1_500, 1_500 + BLIP_MS]) assert.equal(other.next(nowMs, false), false);
+  assert.equal(other.next(1_000 + ASIDE_AFTER_MS, true), false, "from the beginning");
 });
