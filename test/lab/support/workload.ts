@@ -19,7 +19,7 @@ const OPERATIONS_PER_OBJECT = 60;
 /** Each one doubles what may have happened. */
 const UNKNOWN_PER_OBJECT = 6;
 const LIMIT_MS = 2_500;
-const PAUSE_MS = 30;
+const PAUSE_MS = 100;
 /** When nobody answers, asking more often says nothing. */
 const PAUSE_AFTER_FAILURE_MS = 200;
 
