@@ -86,7 +86,9 @@ async function round(scene: Scene): Promise<void> {
   for (let number = 0; number < count; number++) {
     const kind = random.pick(Object.keys(KINDS));
     const target = random.pick(scene.names);
-    if (!scene.lab.host(target).isOn) continue;
+    // Nothing more happens to a host that is off or stands still, and a command in it would wait.
+    const host = scene.lab.host(target);
+    if (!host.isOn || host.isPaused) continue;
     tell(`${kind} ${target}${target === owner ? " (owner)" : ""}`);
     try {
       const undo = await KINDS[kind]!(scene, target);
