@@ -17,6 +17,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   core: ["model", "quorum"],
   log: ["model", "quorum"],
   lease: ["model", "quorum"],
+  nlb: ["model"],
   history: ["model", "core"],
   engine: ["model"],
   database: ["model", "log"],
@@ -43,7 +44,7 @@ const EXCEPTIONS: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** Rooms whose decisions must not depend on clock, chance, locale or the world. */
-const PURE = ["model", "quorum", "core", "log", "lease"];
+const PURE = ["model", "quorum", "core", "log", "lease", "nlb"];
 const IMPURE = /\b(Date\.now|new Date|Math\.random|performance\.now|setTimeout|setInterval|localeCompare|Intl\.|process\.(?:env|hrtime|pid|uptime|cwd))|from "node:/;
 const LINES_MAX = 400;
 
