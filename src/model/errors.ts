@@ -113,6 +113,14 @@ export const ErrorCatalogue = {
   MUSTER_LIBRARY_MISSING: { httpStatus: 500, exitCode: 78, message: "The library {library} could not be loaded: {problem}.", next: "Install the package {package}." },
   MUSTER_PACKET_FILTER: { httpStatus: 500, exitCode: 74, message: "nftables refused a command: {problem}", next: "Try by hand: nft list ruleset" },
   MUSTER_COMMAND_NOT_FOUND: { httpStatus: 400, exitCode: 127, message: "The program '{command}' was not found.", next: "Check its name, or give its whole path." },
+  // Network Load Balancing (Windows' return codes: src/nlb/states.ts)
+  MUSTER_NLB_RULE_OVERLAP: { httpStatus: 409, exitCode: 65, message: "{field}: the port rule '{rule}' overlaps with '{other}': same address, a port and a protocol in common.", next: "Change the ports, the protocol or the address of one of them." },
+  MUSTER_NLB_PARAMETERS_DIFFER: { httpStatus: 409, exitCode: 78, message: "{field}: host {host} has '{there}', this host has '{here}'.", next: "Make {field} equal on all hosts; the host that was kept out joins by itself." },
+  MUSTER_NLB_RULE_NOT_FOUND: { httpStatus: 404, exitCode: 105, message: "{field}: no port rule covers {address} port {port}.", next: "Rules: muster nlb rule list" },
+  MUSTER_NLB_STOPPED: { httpStatus: 409, exitCode: 113, message: "Load balancing is stopped on host {host}.", next: "Start it: muster nlb start" },
+  MUSTER_NLB_SUSPENDED: { httpStatus: 409, exitCode: 113, message: "Load balancing is suspended on host {host}; it takes no other command.", next: "Resume it: muster nlb resume" },
+  MUSTER_NLB_DRAINING: { httpStatus: 409, exitCode: 113, message: "Host {host} is draining: its port rules cannot be changed one by one.", next: "Start it again (muster nlb start), or wait until it has stopped." },
+
   MUSTER_INTERNAL: { httpStatus: 500, exitCode: 70, message: "Internal error: {problem}", next: "Please report this, with the output of: muster events --json" },
 } as const satisfies Record<string, ErrorDefinition>;
 
