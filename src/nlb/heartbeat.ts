@@ -18,12 +18,12 @@ export interface PeerReport extends HostLife {
   readonly isMutual: boolean;
   /** I would be in a map with it. The set of these, and myself, is my mutually-heard set. */
   readonly isCandidate: boolean;
-  /** That heartbeat carried the map that this one carries, and said that all was released for it: this is an echo. */
+  /** That heartbeat carried the map that this one carries, and here all is released for it: this is an echo. */
   readonly isEcho: boolean;
   /** It is in my map. */
   readonly isMember: boolean;
-  /** Not in my map: how long ago I last sent it an echo; null = longer than H, or it has said since that it serves nothing. */
-  readonly echoAgeMs: number | null;
+  /** A life of it that is not in my map: what is left of H since I last sent it an echo; null = nothing, or it has said since that it serves nothing. */
+  readonly holdLeftMs: number | null;
 }
 
 export interface Heartbeat extends HostLife {
@@ -62,7 +62,7 @@ export const HEARTBEAT_BYTES_MAX = 1_400;
 export const AUTHENTICATION_BYTES = 32;
 export const SEQUENCE_MAX = 0xffff_ffff;
 const MAGIC = 0x4d4c;
-const AGE_MAX = 0xffff_ffff;
+const HOLD_MAX = 0xffff_ffff;
 
 /** HMAC-SHA-256 under the key of the cluster: 32 bytes. It is handed in, because this room has no cryptography. */
 export type Authenticate = (bytes: Uint8Array) => Uint8Array;
@@ -92,9 +92,9 @@ export function encodeHeartbeat(heartbeat: Heartbeat, authenticate: Authenticate
   for (const peer of heartbeat.peers) {
     writer.number(peer.host, 1);
     writer.number(peer.incarnation, 6);
-    writer.number(flags([peer.isMutual, peer.isCandidate, peer.isEcho, peer.isMember, peer.echoAgeMs !== null]), 1);
+    writer.number(flags([peer.isMutual, peer.isCandidate, peer.isEcho, peer.isMember, peer.holdLeftMs !== null]), 1);
     writer.number(peer.sequence, 4);
-    if (peer.echoAgeMs !== null) writer.number(Math.min(AGE_MAX, Math.max(0, Math.floor(peer.echoAgeMs))), 4);
+    if (peer.holdLeftMs !== null) writer.number(Math.min(HOLD_MAX, Math.max(0, Math.ceil(peer.holdLeftMs))), 4);
   }
   const body = writer.finish();
   const whole = new Uint8Array(body.length + AUTHENTICATION_BYTES);
@@ -143,7 +143,7 @@ function read(reader: ByteReader): Heartbeat {
     if (life.host <= (peers.at(-1)?.host ?? 0)) throw new Malformed("peers are not in order");
     const bits = reader.within(1, 0, 31);
     const heard = reader.number(4);
-    peers.push({ ...life, sequence: heard, isMutual: (bits & 1) !== 0, isCandidate: (bits & 2) !== 0, isEcho: (bits & 4) !== 0, isMember: (bits & 8) !== 0, echoAgeMs: (bits & 16) === 0 ? null : reader.number(4) });
+    peers.push({ ...life, sequence: heard, isMutual: (bits & 1) !== 0, isCandidate: (bits & 2) !== 0, isEcho: (bits & 4) !== 0, isMember: (bits & 8) !== 0, holdLeftMs: (bits & 16) === 0 ? null : reader.number(4) });
   }
   reader.end();
   const [wants, isEmpty, isDraining, isReleased, isTaken] = [1, 2, 4, 8, 16].map((bit) => (own & bit) !== 0) as [boolean, boolean, boolean, boolean, boolean];
