@@ -35,7 +35,7 @@ export function adopt(turn: Turn, map: NlbMap): void {
   state.firstSequence = state.sequence + 1;
   state.isReleased = false;
   state.isTaken = false;
-  state.isTaking = false;
+  state.isExchanging = false;
   state.isStale = true;
   state.fetched = null;
   state.fetching = null;
@@ -71,9 +71,9 @@ function causeOf(state: NlbState, map: NlbMap, configuration: Configuration): Ca
 /** Lists of extended affinity are asked for when their owners have let go. */
 export function exchangeLists(turn: Turn): void {
   const { state } = turn;
-  if (state.map === null || state.isAffinityReady || state.isTaking || !state.isReleased) return;
+  if (state.map === null || state.isAffinityReady || state.isExchanging || !state.isReleased) return;
   if (!otherMembers(state).every((member) => followsMap(state, member))) return;
-  state.isTaking = true;
+  state.isExchanging = true;
   turn.effects.push({ do: "exchangeAffinity", map: state.map.id, from: otherMembers(state).map(({ host }) => host) });
 }
 
@@ -122,12 +122,13 @@ export function giveUp(turn: Turn): void {
   state.active = null;
   state.isReleased = false;
   state.isTaken = false;
-  state.isTaking = false;
+  state.isExchanging = false;
   state.wasConverged = false;
   state.fetched = null;
   state.isStale = true;
   state.sendSoon = true;
   state.sent = [];
+  state.nextArmAtMs = turn.nowMs;
   letEverythingGo(turn, "leave");
 }
 

@@ -2,8 +2,6 @@ import { giveUp, stayOut } from "./adopting.ts";
 import type { Turn } from "./convergence-state.ts";
 import { isRunning } from "./convergence-state.ts";
 import type { Command, Mode } from "./inputs.ts";
-import { isNothing } from "./holding.ts";
-import { program } from "./planning.ts";
 import { ReturnCode } from "./states.ts";
 import type { RuleState } from "./assignment.ts";
 
@@ -63,8 +61,8 @@ export function listen(turn: Turn): void {
   const { state, nowMs } = turn;
   state.listeningSinceMs = nowMs;
   stayOut(turn, "listening", 0);
-  // The adapter's addresses are to be dropped no longer, although nothing is owned yet.
-  if (isNothing(state.held) && state.awaited === null) program(turn, "leave", new Map());
+  // Connections from before go on, although nothing is owned yet.
+  state.isPlanStale = true;
 }
 
 /** Ends the part this host takes: established connections too are dropped. */
@@ -92,6 +90,6 @@ function controlRules(turn: Turn, verb: "enable" | "disable" | "drain", rule: st
   state.isStale = true;
   state.sendSoon = true;
   // What is dropped at once, or let through again, does not wait for a new map.
-  if (isRunning(state) && state.awaited === null) program(turn, "tidy", state.held);
+  state.isPlanStale = true;
   return ReturnCode.ok;
 }

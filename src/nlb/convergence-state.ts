@@ -94,7 +94,8 @@ export interface NlbState {
   firstSequence: number;
   isReleased: boolean;
   isTaken: boolean;
-  isTaking: boolean;
+  /** Lists of extended affinity have been asked for. */
+  isExchanging: boolean;
   isAffinityReady: boolean;
   /** Reports, parameters or members may differ from what the map was made from. */
   isStale: boolean;
@@ -108,6 +109,8 @@ export interface NlbState {
   planNumber: number;
   /** The plan that the convergence waits for, and what for. */
   awaited: { number: number; purpose: "begin" | "release" | "take" | "tidy" | "leave"; failures: number; retryAtMs: number | null } | null;
+  /** What the kernel has been told is no longer all: the next plan says it, ownership apart. */
+  isPlanStale: boolean;
   /** Nothing is held, and the lease is closed. */
   isKernelEmpty: boolean;
 
@@ -175,7 +178,7 @@ export function createState(cluster: ClusterParameters, host: HostParameters, in
     firstSequence: 1,
     isReleased: false,
     isTaken: false,
-    isTaking: false,
+    isExchanging: false,
     isAffinityReady: false,
     isStale: false,
     wasConverged: false,
@@ -185,6 +188,7 @@ export function createState(cluster: ClusterParameters, host: HostParameters, in
     recentlyLost: new Map(),
     planNumber: 0,
     awaited: null,
+    isPlanStale: false,
     isKernelEmpty: false,
     tick: 0,
     nextArmAtMs: nowMs,

@@ -117,7 +117,8 @@ function settle(turn: Turn): void {
   echoSoon(state);
   confirm(turn);
   take(turn);
-  if (forgetLost(state) && state.awaited === null) program(turn, "tidy", state.held);
+  if (forgetLost(state)) state.isPlanStale = true;
+  if (state.isPlanStale && state.awaited === null && isRunning(state)) program(turn, "tidy", state.held);
   if (isDrained(state)) halt(turn, "stopped");
   if (state.fetching !== null && nowMs - state.fetching.sinceMs >= UNREACHABLE_AFTER * timing(state).silenceMs) unreachable(turn);
   announceConverged(turn);
@@ -146,6 +147,7 @@ function reconsider(turn: Turn): void {
     return stayOut(turn, "duplicateHost", state.self.host);
   }
   if (reason === "duplicateHost" && state.rival === null) return listen(turn);
+  if (reason === "filterFailed" && state.awaited === null) return listen(turn);
   if (!state.isLinkUp) return;
   if (reason === "listening" && nowMs - state.listeningSinceMs >= state.wanted.timing.holdMs) comeBack();
   if (reason === "mapUnreachable" && nowMs - sinceMs >= UNREACHABLE_FOR * timing(state).silenceMs) comeBack();
@@ -199,8 +201,8 @@ function announceConverged(turn: Turn): void {
   turn.effects.push({ do: "event", name: isDefault ? "NlbConvergedDefault" : "NlbConverged", cause: null, text: `Host ${state.self.host} converged${isDefault ? " as the default host" : ""} with the hosts ${state.map!.members.map(({ host }) => host).join(", ")}.`, next: null });
 }
 
-/** When a tick is due at the latest, on the host's monotonic clock; heartbeats of others and confirmations may come before. */
-export function nextWakeMs(state: NlbState): number {
+/** When a tick is due at the latest, on the host's monotonic clock, after a step at `nowMs`; heartbeats of others and confirmations may come before. */
+export function nextWakeMs(state: NlbState, nowMs: number): number {
   const { silenceMs, periodMs, extraMs } = timing(state);
   const moments = [state.nextHeartbeatAtMs];
   if (state.sendSoon) moments.push(state.lastSentAtMs + extraMs);
@@ -210,5 +212,6 @@ export function nextWakeMs(state: NlbState): number {
   if (state.awaited?.retryAtMs != null) moments.push(state.awaited.retryAtMs);
   if (state.out.reason === "listening") moments.push(state.listeningSinceMs + state.wanted.timing.holdMs);
   if (state.fetching !== null) moments.push(state.fetching.askedAtMs + 2 * periodMs);
-  return Math.min(...moments);
+  // What was due before has been looked at.
+  return Math.min(nowMs + periodMs, ...moments.filter((moment) => moment > nowMs));
 }

@@ -21,6 +21,7 @@ export function program(turn: Turn, purpose: Purpose, holdings: Holdings): void 
   const failures = state.awaited?.purpose === purpose ? state.awaited.failures : 0;
   state.awaited = { number: state.planNumber, purpose, failures, retryAtMs: null };
   state.isKernelEmpty = false;
+  state.isPlanStale = false;
   turn.effects.push({ do: "program", plan: planOf(state, PHASES[purpose]) });
 }
 

@@ -1,0 +1,200 @@
+import { createState } from "../../../src/nlb/convergence-state.ts";
+import type { NlbState } from "../../../src/nlb/convergence-state.ts";
+import { nextWakeMs, step } from "../../../src/nlb/convergence.ts";
+import type { Heartbeat } from "../../../src/nlb/heartbeat.ts";
+import type { Effect, Input, Mode } from "../../../src/nlb/inputs.ts";
+import type { HostLife, NlbMap } from "../../../src/nlb/map.ts";
+import type { ClusterParameters, HostId, HostParameters } from "../../../src/nlb/parameters.ts";
+import type { Random } from "../random.ts";
+import type { Scheduler } from "../scheduler.ts";
+import { SlewedClock } from "../lease/host.ts";
+import type { Bug } from "./bugs.ts";
+import { Kernel } from "./kernel.ts";
+
+/** What an agent does to the rest of the world. */
+export interface Surroundings {
+  readonly scheduler: Scheduler;
+  readonly random: Random;
+  readonly bug: Bug | null;
+  pauseChance: number;
+  pauseMaxMs: number;
+  filterFailureChance: number;
+  sent(from: Agent, heartbeat: Heartbeat): void;
+  fetch(from: Agent, host: HostId, map: NlbMap["id"]): void;
+  exchange(agent: Agent, map: NlbMap["id"]): void;
+  /** Something may have begun to pass just now. */
+  opened(machine: Machine): void;
+  stepped(agent: Agent): void;
+  noted(machine: Machine, effect: Effect): void;
+}
+
+/** A machine: its clock and kernel, its parameters on disk, and the agent that runs on it, if one does. */
+export class Machine {
+  readonly id: HostId;
+  readonly clock: SlewedClock;
+  readonly kernel: Kernel;
+  cluster: ClusterParameters;
+  host: HostParameters;
+  persisted: Mode | null = null;
+  incarnation = 0;
+  agent: Agent | null = null;
+
+  constructor(scheduler: Scheduler, random: Random, cluster: ClusterParameters, host: HostParameters, rate: number) {
+    this.id = host.id;
+    this.clock = new SlewedClock(scheduler, random.integer(1, 1_000_000), rate);
+    this.kernel = new Kernel(this.clock);
+    this.cluster = cluster;
+    this.host = host;
+  }
+}
+
+/** One life of a host's agent: one thread, which may stand still between any two things it does. */
+export class Agent {
+  readonly machine: Machine;
+  readonly life: HostLife;
+  readonly state: NlbState;
+  readonly #around: Surroundings;
+  readonly #queue: Input[] = [];
+  #effects: Effect[] = [];
+  #isRunning = false;
+  #wakeAtMs = Number.POSITIVE_INFINITY;
+  isDead = false;
+  pausedUntilMs = 0;
+  /** When it last went on after standing still. */
+  wentOnMs = 0;
+
+  constructor(machine: Machine, around: Surroundings) {
+    this.machine = machine;
+    this.#around = around;
+    const cleared = machine.kernel.life?.incarnation ?? 0;
+    machine.incarnation += 1;
+    this.life = { host: machine.id, incarnation: machine.incarnation };
+    this.state = createState(machine.cluster, machine.host, machine.incarnation, cleared, machine.persisted ?? "started", machine.clock.nowMs);
+    if (around.bug === "a starting host does not listen") this.state.listeningSinceMs -= 100_000;
+    if (around.bug === "a hold of half its length") this.state.wanted = { ...this.state.wanted, timing: { ...this.state.wanted.timing, holdMs: this.state.wanted.timing.holdMs / 2 } };
+    this.give({ kind: "begin" });
+  }
+
+  give(input: Input): void {
+    if (this.isDead) return;
+    this.#queue.push(input);
+    if (!this.#isRunning) this.#continue();
+  }
+
+  #continue(): void {
+    this.#isRunning = true;
+    const { scheduler, random } = this.#around;
+    for (;;) {
+      if (this.isDead) return;
+      if (this.#around.pauseChance > 0 && random.chance(this.#around.pauseChance)) this.pausedUntilMs = Math.max(this.pausedUntilMs, scheduler.nowMs + random.next() * this.#around.pauseMaxMs);
+      if (this.pausedUntilMs > scheduler.nowMs) {
+        scheduler.after(this.pausedUntilMs - scheduler.nowMs, () => this.#continue());
+        return;
+      }
+      if (this.wentOnMs < this.pausedUntilMs) this.wentOnMs = scheduler.nowMs;
+      const effect = this.#effects.shift();
+      if (effect !== undefined) {
+        this.#perform(effect);
+        continue;
+      }
+      const input = this.#queue.shift();
+      if (input === undefined) break;
+      this.#effects = step(this.state, this.#spoilt(input), this.machine.clock.nowMs);
+      this.#around.stepped(this);
+      if (this.#around.bug === "armed after it was asked for") this.#effects.sort((a, b) => Number(a.do === "lease" && a.order.do === "arm") - Number(b.do === "lease" && b.order.do === "arm"));
+    }
+    this.#isRunning = false;
+    this.#planWake();
+  }
+
+  #planWake(): void {
+    const { scheduler } = this.#around;
+    const { clock } = this.machine;
+    const wakeAtMs = scheduler.nowMs + clock.realMs(Math.max(1, nextWakeMs(this.state, clock.nowMs) - clock.exactMs + 0.01));
+    if (wakeAtMs >= this.#wakeAtMs) return;
+    this.#wakeAtMs = wakeAtMs;
+    scheduler.after(wakeAtMs - scheduler.nowMs, () => {
+      if (this.#wakeAtMs !== wakeAtMs) return;
+      this.#wakeAtMs = Number.POSITIVE_INFINITY;
+      this.give({ kind: "tick" });
+    });
+  }
+
+  /** What arrives, as a deliberate bug has it. */
+  #spoilt(input: Input): Input {
+    const { bug } = this.#around;
+    const { state } = this;
+    if (bug === "no hold for a lost member") state.holds = [];
+    if (input.kind === "map" && bug === "any map is adopted, whoever is heard") state.candidates = input.map.members;
+    if (input.kind !== "heartbeat" || bug === null) return input;
+    const { heartbeat } = input;
+    const changed = (change: Partial<Heartbeat>): Input => ({ kind: "heartbeat", heartbeat: { ...heartbeat, ...change } });
+    if (bug === "no hold for a lost member" || bug === "holds of others are not told") return changed({ peers: heartbeat.peers.map((peer) => ({ ...peer, holdLeftMs: null })) });
+    if (bug === "take without waiting for the others' release") {
+      // As if everybody had let go already: also those that have not even adopted.
+      const { map } = state;
+      if (map === null) return input;
+      return changed({ map: map.id, isReleased: true, peers: heartbeat.peers.map((peer) => ({ ...peer, isEcho: true })) });
+    }
+    if (bug === "nobody gives way" && state.map !== null) return changed({ predecessor: state.map.id.hash });
+    return input;
+  }
+
+  #perform(effect: Effect): void {
+    const { bug, scheduler, random } = this.#around;
+    const { kernel } = this.machine;
+    const { state } = this;
+    this.#around.noted(this.machine, effect);
+    switch (effect.do) {
+      case "send": {
+        let { heartbeat } = effect;
+        if (bug === "echo to whoever is heard" && state.map !== null) heartbeat = { ...heartbeat, peers: heartbeat.peers.map((peer) => ({ ...peer, isEcho: peer.sequence > 0 })) };
+        if (bug === "empty before the kernel has let go" && state.map === null) heartbeat = { ...heartbeat, isEmpty: true };
+        if (bug === "a new life leaves the old rules loaded" && state.cleared > 0) heartbeat = { ...heartbeat, cleared: state.cleared };
+        return this.#around.sent(this, heartbeat);
+      }
+      case "lease":
+        return this.#lease(effect);
+      case "program": {
+        const problem = random.chance(this.#around.filterFailureChance) ? "busy" : null;
+        const { plan } = effect;
+        const tell = (delayMs: number): void => scheduler.after(delayMs, () => this.give({ kind: "filterDone", done: { number: plan.number, problem } }));
+        const isSkipped = bug === "a new life leaves the old rules loaded" && plan.number === 1;
+        const carryOut = (): void => {
+          if (this.isDead || problem !== null || isSkipped) return;
+          // Kept from the former plan what the new one does not have.
+          if (bug === "what the map does not give is kept" && plan.phase === "release") return;
+          kernel.load(plan, this.life);
+          this.#around.opened(this.machine);
+        };
+        if ((bug === "released before the kernel has let go" && plan.phase === "release") || (bug === "empty before the kernel has let go" && plan.map === "-")) {
+          scheduler.after(random.next() * 400, () => {
+            if (state.planNumber === plan.number) carryOut();
+          });
+          return tell(0);
+        }
+        carryOut();
+        return tell(0.2 + random.next() * 2);
+      }
+      case "fetchMap":
+        return this.#around.fetch(this, effect.from, effect.map);
+      case "exchangeAffinity":
+        return this.#around.exchange(this, effect.map);
+      case "persist":
+        this.machine.persisted = effect.mode;
+        return;
+      case "answer":
+      case "event":
+        return;
+    }
+  }
+
+  #lease({ order }: Effect & { do: "lease" }): void {
+    const { bug } = this.#around;
+    const { kernel } = this.machine;
+    if (bug === "a new life leaves the old rules loaded" && order.do === "close" && this.state.planNumber === 1) return;
+    kernel.lease(order, this.state.gateMembers ?? []);
+    if (bug === "slots open when they are armed" && order.do === "arm") kernel.lease({ do: "point", slot: order.slot }, this.state.map?.members ?? []);
+    if (order.do !== "close") this.#around.opened(this.machine);
+  }
+}

@@ -1,0 +1,67 @@
+import { isConverged } from "../../../src/nlb/sending.ts";
+import { sameMap } from "../../../src/nlb/map.ts";
+import type { Machine } from "./agent.ts";
+import { NlbWorld, Violation } from "./world.ts";
+
+/** In peace all must be in one map, soon, and serve everything. */
+
+/** So long everything may take: what was broken is noticed, told, listened, and held. */
+const SETTLE_PERIODS = 80;
+
+export function settle(world: NlbWorld): void {
+  calm(world);
+  const startedMs = world.scheduler.nowMs;
+  while (whatIsAmiss(world) !== null) {
+    if (world.scheduler.nowMs - startedMs > SETTLE_PERIODS * world.timing.periodMs) throw new Violation(`${SETTLE_PERIODS} periods after the faults ended: ${whatIsAmiss(world)}`);
+    world.runUntil(world.scheduler.nowMs + 50);
+  }
+  world.count(`settled within ${Math.ceil((world.scheduler.nowMs - startedMs) / 1_000)} s`);
+}
+
+function calm(world: NlbWorld): void {
+  world.note(null, "calm", "");
+  world.delayMaxMs = 3;
+  world.lossChance = 0;
+  world.fetchLossChance = 0;
+  world.pauseChance = 0;
+  world.filterFailureChance = 0;
+  world.cuts.clear();
+  for (const machine of world.machines) {
+    machine.cluster = world.cluster;
+    machine.persisted = "started";
+    world.start(machine);
+    const agent = machine.agent!;
+    agent.pausedUntilMs = Math.min(agent.pausedUntilMs, world.scheduler.nowMs);
+    agent.give({ kind: "configuration", cluster: machine.cluster, host: { ...machine.host, rules: {} } });
+    agent.give({ kind: "link", isUp: true });
+    for (const verb of ["resume", "start"] as const) agent.give({ kind: "command", request: 0, command: { verb } });
+    agent.give({ kind: "command", request: 0, command: { verb: "enable", rule: null } });
+    for (const rule of agent.state.wanted.ruleKeys) agent.give({ kind: "health", rule, isHealthy: true, capacity: 100 });
+  }
+}
+
+/** What is not as it should be when nothing is wrong; null = all is well. */
+export function whatIsAmiss(world: NlbWorld): string | null {
+  const [first] = world.machines as [Machine];
+  const { map } = first.agent!.state;
+  if (map === null) return `host 1 has no map (${first.agent!.state.out.reason})`;
+  if (map.members.length !== world.machines.length) return `the map ${map.id.counter} has ${map.members.length} members`;
+  const served = new Map<string, bigint>();
+  for (const machine of world.machines) {
+    const { state } = machine.agent!;
+    if (state.map === null || !sameMap(state.map.id, map.id)) return `host ${machine.id} is not in the map ${map.id.counter} (${state.out.reason})`;
+    if (!isConverged(state)) return `host ${machine.id} has not converged`;
+    if (!machine.kernel.isOpen) return `the lease of host ${machine.id} is closed`;
+    for (const [rule, parts] of machine.kernel.serving()) {
+      if (((served.get(rule) ?? 0n) & parts) !== 0n) return `'${rule}' is served twice`;
+      served.set(rule, (served.get(rule) ?? 0n) | parts);
+    }
+  }
+  for (const [position, rule] of world.cluster.rules.entries()) {
+    if (rule.mode === "disabled") continue;
+    const parts = map.owners[position]?.length ?? 0;
+    const found = [...served].find(([key]) => key.startsWith(first.agent!.state.active!.ruleKeys[first.agent!.state.active!.cluster.rules.findIndex((other) => other.startPort === rule.startPort)]!));
+    if (found === undefined || found[1].toString(2).replaceAll("0", "").length !== (rule.mode === "single" ? 1 : parts > 1 ? parts : 240)) return `not all of port ${rule.startPort} is served`;
+  }
+  return served.get("default") === 1n ? null : "nobody is the default host";
+}

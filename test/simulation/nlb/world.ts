@@ -1,0 +1,273 @@
+import { decodeHeartbeat, encodeHeartbeat } from "../../../src/nlb/heartbeat.ts";
+import type { Heartbeat } from "../../../src/nlb/heartbeat.ts";
+import { jhash } from "../../../src/nlb/hash.ts";
+import type { Command, Effect } from "../../../src/nlb/inputs.ts";
+import type { MapId, NlbMap } from "../../../src/nlb/map.ts";
+import { decodeMap, encodeMap, sameLife, sameMap } from "../../../src/nlb/map.ts";
+import type { ClusterParameters, HostId, HostParameters, HostRule, PortRule } from "../../../src/nlb/parameters.ts";
+import { DEFAULT_RULE, ruleKey } from "../../../src/nlb/parameters.ts";
+import { timingOf } from "../../../src/nlb/timing.ts";
+import type { NlbTiming } from "../../../src/nlb/timing.ts";
+import { Random } from "../random.ts";
+import { Scheduler } from "../scheduler.ts";
+import { Trace } from "../trace.ts";
+import { Agent, Machine } from "./agent.ts";
+import type { Surroundings } from "./agent.ts";
+import type { Bug } from "./bugs.ts";
+import { checkAdoption } from "./moves.ts";
+
+const DRIFT = 0.1;
+
+export class Violation extends Error {}
+
+/** A whole cluster: machines, the wire between them, and what must never happen. */
+export class NlbWorld implements Surroundings {
+  readonly scheduler = new Scheduler();
+  readonly random: Random;
+  readonly trace: Trace;
+  readonly machines: Machine[] = [];
+  readonly bug: Bug | null;
+  readonly timing: NlbTiming;
+  /** What happened how often: a run in which nothing did proves nothing. */
+  readonly counts = new Map<string, number>();
+  readonly cuts = new Set<string>();
+  delayMaxMs = 3;
+  lossChance = 0;
+  fetchLossChance = 0;
+  pauseChance = 0;
+  pauseMaxMs = 0;
+  filterFailureChance = 0;
+  /** Heartbeats go through their bytes, maps too. */
+  readonly hasBytes: boolean;
+  cluster: ClusterParameters;
+  /** Maps that were adopted, by hash, so that successors can be compared. */
+  readonly maps = new Map<string, NlbMap>();
+  /** By pair: since when each says that it hears the other, and how many heartbeats went each way since. */
+  readonly #mutual = new Map<string, { sinceMs: number; there: number; back: number }>();
+
+  constructor(seed: number, bug: Bug | null, trace: boolean) {
+    this.random = new Random(seed);
+    this.trace = new Trace(trace);
+    this.bug = bug;
+    const { random } = this;
+    this.hasBytes = random.chance(0.02);
+    const rules = random.pick([[DEFAULT_RULE], [web("none", 0)], [web("single", 0), oneHost(9_000)], [web("single", random.pick([0, 20])), oneHost(9_000), { ...DEFAULT_RULE, startPort: 100, endPort: 200, mode: "disabled" as const }]]);
+    this.cluster = { primaryAddress: "10.77.0.10", subnetMask: "255.255.255.0", name: "web.example.org", additionalAddresses: [], operationMode: "multicast", heartbeatPeriodMs: 100, heartbeatTolerance: 5, filtersIcmp: false, rules };
+    this.timing = timingOf(this.cluster);
+    const hosts = random.pick([2, 2, 3, 3, 3, 4, 4, 5, 6]);
+    for (let id = 1; id <= hosts; id++) {
+      const rate = random.pick([1, 1, 1 - DRIFT, 1 + DRIFT, 1 - DRIFT + 2 * DRIFT * random.next()]);
+      this.machines.push(new Machine(this.scheduler, random, this.cluster, { id, name: `host${id}`, dedicatedAddresses: [], initialState: "started", retainsSuspended: false, rules: {} }, rate));
+    }
+  }
+
+  count(what: string): void {
+    this.counts.set(what, (this.counts.get(what) ?? 0) + 1);
+  }
+
+  note(host: HostId | null, what: string, detail: string): void {
+    this.trace.add(this.scheduler.nowMs, host, what, detail);
+  }
+
+  runUntil(untilMs: number): void {
+    let reached = false;
+    this.scheduler.after(untilMs - this.scheduler.nowMs, () => {
+      reached = true;
+    });
+    while (!reached) this.scheduler.runNext();
+  }
+
+  // ---- lives ---------------------------------------------------------------
+
+  start(machine: Machine): void {
+    if (machine.agent !== null) return;
+    machine.kernel.isOff = false;
+    machine.cluster = this.cluster;
+    const agent = new Agent(machine, this);
+    machine.agent = agent;
+    this.note(machine.id, "start", `life ${agent.life.incarnation}`);
+  }
+
+  /** The agent dies; what it loaded stays in the kernel, unless the machine goes down too. */
+  kill(machine: Machine, isMachineLost: boolean): void {
+    if (machine.agent === null) return;
+    machine.agent.isDead = true;
+    machine.agent = null;
+    this.note(machine.id, isMachineLost ? "machine lost" : "killed", "");
+    this.count(isMachineLost ? "machine lost" : "agent killed");
+    if (!isMachineLost) return;
+    machine.kernel.isOff = true;
+    machine.kernel.reboot();
+  }
+
+  command(machine: Machine, command: Command): void {
+    this.count(command.verb);
+    this.note(machine.id, command.verb, "rule" in command ? String(command.rule) : "");
+    machine.agent?.give({ kind: "command", request: 1, command });
+  }
+
+  /** New parameters reach the hosts one after the other. */
+  configure(rules: readonly PortRule[]): void {
+    this.count("parameters changed");
+    this.cluster = { ...this.cluster, rules };
+    for (const machine of this.machines) {
+      this.scheduler.after(this.random.next() * this.random.pick([20, 800]), () => {
+        machine.cluster = this.cluster;
+        machine.host = { ...machine.host, rules: {} };
+        machine.agent?.give({ kind: "configuration", cluster: machine.cluster, host: machine.host });
+      });
+    }
+  }
+
+  setRule(machine: Machine, rule: HostRule): void {
+    this.count("weight changed");
+    const rules: Record<string, HostRule> = {};
+    for (const each of machine.cluster.rules) rules[ruleKey(each)] = rule;
+    machine.host = { ...machine.host, rules };
+    machine.agent?.give({ kind: "configuration", cluster: machine.cluster, host: machine.host });
+  }
+
+  // ---- the wire ------------------------------------------------------------
+
+  sent(from: Agent, heartbeat: Heartbeat): void {
+    const carried = this.hasBytes ? throughBytes(heartbeat) : heartbeat;
+    for (const machine of this.machines) {
+      if (machine.id === from.machine.id) continue;
+      for (let copies = this.random.chance(0.01) ? 2 : 1; copies > 0; copies--) {
+        if (this.random.chance(this.lossChance)) continue;
+        this.scheduler.after(this.random.next() * (this.delayMaxMs + (this.random.chance(0.01) ? 100 : 0)), () => {
+          if (this.cuts.has(`${from.machine.id}>${machine.id}`)) return;
+          const { agent } = machine;
+          if (agent === null) return;
+          this.#counted(from, agent);
+          agent.give({ kind: "heartbeat", heartbeat: carried });
+        });
+      }
+    }
+  }
+
+  fetch(from: Agent, host: HostId, id: MapId): void {
+    const way = `${from.machine.id}>${host}`;
+    const back = `${host}>${from.machine.id}`;
+    if (this.random.chance(this.fetchLossChance)) return;
+    this.scheduler.after(0.3 + this.random.next() * this.delayMaxMs, () => {
+      const map = this.machines[host - 1]!.agent?.state.map ?? null;
+      if (this.cuts.has(way) || map === null || !sameMap(map.id, id)) return;
+      this.count("map fetched");
+      this.scheduler.after(this.random.next() * this.delayMaxMs, () => {
+        if (!this.cuts.has(back)) from.give({ kind: "map", map: this.hasBytes ? decodeMap(encodeMap(map))! : map });
+      });
+    });
+  }
+
+  exchange(agent: Agent, map: MapId): void {
+    if (this.random.chance(this.fetchLossChance)) return;
+    this.scheduler.after(this.random.next() * 10, () => agent.give({ kind: "affinityReady", map }));
+  }
+
+  noted(machine: Machine, effect: Effect): void {
+    if (effect.do === "event") {
+      this.count(effect.name);
+      this.note(machine.id, effect.name, effect.text);
+    } else if (effect.do === "program") {
+      this.note(machine.id, effect.plan.phase, `plan ${effect.plan.number} for ${effect.plan.map}: ${effect.plan.rules.map(({ key, action }) => `${key} ${action.kind === "share" ? action.owned.length : action.kind === "whole" ? action.accepts : "-"}`).join(", ")}`);
+    } else if (effect.do === "lease" && effect.order.do !== "arm") {
+      this.note(machine.id, effect.order.do, effect.order.do === "point" ? String(effect.order.slot) : "");
+    }
+  }
+
+  // ---- what must never happen ----------------------------------------------
+
+  stepped(agent: Agent): void {
+    const { map } = agent.state;
+    if (map !== null && !this.maps.has(map.id.hash)) {
+      this.maps.set(map.id.hash, map);
+      const wrong = checkAdoption(map, this.maps.get(map.predecessor) ?? null, this.cluster.rules.length);
+      if (wrong !== null) throw new Violation(`the map ${map.id.counter} of host ${map.id.proposer}: ${wrong}`);
+      this.note(agent.machine.id, "map", `${map.id.counter} by ${map.id.proposer}, members ${map.members.map(({ host, incarnation }) => `${host}/${incarnation}`).join(" ")}`);
+      this.count("map");
+    }
+    for (const { agent: other } of this.machines) {
+      if (other === null || other === agent) continue;
+      const isMutual = hears(agent, other) && hears(other, agent);
+      const pair = pairOf(agent, other);
+      if (!isMutual) this.#mutual.delete(pair);
+      else if (!this.#mutual.has(pair)) this.#mutual.set(pair, { sinceMs: this.scheduler.nowMs, there: 0, back: 0 });
+    }
+  }
+
+  #counted(from: Agent, to: Agent): void {
+    const known = this.#mutual.get(pairOf(from, to));
+    if (known === undefined) return;
+    if (from.machine.id < to.machine.id) known.there += 1;
+    else known.back += 1;
+  }
+
+  /** No part may pass on two hosts that should know of each other. */
+  opened(machine: Machine): void {
+    if (!machine.kernel.isOpen) return;
+    for (const other of this.machines) {
+      if (other === machine || !other.kernel.isOpen) continue;
+      const both = sharedPart(machine, other);
+      if (both === null) continue;
+      this.count("served twice, apart");
+      const [low, high] = machine.id < other.id ? [machine, other] : [other, machine];
+      if (low.kernel.gateMembers.some((life) => sameLife(life, high.kernel.life!)) || high.kernel.gateMembers.some((life) => sameLife(life, low.kernel.life!))) {
+        throw new Violation(`${both} passes on the hosts ${low.id} and ${high.id}, and one of them has its lease from the other, at ${this.scheduler.nowMs.toFixed(1)} ms`);
+      }
+    }
+  }
+
+  /** Called now and then: those who have heard each other for two periods must not serve the same. */
+  checkNeighbours(): void {
+    for (const machine of this.machines) {
+      for (const other of this.machines) {
+        if (other.id <= machine.id || machine.agent === null || other.agent === null) continue;
+        if (!machine.kernel.isOpen || !other.kernel.isOpen) continue;
+        const mutual = this.#mutual.get(pairOf(machine.agent, other.agent));
+        if (mutual === undefined || mutual.there < 2 || mutual.back < 2) continue;
+        const sinceMs = Math.max(mutual.sinceMs, machine.agent.wentOnMs, other.agent.wentOnMs, machine.agent.pausedUntilMs, other.agent.pausedUntilMs);
+        if (this.scheduler.nowMs - sinceMs < 2 * this.timing.periodMs + 2 * this.delayMaxMs) continue;
+        const both = sharedPart(machine, other);
+        if (both !== null) throw new Violation(`${both} passes on the hosts ${machine.id} and ${other.id}, which have heard each other since ${sinceMs.toFixed(1)}, at ${this.scheduler.nowMs.toFixed(1)} ms`);
+      }
+    }
+  }
+}
+
+function hears(one: Agent, other: Agent): boolean {
+  const peer = one.state.peers.get(other.machine.id);
+  return peer !== undefined && peer.isMutual && peer.incarnation === other.life.incarnation;
+}
+
+function pairOf(a: Agent, b: Agent): string {
+  const [low, high] = a.machine.id < b.machine.id ? [a, b] : [b, a];
+  return `${low.machine.id}/${low.life.incarnation} ${high.machine.id}/${high.life.incarnation}`;
+}
+
+/** A part that passes on both now; null = none. */
+function sharedPart(a: Machine, b: Machine): string | null {
+  for (const [rule, parts] of a.kernel.serving()) {
+    const both = parts & (b.kernel.served.get(rule) ?? 0n);
+    if (both !== 0n) return rule === "default" ? "what no rule covers" : `a part of '${rule}'`;
+  }
+  return null;
+}
+
+function throughBytes(heartbeat: Heartbeat): Heartbeat {
+  const seal = (bytes: Uint8Array): Uint8Array => new Uint8Array(32).fill(jhash(bytes, 1) & 0xff);
+  const decoded = decodeHeartbeat(encodeHeartbeat(heartbeat, seal), seal);
+  if (typeof decoded === "string") throw new Violation(`a heartbeat is ${decoded}`);
+  return decoded;
+}
+
+export function web(affinity: PortRule["affinity"], timeoutMinutes: number): PortRule {
+  return { ...DEFAULT_RULE, startPort: 80, endPort: 80, protocol: "tcp", affinity, timeoutMinutes: affinity === "none" ? 0 : timeoutMinutes };
+}
+
+export function oneHost(port: number): PortRule {
+  return { ...DEFAULT_RULE, startPort: port, endPort: port, protocol: "tcp", mode: "single" };
+}
+
+/** Made anew from what it was, so that a machine keeps its number. */
+export type { HostParameters };
