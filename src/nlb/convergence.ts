@@ -211,6 +211,7 @@ export function nextWakeMs(state: NlbState, nowMs: number): number {
   for (const member of state.peers.values()) for (const report of member.heartbeat.peers) if (report.holdLeftMs !== null) moments.push(member.heardAtMs + report.holdLeftMs);
   if (state.awaited?.retryAtMs != null) moments.push(state.awaited.retryAtMs);
   if (state.out.reason === "listening") moments.push(state.listeningSinceMs + state.wanted.timing.holdMs);
+  if (state.map === null) moments.push(state.out.sinceMs + 2 * periodMs);
   if (state.fetching !== null) moments.push(state.fetching.askedAtMs + 2 * periodMs);
   // What was due before has been looked at.
   return Math.min(nowMs + periodMs, ...moments.filter((moment) => moment > nowMs));

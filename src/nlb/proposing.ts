@@ -10,6 +10,9 @@ import { NO_DIGEST } from "./consistency.ts";
 
 /** The lowest host of those that hear each other proposes (PROTOCOL part 3, rule 2); everybody gets what was proposed. */
 
+/** So long a host that wants a map waits for others that want one. */
+const FOUNDING_PERIODS = 2;
+
 export function propose(turn: Turn): void {
   const { state, nowMs } = turn;
   const { candidates, map } = state;
@@ -19,7 +22,7 @@ export function propose(turn: Turn): void {
   const isOvertaken = peers.some((peer) => peer.heartbeat.map.counter >= state.floor && !(map !== null && sameMap(peer.heartbeat.map, map.id)));
   if (isSame && !isOvertaken && !state.isStale) return;
   // Whoever sees others would not adopt, and would be without echoes until then.
-  if (!isAgreed(state) || (map === null && isKeptFromFounding(state))) return;
+  if (!isAgreed(state) || (map === null && isKeptFromFounding(turn))) return;
   const isSettling = isSame && !isOvertaken && !otherMembers(state).every((member) => followsMap(state, member));
   if (isSettling && nowMs - state.adoptedAtMs < timing(state).silenceMs) return;
   const configuration = common(state, peers);
@@ -58,8 +61,13 @@ function common(state: NlbState, peers: readonly Peer[]): Configuration | null {
   return isKnown ? configurationFor(state, digest) : null;
 }
 
-/** Without a map, beside hosts that serve by other parameters, or that come first with other ones, this host would be a second cluster on the wire. */
-function isKeptFromFounding(state: NlbState): boolean {
+/**
+ * Without a map, beside hosts that serve by other parameters, or that come first with other ones,
+ * this host would be a second cluster on the wire. And whoever has just begun to want a map waits
+ * until others that began at the same moment have said so: else each would found its own.
+ */
+function isKeptFromFounding({ state, nowMs }: Turn): boolean {
+  if (nowMs - state.out.sinceMs < FOUNDING_PERIODS * timing(state).periodMs) return true;
   return [...state.peers.values()].some((peer) => {
     if (!peer.isMutual || peer.isCandidate) return false;
     return peer.heartbeat.map.proposer !== 0 || (peer.heartbeat.wants && peer.host < state.self.host);

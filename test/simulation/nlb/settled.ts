@@ -11,6 +11,8 @@ const SETTLE_PERIODS = 80;
 export function settle(world: NlbWorld): void {
   calm(world);
   const startedMs = world.scheduler.nowMs;
+  // What was just asked for has to have begun.
+  world.runUntil(startedMs + 300);
   while (whatIsAmiss(world) !== null) {
     if (world.scheduler.nowMs - startedMs > SETTLE_PERIODS * world.timing.periodMs) throw new Violation(`${SETTLE_PERIODS} periods after the faults ended: ${whatIsAmiss(world)}`);
     world.runUntil(world.scheduler.nowMs + 50);

@@ -44,6 +44,8 @@ export class NlbWorld implements Surroundings {
   readonly maps = new Map<string, NlbMap>();
   /** By pair: since when each says that it hears the other, and how many heartbeats went each way since. */
   readonly #mutual = new Map<string, { sinceMs: number; there: number; back: number }>();
+  /** By pair: since when both pass the same, and how many heartbeats had gone each way by then. */
+  readonly #twice = new Map<string, { sinceMs: number; there: number; back: number }>();
 
   constructor(seed: number, bug: Bug | null, trace: boolean) {
     this.random = new Random(seed);
@@ -223,15 +225,23 @@ export class NlbWorld implements Surroundings {
     for (const machine of this.machines) {
       for (const other of this.machines) {
         if (other.id <= machine.id || machine.agent === null || other.agent === null) continue;
-        if (!machine.kernel.isOpen || !other.kernel.isOpen) continue;
-        const mutual = this.#mutual.get(pairOf(machine.agent, other.agent));
-        if (mutual === undefined || mutual.there < 2 || mutual.back < 2) continue;
-        const sinceMs = Math.max(mutual.sinceMs, machine.agent.wentOnMs, other.agent.wentOnMs, machine.agent.pausedUntilMs, other.agent.pausedUntilMs);
-        if (this.scheduler.nowMs - sinceMs < 2 * this.timing.periodMs + 2 * this.delayMaxMs) continue;
-        const both = sharedPart(machine, other);
-        if (both !== null) throw new Violation(`${both} passes on the hosts ${machine.id} and ${other.id}, which have heard each other since ${sinceMs.toFixed(1)}, at ${this.scheduler.nowMs.toFixed(1)} ms`);
+        this.#checkPair(machine, machine.agent, other, other.agent);
       }
     }
+  }
+
+  #checkPair(machine: Machine, agent: Agent, other: Machine, otherAgent: Agent): void {
+    const pair = pairOf(agent, otherAgent);
+    const mutual = this.#mutual.get(pair);
+    const both = mutual !== undefined && machine.kernel.isOpen && other.kernel.isOpen ? sharedPart(machine, other) : null;
+    if (both === null || mutual === undefined) return void this.#twice.delete(pair);
+    const known = this.#twice.get(pair);
+    if (known === undefined) return void this.#twice.set(pair, { sinceMs: this.scheduler.nowMs, there: mutual.there, back: mutual.back });
+    // Heard each other: not merely within the silence time, but since both began.
+    if (mutual.there - known.there < 2 || mutual.back - known.back < 2) return;
+    const sinceMs = Math.max(mutual.sinceMs, known.sinceMs, agent.wentOnMs, otherAgent.wentOnMs, agent.pausedUntilMs, otherAgent.pausedUntilMs);
+    if (this.scheduler.nowMs - sinceMs < 2 * this.timing.periodMs + 2 * this.delayMaxMs) return;
+    throw new Violation(`${both} passes on the hosts ${machine.id} and ${other.id}, which have heard each other since ${sinceMs.toFixed(1)}, at ${this.scheduler.nowMs.toFixed(1)} ms`);
   }
 }
 
