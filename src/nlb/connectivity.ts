@@ -1,6 +1,6 @@
 import type { Turn } from "./convergence-state.ts";
 import { isRunning, timing } from "./convergence-state.ts";
-import { isCompatible } from "./hearing.ts";
+import { isAgreed, isCompatible } from "./hearing.ts";
 import type { NlbState } from "./convergence-state.ts";
 import type { HostId } from "./parameters.ts";
 
@@ -50,6 +50,10 @@ export function judgeConnectivity({ state, nowMs }: Turn): Standing {
   if (!isRunning(state) || (state.out.reason !== "none" && !isAside)) {
     state.brokenSinceMs = null;
     state.wholeSinceMs = null;
+    return "stay";
+  }
+  if (!isAside && isAgreed(state)) {
+    state.brokenSinceMs = null;
     return "stay";
   }
   const { hosts, isLinked } = graph(state);

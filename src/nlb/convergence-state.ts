@@ -19,6 +19,8 @@ export interface Configuration {
   readonly cluster: ClusterParameters;
   readonly host: HostParameters;
   readonly digest: Digest;
+  /** Tells clusters on one wire apart: hosts with another primary address are another cluster. */
+  readonly tag: number;
   readonly timing: NlbTiming;
   /** Of each rule, in the same order. */
   readonly ruleTexts: readonly string[];
@@ -30,6 +32,8 @@ export interface Peer {
   readonly incarnation: number;
   /** The newest one. */
   heartbeat: Heartbeat;
+  /** Its mutually-heard set, as that says: itself, and whom it would be in a map with. */
+  candidates: readonly HostLife[];
   heardAtMs: number;
   /** Each hears the other. */
   isMutual: boolean;
@@ -138,7 +142,7 @@ export interface Turn {
 
 export function configurationOf(cluster: ClusterParameters, host: HostParameters): Configuration {
   const ordered = inCanonicalOrder(cluster);
-  return { cluster: ordered, host, digest: parametersDigest(ordered), timing: timingOf(ordered), ruleTexts: ordered.rules.map(ruleText), ruleKeys: ordered.rules.map(ruleKey) };
+  return { cluster: ordered, host, digest: parametersDigest(ordered), tag: clusterTag(ordered), timing: timingOf(ordered), ruleTexts: ordered.rules.map(ruleText), ruleKeys: ordered.rules.map(ruleKey) };
 }
 
 /** What a host does when it comes up (reference: NLB 6). @param persisted what it did when it went down; null = unknown */
@@ -202,7 +206,6 @@ export function createState(cluster: ClusterParameters, host: HostParameters, in
   };
 }
 
-/** Tells clusters on one wire apart: hosts with another primary address are another cluster. */
 export function clusterTag(cluster: ClusterParameters): number {
   return jhash(addressBytes(cluster.primaryAddress, "primaryAddress"), 0x6e6c62);
 }

@@ -19,6 +19,7 @@ export function hear(turn: Turn, heartbeat: Heartbeat): void {
     if (heartbeat.sequence <= known.heartbeat.sequence) return;
     if (!sameReports(known.heartbeat, heartbeat)) state.isStale = true;
     known.heartbeat = heartbeat;
+    known.candidates = candidatesOf(heartbeat);
     known.heardAtMs = nowMs;
   } else {
     // Two hosts with one number: whoever was here first stays, unless the new life says that it has cleared the old one.
@@ -33,7 +34,7 @@ export function hear(turn: Turn, heartbeat: Heartbeat): void {
 }
 
 function newPeer(heartbeat: Heartbeat, nowMs: number): Peer {
-  return { host: heartbeat.host, incarnation: heartbeat.incarnation, heartbeat, heardAtMs: nowMs, isMutual: false, isCandidate: false, echoed: 0, echoGiven: 0 };
+  return { host: heartbeat.host, incarnation: heartbeat.incarnation, heartbeat, candidates: candidatesOf(heartbeat), heardAtMs: nowMs, isMutual: false, isCandidate: false, echoed: 0, echoGiven: 0 };
 }
 
 /** Evidence comes of echoes only that were sent in the present map, for heartbeats that were. */
@@ -119,15 +120,15 @@ export function isCompatible(state: NlbState, heartbeat: Heartbeat): boolean {
   return state.wanted.digest === (theirs ?? heartbeat.wanted);
 }
 
-/** The mutually-heard set of a peer, as it says itself. */
-export function candidatesOf(peer: Peer): HostLife[] {
-  const lives = peer.heartbeat.peers.filter((other) => other.isCandidate).map(({ host, incarnation }) => ({ host, incarnation }));
-  return [...lives, { host: peer.host, incarnation: peer.incarnation }].sort((a, b) => a.host - b.host);
+function candidatesOf(heartbeat: Heartbeat): HostLife[] {
+  const lives: HostLife[] = [{ host: heartbeat.host, incarnation: heartbeat.incarnation }];
+  for (const peer of heartbeat.peers) if (peer.isCandidate) lives.push({ host: peer.host, incarnation: peer.incarnation });
+  return lives.sort((a, b) => a.host - b.host);
 }
 
 /** All that this host would be in a map with see the same set as it does. */
 export function isAgreed(state: NlbState): boolean {
-  return state.candidates.every((life) => life.host === state.self.host || sameLives(candidatesOf(state.peers.get(life.host)!), state.candidates));
+  return state.candidates.every((life) => life.host === state.self.host || sameLives(state.peers.get(life.host)!.candidates, state.candidates));
 }
 
 /** Members of the present map that are heard, this host not among them. */

@@ -38,7 +38,9 @@ function combine(a: Holdings, b: Holdings, merge: (left: number, right: number) 
   const merged = new Map<string, Uint8Array>();
   for (const rule of new Set([...a.keys(), ...b.keys()])) {
     const [left, right] = [a.get(rule), b.get(rule)];
-    merged.set(rule, Uint8Array.from({ length: (left ?? right)!.length }, (_, part) => merge(left?.[part] ?? 0, right?.[part] ?? 0)));
+    const parts = new Uint8Array((left ?? right)!.length);
+    for (let part = 0; part < parts.length; part++) parts[part] = merge(left?.[part] ?? 0, right?.[part] ?? 0);
+    merged.set(rule, parts);
   }
   return merged;
 }

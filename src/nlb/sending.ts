@@ -1,6 +1,6 @@
 import { NO_DIGEST } from "./consistency.ts";
 import type { NlbState, Peer, Turn } from "./convergence-state.ts";
-import { clusterTag, isRunning, ownReports, timing, wantsIn } from "./convergence-state.ts";
+import { isRunning, ownReports, timing, wantsIn } from "./convergence-state.ts";
 import { hold } from "./adopting.ts";
 import { isInMap, otherMembers, followsMap } from "./hearing.ts";
 import type { Heartbeat, PeerReport } from "./heartbeat.ts";
@@ -34,7 +34,7 @@ function heartbeatOf(turn: Turn): Heartbeat {
   const { map, self } = state;
   return {
     ...self,
-    cluster: clusterTag(state.wanted.cluster),
+    cluster: state.wanted.tag,
     sequence: state.sequence,
     cleared: state.cleared,
     state: hostState(state),

@@ -57,11 +57,15 @@ export class Agent {
   readonly #queue: Input[] = [];
   #effects: Effect[] = [];
   #isRunning = false;
+  #isPaused = false;
+  #pause = 0;
   #wakeAtMs = Number.POSITIVE_INFINITY;
   isDead = false;
   pausedUntilMs = 0;
   /** When it last went on after standing still. */
   wentOnMs = 0;
+  /** Stands still once, before the next effect of that kind. */
+  stumble: { readonly before: "arm" | "send" | "point" | "program"; readonly forMs: number; readonly then: () => void } | null = null;
 
   constructor(machine: Machine, around: Surroundings) {
     this.machine = machine;
@@ -81,19 +85,41 @@ export class Agent {
     if (!this.#isRunning) this.#continue();
   }
 
+  /** It goes on at once, whatever it stood still for. */
+  thaw(): void {
+    this.stumble = null;
+    this.pausedUntilMs = Math.min(this.pausedUntilMs, this.#around.scheduler.nowMs);
+    if (!this.#isPaused) return;
+    this.#pause += 1;
+    this.#continue();
+  }
+
   #continue(): void {
     this.#isRunning = true;
+    this.#isPaused = false;
     const { scheduler, random } = this.#around;
     for (;;) {
       if (this.isDead) return;
       if (this.#around.pauseChance > 0 && random.chance(this.#around.pauseChance)) this.pausedUntilMs = Math.max(this.pausedUntilMs, scheduler.nowMs + random.next() * this.#around.pauseMaxMs);
       if (this.pausedUntilMs > scheduler.nowMs) {
-        scheduler.after(this.pausedUntilMs - scheduler.nowMs, () => this.#continue());
+        const pause = ++this.#pause;
+        scheduler.after(this.pausedUntilMs - scheduler.nowMs, () => {
+          if (pause === this.#pause) this.#continue();
+        });
+        this.#isPaused = true;
         return;
       }
       if (this.wentOnMs < this.pausedUntilMs) this.wentOnMs = scheduler.nowMs;
-      const effect = this.#effects.shift();
+      const [effect] = this.#effects;
+      const { stumble } = this;
+      if (stumble !== null && effect !== undefined && (effect.do === "lease" ? effect.order.do : effect.do) === stumble.before) {
+        this.stumble = null;
+        this.pausedUntilMs = scheduler.nowMs + stumble.forMs;
+        scheduler.after(stumble.forMs + 10, stumble.then);
+        continue;
+      }
       if (effect !== undefined) {
+        this.#effects.shift();
         this.#perform(effect);
         continue;
       }
@@ -125,9 +151,13 @@ export class Agent {
     const { bug } = this.#around;
     const { state } = this;
     if (bug === "no hold for a lost member") state.holds = [];
-    if (input.kind === "map" && bug === "any map is adopted, whoever is heard") state.candidates = input.map.members;
+    if (bug === "older maps are adopted") state.floor = 0;
     if (input.kind !== "heartbeat" || bug === null) return input;
     const { heartbeat } = input;
+    if (bug === "echo to whoever is heard") {
+      const [peer, report] = [state.peers.get(heartbeat.host), heartbeat.peers.find(({ host, incarnation }) => host === this.life.host && incarnation === this.life.incarnation)];
+      if (peer !== undefined && report !== undefined) peer.echoed = Math.max(peer.echoed, report.sequence);
+    }
     const changed = (change: Partial<Heartbeat>): Input => ({ kind: "heartbeat", heartbeat: { ...heartbeat, ...change } });
     if (bug === "no hold for a lost member" || bug === "holds of others are not told") return changed({ peers: heartbeat.peers.map((peer) => ({ ...peer, holdLeftMs: null })) });
     if (bug === "take without waiting for the others' release") {
@@ -148,7 +178,6 @@ export class Agent {
     switch (effect.do) {
       case "send": {
         let { heartbeat } = effect;
-        if (bug === "echo to whoever is heard" && state.map !== null) heartbeat = { ...heartbeat, peers: heartbeat.peers.map((peer) => ({ ...peer, isEcho: peer.sequence > 0 })) };
         if (bug === "empty before the kernel has let go" && state.map === null) heartbeat = { ...heartbeat, isEmpty: true };
         if (bug === "a new life leaves the old rules loaded" && state.cleared > 0) heartbeat = { ...heartbeat, cleared: state.cleared };
         return this.#around.sent(this, heartbeat);
@@ -193,6 +222,7 @@ export class Agent {
     const { bug } = this.#around;
     const { kernel } = this.machine;
     if (bug === "a new life leaves the old rules loaded" && order.do === "close" && this.state.planNumber === 1) return;
+    if (bug === "empty before the kernel has let go" && order.do === "close" && this.state.map === null && this.state.hasBegun) return;
     kernel.lease(order, this.state.gateMembers ?? []);
     if (bug === "slots open when they are armed" && order.do === "arm") kernel.lease({ do: "point", slot: order.slot }, this.state.map?.members ?? []);
     if (order.do !== "close") this.#around.opened(this.machine);

@@ -24,8 +24,8 @@ export function disturb(world: NlbWorld, seed: number, untilMs: number): void {
   world.pauseMaxMs = random.pick([20, 300, 1_500]);
   const machine = (): Machine => random.pick(machines);
   // Half of the seeds have one kind of fault at a time, so that there is something to lose.
-  const kinds = [() => cut(world, pace), () => freeze(world), () => restart(world), () => burst(world), () => administer(world, machine())];
-  const used = seed % 2 === 0 ? kinds : [random.pick(kinds), kinds[4]!];
+  const kinds = [() => stumble(world), () => joinBesideLoss(world), () => cut(world, pace), () => freeze(world), () => restart(world), () => burst(world), () => administer(world, machine())];
+  const used = seed % 2 === 0 ? kinds : [random.pick(kinds), random.pick(kinds)];
   for (const kind of used) again(() => random.integer(pace, 4 * pace), kind);
   if (random.chance(0.3)) again(() => random.integer(pace, 4 * pace), () => {
     machine().clock.rate = random.pick([0.9, 0.95, 1, 1.05, 1.1]);
@@ -63,6 +63,36 @@ function freeze(world: NlbWorld): void {
   world.count("agent frozen");
   agent.pausedUntilMs = world.scheduler.nowMs + world.random.pick([100, 500, 1_000, 2_500]) * world.random.next();
   world.note(agent.machine.id, "frozen", `until ${agent.pausedUntilMs.toFixed(0)}`);
+}
+
+/** Stands still between two steps of a renewal, and is cut off as soon as it goes on. */
+function stumble(world: NlbWorld): void {
+  const { random } = world;
+  const machine = random.pick(world.machines);
+  if (machine.agent === null) return;
+  world.count("stumble");
+  const before = random.pick(["arm", "arm", "send", "point", "program"] as const);
+  machine.agent.stumble = { before, forMs: random.integer(100, 480), then: () => isolate(world, machine, 1_500) };
+}
+
+/** One host is starting while another one is cut off. */
+function joinBesideLoss(world: NlbWorld): void {
+  const { random, scheduler } = world;
+  const [joiner, lost] = random.shuffle(world.machines) as [Machine, Machine];
+  world.count("join beside a loss");
+  world.kill(joiner, random.chance(0.5));
+  scheduler.after(random.integer(1, 100), () => world.start(joiner));
+  scheduler.after(random.integer(1, 900), () => isolate(world, lost, 2_000));
+}
+
+function isolate(world: NlbWorld, machine: Machine, mostMs: number): void {
+  world.note(machine.id, "cut off", "");
+  for (const { id } of world.machines) {
+    if (id === machine.id) continue;
+    world.cuts.add(`${id}>${machine.id}`);
+    world.cuts.add(`${machine.id}>${id}`);
+  }
+  world.scheduler.after(world.random.integer(300, mostMs), () => world.cuts.clear());
 }
 
 function restart(world: NlbWorld): void {

@@ -33,7 +33,7 @@ function calm(world: NlbWorld): void {
     machine.persisted = "started";
     world.start(machine);
     const agent = machine.agent!;
-    agent.pausedUntilMs = Math.min(agent.pausedUntilMs, world.scheduler.nowMs);
+    agent.thaw();
     agent.give({ kind: "configuration", cluster: machine.cluster, host: { ...machine.host, rules: {} } });
     agent.give({ kind: "link", isUp: true });
     for (const verb of ["resume", "start"] as const) agent.give({ kind: "command", request: 0, command: { verb } });
