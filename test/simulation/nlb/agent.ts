@@ -24,6 +24,7 @@ export interface Surroundings {
   exchange(agent: Agent, map: NlbMap["id"]): void;
   /** Something may have begun to pass just now. */
   opened(machine: Machine): void;
+  took(machine: Machine): void;
   stepped(agent: Agent): void;
   noted(machine: Machine, effect: Effect): void;
 }
@@ -115,7 +116,7 @@ export class Agent {
       if (stumble !== null && effect !== undefined && (effect.do === "lease" ? effect.order.do : effect.do) === stumble.before) {
         this.stumble = null;
         this.pausedUntilMs = scheduler.nowMs + stumble.forMs;
-        scheduler.after(stumble.forMs + 10, stumble.then);
+        scheduler.after(stumble.forMs + random.integer(-80, 20), stumble.then);
         continue;
       }
       if (effect !== undefined) {
@@ -193,7 +194,8 @@ export class Agent {
           if (this.isDead || problem !== null || isSkipped) return;
           // Kept from the former plan what the new one does not have.
           if (bug === "what the map does not give is kept" && plan.phase === "release") return;
-          kernel.load(plan, this.life);
+          kernel.load(plan, this.life, state.map?.members ?? []);
+          if (plan.phase === "take") this.#around.took(this.machine);
           this.#around.opened(this.machine);
         };
         if ((bug === "released before the kernel has let go" && plan.phase === "release") || (bug === "empty before the kernel has let go" && plan.map === "-")) {

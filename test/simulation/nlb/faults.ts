@@ -86,6 +86,7 @@ function joinBesideLoss(world: NlbWorld): void {
 }
 
 function isolate(world: NlbWorld, machine: Machine, mostMs: number): void {
+  if (world.isCalm) return;
   world.note(machine.id, "cut off", "");
   for (const { id } of world.machines) {
     if (id === machine.id) continue;
@@ -108,7 +109,7 @@ function burst(world: NlbWorld): void {
   world.count("burst of losses");
   world.lossChance = 0.3;
   world.scheduler.after(world.random.integer(100, 1_500), () => {
-    world.lossChance = before;
+    if (!world.isCalm) world.lossChance = before;
   });
 }
 

@@ -7,9 +7,11 @@ import type { SlewedClock } from "../lease/host.ts";
 export class Kernel {
   readonly #clock: SlewedClock;
   readonly #gate = new GateModel(4);
-  plan: FilterPlan | null = null;
   /** By rule and seed: a bit for each part that passes. */
   served: ReadonlyMap<string, bigint> = new Map();
+  /** What the last taking added, and the members of its map. */
+  taken: ReadonlyMap<string, bigint> = new Map();
+  takenMembers: readonly HostLife[] = [];
   /** Whose rules these are. */
   life: HostLife | null = null;
   /** The members of the map whose evidence opened the lease. */
@@ -21,10 +23,14 @@ export class Kernel {
     this.#clock = clock;
   }
 
-  load(plan: FilterPlan, life: HostLife): void {
-    this.plan = plan;
+  /** @param members of the map that the plan is for */
+  load(plan: FilterPlan, life: HostLife, members: readonly HostLife[]): void {
+    const before = this.served;
     this.life = life;
     this.served = new Map(plan.isMember ? partsOf(plan) : []);
+    if (plan.phase !== "take") return;
+    this.taken = new Map([...this.served].map(([rule, parts]) => [rule, parts & ~(before.get(rule) ?? 0n)]));
+    this.takenMembers = members;
   }
 
   lease(order: LeaseOrder, members: readonly HostLife[]): void {
@@ -41,7 +47,7 @@ export class Kernel {
 
   reboot(): void {
     this.#gate.close();
-    this.plan = null;
+    this.taken = new Map();
     this.served = new Map();
     this.life = null;
   }

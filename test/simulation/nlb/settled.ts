@@ -22,6 +22,7 @@ export function settle(world: NlbWorld): void {
 
 function calm(world: NlbWorld): void {
   world.note(null, "calm", "");
+  world.isCalm = true;
   world.delayMaxMs = 3;
   world.lossChance = 0;
   world.fetchLossChance = 0;

@@ -3,7 +3,7 @@ import type { Heartbeat } from "../../../src/nlb/heartbeat.ts";
 import { jhash } from "../../../src/nlb/hash.ts";
 import type { Command, Effect } from "../../../src/nlb/inputs.ts";
 import type { MapId, NlbMap } from "../../../src/nlb/map.ts";
-import { decodeMap, encodeMap, sameMap } from "../../../src/nlb/map.ts";
+import { decodeMap, encodeMap, sameLife, sameMap } from "../../../src/nlb/map.ts";
 import type { ClusterParameters, HostId, HostParameters, HostRule, PortRule } from "../../../src/nlb/parameters.ts";
 import { DEFAULT_RULE, ruleKey } from "../../../src/nlb/parameters.ts";
 import { timingOf } from "../../../src/nlb/timing.ts";
@@ -37,6 +37,8 @@ export class NlbWorld implements Surroundings {
   pauseChance = 0;
   pauseMaxMs = 0;
   filterFailureChance = 0;
+  /** The faults have ended. */
+  isCalm = false;
   /** Heartbeats go through their bytes, maps too. */
   readonly hasBytes: boolean;
   cluster: ClusterParameters;
@@ -220,6 +222,14 @@ export class NlbWorld implements Surroundings {
     }
   }
 
+  /** Nothing may be taken of a host whose lease a member of the map has kept open, whoever hears whom. */
+  took(machine: Machine): void {
+    for (const other of this.machines) {
+      if (other === machine || !tookTooEarly(machine, other)) continue;
+      throw new Violation(`host ${machine.id} took what still passes on host ${other.id}, by an echo of a host that is in both maps, at ${this.scheduler.nowMs.toFixed(1)} ms`);
+    }
+  }
+
   /** Called now and then: those who have heard each other for two periods must not serve the same. */
   checkNeighbours(): void {
     for (const machine of this.machines) {
@@ -248,6 +258,12 @@ export class NlbWorld implements Surroundings {
 /** The lease of the one came by an echo of the other, or of a former life of it. */
 function isFromOther(one: Machine, other: Machine): boolean {
   return one.kernel.gateMembers.some((life) => life.host === other.id && life.incarnation <= other.kernel.life!.incarnation);
+}
+
+/** What the one took still passes on the other, by an echo of a member of the map in which it was taken. */
+function tookTooEarly(taker: Machine, other: Machine): boolean {
+  if (!taker.kernel.takenMembers.some((life) => other.kernel.gateMembers.some((member) => sameLife(life, member)))) return false;
+  return [...other.kernel.serving()].some(([rule, parts]) => (parts & (taker.kernel.taken.get(rule) ?? 0n)) !== 0n);
 }
 
 function hears(one: Agent, other: Agent): boolean {
