@@ -224,6 +224,8 @@ export class NlbWorld implements Surroundings {
 
   /** Nothing may be taken of a host whose lease a member of the map has kept open, whoever hears whom. */
   took(machine: Machine): void {
+    // Who stood still between deciding and taking has lost its lease by then, and serves nothing.
+    if (!machine.kernel.isOpen) return;
     for (const other of this.machines) {
       if (other === machine || !tookTooEarly(machine, other)) continue;
       throw new Violation(`host ${machine.id} took what still passes on host ${other.id}, by an echo of a host that is in both maps, at ${this.scheduler.nowMs.toFixed(1)} ms`);
