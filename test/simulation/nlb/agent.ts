@@ -152,7 +152,6 @@ export class Agent {
     const { bug } = this.#around;
     const { state } = this;
     if (bug === "no hold for a lost member") state.holds = [];
-    if (bug === "older maps are adopted") state.floor = 0;
     if (input.kind !== "heartbeat" || bug === null) return input;
     const { heartbeat } = input;
     if (bug === "echo to whoever is heard") {

@@ -10,7 +10,6 @@ export const BUGS = [
   "echo to whoever is heard",
   "a new life leaves the old rules loaded",
   "a starting host does not listen",
-  "older maps are adopted",
   "nobody gives way",
   "empty before the kernel has let go",
   "what the map does not give is kept",
