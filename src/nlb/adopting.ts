@@ -27,6 +27,7 @@ export function adopt(turn: Turn, map: NlbMap): void {
   const { state, nowMs } = turn;
   const configuration = configurationFor(state, map.parameters)!;
   const cause = causeOf(state, map, configuration);
+  const isNewHere = state.map === null;
   const kept = keptUnder(state, map, configuration);
   state.map = map;
   state.active = configuration;
@@ -47,7 +48,18 @@ export function adopt(turn: Turn, map: NlbMap): void {
   program(turn, "release", kept);
   const hasLists = configuration.cluster.rules.some((rule) => rule.mode === "multiple" && rule.affinity !== "none" && rule.timeoutMinutes > 0);
   state.isAffinityReady = !hasLists || map.members.length === 1;
+  if (cause === "newMember" && isNewHere) turn.effects.push({ do: "event", name: "NlbHostActive", cause: null, text: `Host ${state.self.host} became an active member.`, next: null });
+  warnOfEqualPriorities(turn, map, configuration);
   turn.effects.push({ do: "event", name: "NlbConverging", cause, text: `Host ${state.self.host} converges on the map ${mapText(map.id)} with the hosts ${map.members.map(({ host }) => host).join(", ")}.`, next: null });
+}
+
+function warnOfEqualPriorities(turn: Turn, map: NlbMap, configuration: Configuration): void {
+  configuration.cluster.rules.forEach((rule, position) => {
+    const priorities = map.reports[position]!.map(({ value }) => value);
+    if (rule.mode !== "single" || new Set(priorities).size === priorities.length) return;
+    const key = configuration.ruleKeys[position]!;
+    turn.effects.push({ do: "event", name: "NlbDuplicatePriority", cause: null, text: `Two hosts have the same handling priority for the port rule '${key}'; the lower id goes before.`, next: `muster nlb rule priority '${key}'` });
+  });
 }
 
 /** From now on that life may be served by an echo for H at most. */

@@ -104,6 +104,8 @@ export interface NlbState {
   /** Reports, parameters or members may differ from what the map was made from. */
   isStale: boolean;
   wasConverged: boolean;
+  /** Of which it was said last that its parameters differ; 0 = none. */
+  differingHost: HostId;
   fetched: NlbMap | null;
   fetching: { map: MapId; sinceMs: number; askedAtMs: number } | null;
 
@@ -186,6 +188,7 @@ export function createState(cluster: ClusterParameters, host: HostParameters, in
     isAffinityReady: false,
     isStale: false,
     wasConverged: false,
+    differingHost: 0,
     fetched: null,
     fetching: null,
     held: new Map(),

@@ -5,7 +5,7 @@ import { judgeConnectivity } from "./connectivity.ts";
 import type { NlbState, Turn } from "./convergence-state.ts";
 import { configurationOf, isRunning, timing } from "./convergence-state.ts";
 import type { FilterDone } from "./filter-contract.ts";
-import { hear, losesToRival, updateHearing } from "./hearing.ts";
+import { hear, isCompatible, losesToRival, updateHearing } from "./hearing.ts";
 import type { Effect, Input } from "./inputs.ts";
 import { confirm, newestEchoed } from "./lease-keeping.ts";
 import { mapText, sameMap } from "./map.ts";
@@ -121,6 +121,7 @@ function settle(turn: Turn): void {
   if (state.isPlanStale && state.awaited === null && isRunning(state)) program(turn, "tidy", state.held);
   if (isDrained(state)) halt(turn, "stopped");
   if (state.fetching !== null && nowMs - state.fetching.sinceMs >= UNREACHABLE_AFTER * timing(state).silenceMs) unreachable(turn);
+  noteDifference(turn);
   announceConverged(turn);
   sendWhenDue(turn);
 }
@@ -182,6 +183,17 @@ function echoSoon(state: NlbState): void {
   const { map } = state;
   if (map === null || !state.isReleased) return;
   for (const peer of state.peers.values()) if (peer.echoGiven < peer.heartbeat.sequence && !peer.heartbeat.isTaken && sameMap(peer.heartbeat.map, map.id)) state.sendSoon = true;
+}
+
+/** Says once of each host whose parameters keep it, or this one, out. */
+function noteDifference(turn: Turn): void {
+  const { state } = turn;
+  const differing = isRunning(state) ? [...state.peers.values()].find((peer) => peer.isMutual && peer.heartbeat.wants && !isCompatible(state, peer.heartbeat)) : undefined;
+  if ((differing?.host ?? 0) === state.differingHost) return;
+  state.differingHost = differing?.host ?? 0;
+  if (differing === undefined) return;
+  const isCount = differing.heartbeat.rules.length !== state.wanted.cluster.rules.length;
+  turn.effects.push({ do: "event", name: isCount ? "NlbRuleCountDiffers" : "NlbRulesDiffer", cause: isCount ? "numberOfRules" : "modifiedRules", text: `Host ${differing.host} has ${isCount ? `${differing.heartbeat.rules.length} port rules, this one ${state.wanted.cluster.rules.length}` : "other parameters than this one"}: they are not in one map until these are equal.`, next: `muster nlb compare --host ${differing.host}` });
 }
 
 function unreachable(turn: Turn): void {

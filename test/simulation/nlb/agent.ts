@@ -66,7 +66,7 @@ export class Agent {
   /** When it last went on after standing still. */
   wentOnMs = 0;
   /** Stands still once, before the next effect of that kind. */
-  stumble: { readonly before: "arm" | "send" | "point" | "program"; readonly forMs: number; readonly then: () => void } | null = null;
+  stumble: { readonly before: "arm" | "send" | "point" | "program"; readonly forMs: number; readonly afterwards: () => void } | null = null;
 
   constructor(machine: Machine, around: Surroundings) {
     this.machine = machine;
@@ -116,7 +116,7 @@ export class Agent {
       if (stumble !== null && effect !== undefined && (effect.do === "lease" ? effect.order.do : effect.do) === stumble.before) {
         this.stumble = null;
         this.pausedUntilMs = scheduler.nowMs + stumble.forMs;
-        scheduler.after(stumble.forMs + random.integer(-80, 20), stumble.then);
+        scheduler.after(stumble.forMs + random.integer(-80, 20), stumble.afterwards);
         continue;
       }
       if (effect !== undefined) {

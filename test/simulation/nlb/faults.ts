@@ -72,7 +72,7 @@ function stumble(world: NlbWorld): void {
   if (machine.agent === null) return;
   world.count("stumble");
   const before = random.pick(["arm", "arm", "send", "point", "program"] as const);
-  machine.agent.stumble = { before, forMs: random.integer(100, 480), then: () => isolate(world, machine, 1_500) };
+  machine.agent.stumble = { before, forMs: random.integer(100, 480), afterwards: () => isolate(world, machine, 1_500) };
 }
 
 /** One host is starting while another one is cut off. */

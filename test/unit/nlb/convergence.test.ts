@@ -8,6 +8,7 @@ import { verdictOf, whoTakes, whyShare } from "../../../src/nlb/explain.ts";
 import type { FilterPlan } from "../../../src/nlb/filter-contract.ts";
 import type { Command, Effect, Input } from "../../../src/nlb/inputs.ts";
 import type { ClusterParameters, HostId, HostParameters } from "../../../src/nlb/parameters.ts";
+import { mismatchError, refusalOf } from "../../../src/nlb/refusals.ts";
 import { ReturnCode } from "../../../src/nlb/states.ts";
 import { whyHost } from "../../../src/nlb/why.ts";
 import { cluster, host, rule } from "./support.ts";
@@ -130,6 +131,12 @@ test("commands are answered as Windows does", () => {
   assert.equal(wire.command(2, { verb: "drainstop" }), ReturnCode.stopped);
   assert.equal(initialMode(host(1, { retainsSuspended: true }), "suspended"), "suspended");
   assert.equal(initialMode(host(1), "suspended"), "started");
+});
+
+test("return codes are errors where there are errors", () => {
+  assert.equal(refusalOf(ReturnCode.already, 2, null), null);
+  assert.deepEqual([ReturnCode.stopped, ReturnCode.suspended, ReturnCode.draining, ReturnCode.notFound].map((code) => refusalOf(code, 2, null)!.code), ["MUSTER_NLB_STOPPED", "MUSTER_NLB_SUSPENDED", "MUSTER_NLB_DRAINING", "MUSTER_NLB_RULE_NOT_FOUND"]);
+  assert.equal(mismatchError({ field: "name", here: "a", there: "b" }, 3).message, "name: host 3 has 'b', this host has 'a'.");
 });
 
 test("health and weights move shares", () => {
