@@ -38,7 +38,7 @@ const SUITES: readonly Suite[] = [
   { name: "simulation", command: ["node", "test/simulation/main.ts", "--seeds", "1000", "--from", "1"], isPure: true },
   { name: "simulation of the log", command: ["node", "test/simulation/main.ts", "--kind", "log", "--seeds", "1000", "--from", "1"], isPure: true },
   { name: "simulation of the lease", command: ["node", "test/simulation/lease/main.ts", "--seeds", "1000", "--bugs", "4000"], isPure: true },
-  { name: "simulation of load balancing", command: ["node", "test/simulation/nlb/main.ts", "--seeds", "5000", "--bugs", "400"], isPure: true },
+  { name: "simulation of load balancing", command: ["node", "test/simulation/nlb/main.ts", "--seeds", "5000", "--bugs", "1500"], isPure: true },
   { name: "models", command: ["node", "test/models/check.ts"], needs: ["spin", "cc"], isPure: true },
   { name: "database", command: nodeTest(1, "test/unit/database/*.test.ts"), needs: ["strace"] },
   { name: "engine", command: nodeTest(1, "test/unit/engine/*.test.ts") },
