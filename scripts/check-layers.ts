@@ -23,6 +23,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   database: ["model", "log"],
   monitor: ["model"],
   network: ["model"],
+  "nlb-filter": ["model", "nlb", "network"],
   leasing: ["model", "lease", "quorum", "network"],
   resources: ["model", "monitor", "network"],
   security: ["model"],

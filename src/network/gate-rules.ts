@@ -1,5 +1,7 @@
-import { MusterError } from "../model/errors.ts";
 import { addressBytes } from "./address-text.ts";
+import type { SlotFamily } from "./lease-slots.ts";
+import { armSlots, closeSlots, pointSlots, slotLines } from "./lease-slots.ts";
+import { chain, hook } from "./ruleset-text.ts";
 
 /**
  * The gate as nftables text (PROTOCOL part 2): pure. One table `inet` and one `arp` of the same
@@ -17,30 +19,21 @@ import { addressBytes } from "./address-text.ts";
  * neither owned nor on this machine is the traffic of another owner that this machine only carries
  * on (a router, a bridge of virtual machines) or that its own programs begin as clients: it passes.
  *
- * The slots are sets with time-outs, which every look-up compares with the clock: nobody has to
- * do anything for an element to end. `pointed` leads to the chain of one slot; replacing its
- * elements is one transaction. The two tables are changed in the same transaction, too.
+ * The lease is in slots (./lease-slots.ts). The two tables are changed in one transaction.
  */
 
-/** As many as `GATE_SLOTS` of the lease; a test compares them. */
-export const SLOTS = 8;
 /** Before fragments are joined (-400), connections looked up (-200) and destinations changed (-100). */
 const EARLY = -500;
 /** After sources were changed (100). */
 const LATE = 500;
 const TABLE_CHARACTERS_MAX = 64;
 
-/** The key under which a table of this family asks its slots: the same for every packet of a family. */
-interface Family {
-  readonly name: "inet" | "arp";
-  readonly key: string;
-  readonly values: readonly string[];
-}
-
-const FAMILIES: readonly Family[] = [
+const FAMILIES: readonly SlotFamily[] = [
   { name: "inet", key: "meta nfproto", values: ["ipv4", "ipv6"] },
   { name: "arp", key: "meta protocol", values: ["arp"] },
 ];
+/** What a packet meets whose slot lives. */
+const OPEN = "accept";
 
 /** The name of the tables of a cluster. Letters, digits and underscores stay; others become their code. */
 export function gateTable(cluster: string): string {
@@ -51,7 +44,7 @@ export function gateTable(cluster: string): string {
 /** Makes both tables anew, closed, in one transaction: whatever was there before ends with it. */
 export function installText(table: string, clustered: readonly string[], owned: readonly string[]): string {
   const fresh = FAMILIES.flatMap(({ name }) => [`add table ${name} ${table}`, `delete table ${name} ${table}`]);
-  const parts = [...fresh, `table inet ${table} {`, ...slotLines(FAMILIES[0]!), ...INET_LINES, "}", `table arp ${table} {`, ...slotLines(FAMILIES[1]!), ...ARP_LINES, "}"];
+  const parts = [...fresh, `table inet ${table} {`, ...slotLines(FAMILIES[0]!, OPEN), ...INET_LINES, "}", `table arp ${table} {`, ...slotLines(FAMILIES[1]!, OPEN), ...ARP_LINES, "}"];
   return [...parts, clusteredText(table, clustered), ownText(table, owned)].filter((part) => part !== "").join("\n");
 }
 
@@ -59,20 +52,16 @@ export function removeText(table: string): string {
   return FAMILIES.flatMap(({ name }) => [`add table ${name} ${table}`, `delete table ${name} ${table}`]).join("\n");
 }
 
-/** Emptied and filled in one transaction: a plain `add` would not prolong an element that is there (reference: NLB data plane 3.3). */
 export function armText(table: string, slot: number, timeoutMs: number): string {
-  checkSlot(slot);
-  if (!Number.isSafeInteger(timeoutMs) || timeoutMs < 1) throw new MusterError("MUSTER_PROPERTY_RANGE", { field: "timeoutMs", value: timeoutMs, range: "whole numbers from 1" });
-  return FAMILIES.map(({ name, values }) => `flush set ${name} ${table} slot${slot}\nadd element ${name} ${table} slot${slot} { ${values.map((value) => `${value} timeout ${timeoutMs}ms`).join(", ")} }`).join("\n");
+  return armSlots(FAMILIES, table, slot, timeoutMs);
 }
 
 export function pointText(table: string, slot: number): string {
-  checkSlot(slot);
-  return FAMILIES.map(({ name, values }) => `flush map ${name} ${table} pointed\nadd element ${name} ${table} pointed { ${values.map((value) => `${value} : goto slot${slot}`).join(", ")} }`).join("\n");
+  return pointSlots(FAMILIES, table, slot);
 }
 
 export function closeText(table: string): string {
-  return FAMILIES.map(({ name }) => `flush map ${name} ${table} pointed`).join("\n");
+  return closeSlots(FAMILIES, table);
 }
 
 /** Replaces the addresses that the gate is for. */
@@ -102,12 +91,6 @@ function replaceElements(family: string, table: string, set: string, elements: r
   return elements.length === 0 ? flush : `${flush}\nadd element ${family} ${table} ${set} { ${elements.join(", ")} }`;
 }
 
-function slotLines({ key }: Family): string[] {
-  const lines: string[] = [];
-  for (let slot = 0; slot < SLOTS; slot++) lines.push(`set slot${slot} {`, `typeof ${key}`, "flags timeout", "}", `chain slot${slot} {`, `${key} @slot${slot} accept`, "counter drop", "}");
-  return [...lines, "map pointed {", `typeof ${key} : verdict`, "}", "chain lease {", `${key} vmap @pointed`, "counter drop", "}"];
-}
-
 const INET_LINES: readonly string[] = [
   ...["clustered", "owned"].flatMap((name) => [`set ${name}4 {`, "type ipv4_addr", "}", `set ${name}6 {`, "type ipv6_addr", "}", `set ${name}_target {`, "typeof @th,64,128", "}"]),
   ...(["4", "6"] as const).flatMap((version) => {
@@ -131,16 +114,3 @@ const ARP_LINES: readonly string[] = [
   ...chain("sender", ["arp saddr ip @owned4 goto lease", "counter drop"]),
   ...hook("output", EARLY, ["arp saddr ip @clustered4 goto sender"]),
 ];
-
-/** One statement on each line: a brace after a rule on the same line is a syntax error. */
-function chain(name: string, rules: readonly string[]): string[] {
-  return [`chain ${name} {`, ...rules, "}"];
-}
-
-function hook(name: string, priority: number, rules: readonly string[]): string[] {
-  return [`chain ${name} {`, `type filter hook ${name} priority ${priority}; policy accept;`, ...rules, "}"];
-}
-
-function checkSlot(slot: number): void {
-  if (!Number.isInteger(slot) || slot < 0 || slot >= SLOTS) throw new MusterError("MUSTER_PROPERTY_RANGE", { field: "slot", value: slot, range: `0 to ${SLOTS - 1}` });
-}

@@ -1,4 +1,4 @@
-import { SLOTS } from "./gate-rules.ts";
+import { SLOTS } from "./lease-slots.ts";
 
 /** The gate as the kernel shows it, for people: pure. */
 export interface GateState {
