@@ -24,6 +24,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   monitor: ["model"],
   network: ["model"],
   "nlb-filter": ["model", "nlb", "network"],
+  "nlb-host": ["model", "nlb", "nlb-filter", "network"],
   leasing: ["model", "lease", "quorum", "network"],
   resources: ["model", "monitor", "network"],
   security: ["model"],

@@ -39,10 +39,12 @@ export class AddressTable {
   readonly #requests = new Map<number, Request>();
   /** While all is read: what there is. */
   #seen: Set<string> | null = null;
+  readonly #protocol: number;
   #sequence = 0;
   #problem: string | null = null;
 
-  private constructor() {
+  private constructor(protocol: number) {
+    this.#protocol = protocol;
     this.#socket = new KernelSocket(Family.netlink, SocketType.raw, NETLINK_ROUTE);
     const address = Buffer.alloc(12);
     putU16(address, Family.netlink, 0);
@@ -51,9 +53,9 @@ export class AddressTable {
     this.#socket.listen((bytes) => this.#onMessages(decodeMessages(bytes)), (error) => this.#onError(error));
   }
 
-  /** @throws MusterError when the kernel does not answer */
-  static async open(): Promise<AddressTable> {
-    const table = new AddressTable();
+  /** @param protocol marks the addresses that are put on adapters @throws MusterError when the kernel does not answer */
+  static async open(protocol = ADDRESS_PROTOCOL): Promise<AddressTable> {
+    const table = new AddressTable(protocol);
     try {
       await table.#readAll();
       return table;
@@ -141,7 +143,7 @@ export class AddressTable {
     const link = this.link(adapter);
     if (link === null) throw new MusterError("MUSTER_ADDRESS_LOST", { address, problem: `the adapter ${adapter} is gone` });
     const noPrefixRoute = this.addresses().some((one) => one.link === link.index && one.prefixLength === prefixLength && isInSubnet(address, one.address, prefixLength));
-    const wanted = { link: link.index, address, prefixLength, noPrefixRoute, preferred: !address.includes(":"), ...(untested === undefined ? {} : { untested }) };
+    const wanted = { link: link.index, address, prefixLength, noPrefixRoute, preferred: !address.includes(":"), protocol: this.#protocol, ...(untested === undefined ? {} : { untested }) };
     await this.#change(address, (sequence) => addAddressRequest(sequence, wanted));
   }
 
@@ -156,7 +158,7 @@ export class AddressTable {
    * @returns the addresses that were removed
    */
   async removeStale(): Promise<string[]> {
-    const stale = this.addresses().filter((one) => one.protocol === ADDRESS_PROTOCOL);
+    const stale = this.addresses().filter((one) => one.protocol === this.#protocol);
     for (const one of stale) await this.remove(one);
     return stale.map((one) => one.address);
   }

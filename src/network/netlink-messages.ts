@@ -16,10 +16,12 @@ const FAMILY_IPV4 = 2;
 const FAMILY_IPV6 = 10;
 const FOREVER = 0xffffffff;
 /**
- * Says who put an address there (kernel 5.18 and newer show it): what a dead monitor left is found
+ * Says who put an address there (kernel 5.18 and newer show it): what a dead process left is found
  * by it. 1 to 3 are the kernel's own.
  */
 export const ADDRESS_PROTOCOL = 77;
+/** The same for network load balancing: neither takes away what the other put there. */
+export const BALANCED_ADDRESS_PROTOCOL = 78;
 
 /** Links, IPv4 and IPv6 addresses are told to who is in these groups. */
 export const WATCHED_GROUPS = 1 | 0x10 | 0x100;
@@ -63,11 +65,11 @@ export function dumpAddresses(sequence: number): Buffer {
  * @param noPrefixRoute makes no route to the subnet @param preferred an IPv6 address that is not is never chosen as the source
  *   of a connection @param untested the kernel does not ask for another holder of an IPv6 address, which takes it seconds
  */
-export function addAddressRequest(sequence: number, wanted: { readonly link: number; readonly address: string; readonly prefixLength: number; readonly noPrefixRoute: boolean; readonly preferred: boolean; readonly untested?: boolean }): Buffer {
+export function addAddressRequest(sequence: number, wanted: { readonly link: number; readonly address: string; readonly prefixLength: number; readonly noPrefixRoute: boolean; readonly preferred: boolean; readonly untested?: boolean; readonly protocol: number }): Buffer {
   const bytes = addressBytes(wanted.address);
   const flags = Buffer.alloc(4);
   putU32(flags, (wanted.noPrefixRoute ? AddressFlag.noPrefixRoute : 0) | (wanted.untested === true ? AddressFlag.noDuplicateTest : 0), 0);
-  const parts = [addressHeader(wanted.link, bytes, wanted.prefixLength), attribute(AddressAttribute.local, bytes), attribute(AddressAttribute.address, bytes), attribute(AddressAttribute.flags, flags), attribute(AddressAttribute.protocol, Uint8Array.of(ADDRESS_PROTOCOL))];
+  const parts = [addressHeader(wanted.link, bytes, wanted.prefixLength), attribute(AddressAttribute.local, bytes), attribute(AddressAttribute.address, bytes), attribute(AddressAttribute.flags, flags), attribute(AddressAttribute.protocol, Uint8Array.of(wanted.protocol))];
   if (!wanted.preferred) parts.push(attribute(AddressAttribute.cacheInfo, lifetimes(0, FOREVER)));
   return message(Type.newAddress, Flag.request | Flag.acknowledge | Flag.create | Flag.exclusive, sequence, Buffer.concat(parts));
 }

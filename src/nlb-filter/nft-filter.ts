@@ -35,8 +35,7 @@ export class NftFilter implements KernelFilter {
   }
 
   leftover(): FilterLeftover {
-    const there = this.#nftables.run("list tables").split("\n").includes(`table inet ${this.#table}`);
-    return { incarnation: there ? parseLife(this.#nftables.run(`list set inet ${this.#table} life`)) : null };
+    return { incarnation: this.#isThere() ? parseLife(this.#nftables.run(`list set inet ${this.#table} life`)) : null };
   }
 
   apply(plan: FilterPlan): void {
@@ -54,6 +53,8 @@ export class NftFilter implements KernelFilter {
 
   lease(order: LeaseOrder): void {
     const families = [LEASE_FAMILY];
+    // A new life closes what a former one left, if there is anything.
+    if (this.#plan === null && order.do === "close" && !this.#isThere()) return;
     if (order.do === "arm") this.#nftables.run(armSlots(families, this.#table, order.slot, order.lengthMs));
     else this.#nftables.run(order.do === "point" ? pointSlots(families, this.#table, order.slot) : closeSlots(families, this.#table));
   }
@@ -86,6 +87,10 @@ export class NftFilter implements KernelFilter {
     this.#nftables.run(removeText(this.#table));
     this.#loaded = NOTHING;
     this.#plan = null;
+  }
+
+  #isThere(): boolean {
+    return this.#nftables.run("list tables").split("\n").includes(`table inet ${this.#table}`);
   }
 
   #elements(set: string, entries: readonly AffinityEntry[], version: 4 | 6): string[] {

@@ -86,7 +86,7 @@ test("whatever bytes come in, nothing is thrown", () => {
 });
 
 test("netlink: a request about an address reads as the address", () => {
-  const request = addAddressRequest(7, { link: 3, address: "fd77::50", prefixLength: 64, noPrefixRoute: true, preferred: false });
+  const request = addAddressRequest(7, { link: 3, address: "fd77::50", prefixLength: 64, noPrefixRoute: true, preferred: false, protocol: 77 });
   assert.deepEqual(decodeMessages(request), [{ kind: "address", sequence: 7, gone: false, address: { link: 3, address: "fd77::50", prefixLength: 64, flags: 0x200, protocol: 77 } }]);
   for (let length = 0; length < request.length; length++) assert.deepEqual(decodeMessages(request.subarray(0, length)), []);
 });

@@ -1,0 +1,194 @@
+import { spawnSync } from "node:child_process";
+import { createSocket } from "node:dgram";
+import type { Socket } from "node:dgram";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { MusterError } from "../model/errors.ts";
+import { AddressTable } from "../network/addresses.ts";
+import type { WantedAddress } from "../network/addresses.ts";
+import { BALANCED_ADDRESS_PROTOCOL } from "../network/netlink-messages.ts";
+import type { FilterPlan } from "../nlb/filter-contract.ts";
+
+const COMMAND_LIMIT_MS = 10_000;
+/** Requests of ARP never come from a virtual address, whatever a program binds to. */
+const ANNOUNCE_BEST = "2";
+
+/** What of a plan is for the adapter. */
+export type AdapterPlan = Pick<FilterPlan, "virtualAddresses" | "operationMode" | "hardwareAddress" | "multicastGroup">;
+
+/**
+ * The adapter of a balanced host: it holds all virtual addresses all the time, takes frames for the cluster's hardware
+ * address, and is in its group. A link that goes down and comes up again takes IPv6 addresses with it: they are put
+ * back. What a host accepts is the filter's business, so the filter must have a plan before this is asked for anything.
+ */
+export class ClusterAdapter {
+  readonly name: string;
+  readonly #table: AddressTable;
+  readonly #log: (line: string) => void;
+  readonly #ownHardwareAddress: string;
+  #plan: AdapterPlan | null = null;
+  #group: { readonly socket: Socket; readonly address: string } | null = null;
+  #accepted: string | null = null;
+  #announceBefore: string | null = null;
+  #changing: Promise<void> = Promise.resolve();
+  #unsubscribe: () => void = () => undefined;
+  #isClosed = false;
+
+  private constructor(name: string, table: AddressTable, ownHardwareAddress: string, log: (line: string) => void) {
+    this.name = name;
+    this.#table = table;
+    this.#ownHardwareAddress = ownHardwareAddress;
+    this.#log = log;
+  }
+
+  /**
+   * Takes away the virtual addresses that a former life left.
+   * @param onLink told of each change of the link, and once at the start
+   * @throws MusterError MUSTER_INVALID_ARGUMENT when there is no such adapter, MUSTER_NEEDS_CAPABILITY
+   */
+  static async open(name: string, onLink: (isUp: boolean) => void, log: (line: string) => void): Promise<ClusterAdapter> {
+    const table = await AddressTable.open(BALANCED_ADDRESS_PROTOCOL);
+    try {
+      const link = table.link(name);
+      if (link === null || link.hardwareAddress === "") throw new MusterError("MUSTER_INVALID_ARGUMENT", { field: "adapter", problem: `there is no adapter ${name} with a hardware address; there are: ${table.links().map((one) => one.name).join(", ")}` });
+      const adapter = new ClusterAdapter(name, table, link.hardwareAddress, log);
+      // Of this adapter only: another one may belong to another cluster.
+      for (const left of table.addresses()) if (left.protocol === BALANCED_ADDRESS_PROTOCOL && left.link === link.index) await table.remove(left);
+      let isUp = link.isUp;
+      onLink(isUp);
+      adapter.#unsubscribe = table.subscribe(() => {
+        const now = table.link(name)?.isUp ?? false;
+        if (now !== isUp) onLink((isUp = now));
+        adapter.#look();
+      });
+      return adapter;
+    } catch (error) {
+      table.close();
+      throw error;
+    }
+  }
+
+  /** The adapter's own, whatever it tells others. */
+  get hardwareAddress(): string {
+    return this.#ownHardwareAddress;
+  }
+
+  /** Where heartbeats leave from: an address of the adapter that is not virtual. */
+  dedicatedAddress(wanted: readonly string[], virtual: readonly string[]): string | null {
+    const link = this.#table.link(this.name);
+    const own = this.#table.addresses().filter((one) => one.link === link?.index && one.protocol !== BALANCED_ADDRESS_PROTOCOL && !virtual.includes(one.address)).map((one) => one.address);
+    return wanted.find((address) => own.includes(address)) ?? own.find((address) => !address.includes(":")) ?? own[0] ?? null;
+  }
+
+  /** From now on as the plan says; comes to its end in the background, and is mended when the adapter loses something. */
+  apply(plan: AdapterPlan): void {
+    if (this.#plan !== null && JSON.stringify(this.#plan) === JSON.stringify(plan)) return;
+    this.#plan = plan;
+    this.#look();
+  }
+
+  /** Everything that the plans put there goes. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    this.#unsubscribe();
+    await this.#changing;
+    this.#setGroup(null, null);
+    this.#accept(null);
+    this.#restoreAnnouncing();
+    for (const one of this.#ownAddresses()) await this.#table.remove(one).catch((error: Error) => this.#log(`${one.address}: ${error.message}`));
+    this.#table.close();
+  }
+
+  /** One change after the other; asked while one is on its way, it looks again afterwards. */
+  #look(): void {
+    if (this.#isClosed || this.#plan === null) return;
+    this.#changing = this.#changing.then(() => this.#repair()).catch((error: Error) => this.#log(`the adapter ${this.name}: ${error.message}`));
+  }
+
+  async #repair(): Promise<void> {
+    const plan = this.#plan;
+    const link = this.#table.link(this.name);
+    if (this.#isClosed || plan === null || link === null || !link.isUp) return;
+    this.#announceBest();
+    this.#accept(plan);
+    this.#setGroup(plan.multicastGroup, this.dedicatedAddress([], plan.virtualAddresses.map(({ address }) => address)));
+    const wanted = new Set(plan.virtualAddresses.map(({ address }) => address));
+    for (const one of this.#ownAddresses()) if (!wanted.has(one.address)) await this.#table.remove(one);
+    for (const { address, family } of plan.virtualAddresses) {
+      if (this.#table.find(address) === null) await this.#add({ address, adapter: this.name, prefixLength: family === 4 ? 32 : 128, untested: true });
+    }
+  }
+
+  async #add(wanted: WantedAddress): Promise<void> {
+    try {
+      await this.#table.add(wanted);
+    } catch (error) {
+      // The kernel tells of an IPv6 address a moment after it has taken it.
+      const holder = this.#table.find(wanted.address)?.protocol ?? BALANCED_ADDRESS_PROTOCOL;
+      if (MusterError.from(error).code !== "MUSTER_ADDRESS_IN_USE" || holder !== BALANCED_ADDRESS_PROTOCOL) throw error;
+    }
+  }
+
+  #ownAddresses(): ReturnType<AddressTable["addresses"]> {
+    const link = this.#table.link(this.name);
+    return this.#table.addresses().filter((one) => one.protocol === BALANCED_ADDRESS_PROTOCOL && one.link === link?.index);
+  }
+
+  /** Network adapters drop frames for addresses they were not told of. */
+  #accept(plan: AdapterPlan | null): void {
+    const wanted = plan === null ? null : `${plan.operationMode} ${plan.hardwareAddress}`;
+    if (wanted === this.#accepted) return;
+    if (this.#accepted !== null) {
+      const [mode, address] = this.#accepted.split(" ") as [string, string];
+      if (mode === "windowsUnicast") this.#command("ip", ["link", "set", "dev", this.name, "address", this.#ownHardwareAddress]);
+      else if (mode === "unicast") this.#command("bridge", ["fdb", "del", address, "dev", this.name, "self"]);
+      else this.#command("ip", ["maddress", "del", address, "dev", this.name]);
+    }
+    this.#accepted = wanted;
+    if (plan === null) return;
+    if (plan.operationMode === "windowsUnicast") this.#command("ip", ["link", "set", "dev", this.name, "address", plan.hardwareAddress]);
+    else if (plan.operationMode === "unicast") this.#command("bridge", ["fdb", "add", plan.hardwareAddress, "dev", this.name, "self"]);
+    else this.#command("ip", ["maddress", "add", plan.hardwareAddress, "dev", this.name]);
+  }
+
+  /** A few times in the life of a host: not worth a dialect of netlink. */
+  #command(program: string, words: readonly string[]): void {
+    const { status, stderr, error } = spawnSync(program, words, { encoding: "utf8", timeout: COMMAND_LIMIT_MS, killSignal: "SIGKILL" });
+    if (status !== 0 && !/File exists|No such/.test(stderr ?? "")) this.#log(`${program} ${words.join(" ")}: ${error?.message ?? stderr.trim()}`);
+  }
+
+  #setGroup(group: string | null, interfaceAddress: string | null): void {
+    const wanted = group === null || interfaceAddress === null ? null : `${group} ${interfaceAddress}`;
+    if ((this.#group?.address ?? null) === wanted) return;
+    this.#group?.socket.close();
+    this.#group = null;
+    if (wanted === null) return;
+    // Nothing is sent to it: switches look at who is in the group.
+    const socket = createSocket({ type: "udp4", reuseAddr: true });
+    socket.on("error", (error) => this.#log(`the group ${group}: ${error.message}`));
+    socket.bind(0, () => socket.addMembership(group!, interfaceAddress!));
+    this.#group = { socket, address: wanted };
+  }
+
+  get #announcePath(): string {
+    return `/proc/sys/net/ipv4/conf/${this.name}/arp_announce`;
+  }
+
+  #announceBest(): void {
+    if (this.#announceBefore !== null || !existsSync(this.#announcePath)) return;
+    this.#announceBefore = readFileSync(this.#announcePath, "utf8").trim();
+    try {
+      writeFileSync(this.#announcePath, ANNOUNCE_BEST);
+    } catch {
+      // In some containers it cannot be written: requests are told the cluster's hardware address all the same.
+    }
+  }
+
+  #restoreAnnouncing(): void {
+    try {
+      if (this.#announceBefore !== null) writeFileSync(this.#announcePath, this.#announceBefore);
+    } catch {
+      // As above.
+    }
+    this.#announceBefore = null;
+  }
+}

@@ -1,0 +1,231 @@
+import { createHmac } from "node:crypto";
+import { MusterError } from "../model/errors.ts";
+import { Nftables } from "../network/nftables.ts";
+import { ClusterAdapter } from "../nlb-filter/adapter.ts";
+import type { KernelFilter } from "../nlb-filter/contract.ts";
+import { NftFilter } from "../nlb-filter/nft-filter.ts";
+import { nextWakeMs, step } from "../nlb/convergence.ts";
+import { clusterTag, createState, initialMode } from "../nlb/convergence-state.ts";
+import type { NlbState } from "../nlb/convergence-state.ts";
+import { encodeHeartbeat } from "../nlb/heartbeat.ts";
+import type { Authenticate } from "../nlb/heartbeat.ts";
+import type { Effect, Input } from "../nlb/inputs.ts";
+import type { ClusterParameters, HostId } from "../nlb/parameters.ts";
+import { virtualAddresses } from "../nlb/parameters.ts";
+import { HeartbeatReceiver } from "../nlb/receiver.ts";
+import { HeartbeatSocket } from "./heartbeat-socket.ts";
+import type { BalancerOptions, FromBalancer, Question, ToBalancer } from "./messages.ts";
+import { snapshotOf } from "./snapshot.ts";
+
+/** Snapshots are for people: no more often than they can look. */
+const TELL_AT_MOST_MS = 100;
+
+/**
+ * Carries out what the convergence decides: the shell around src/nlb. It runs in a thread of its own, whose main loop
+ * nothing else may hold up; a thread that stands still all the same loses its traffic by the lease in the kernel.
+ */
+export class Balancer {
+  readonly #options: BalancerOptions;
+  readonly #tell: (message: FromBalancer) => void;
+  readonly #nowMs: () => number;
+  readonly #authenticate: Authenticate;
+  readonly #adapter: ClusterAdapter;
+  readonly #filter: KernelFilter;
+  readonly #socket: HeartbeatSocket;
+  readonly #state: NlbState;
+  readonly #addresses = new Map<HostId, string>();
+  #receiver: HeartbeatReceiver;
+  #timer: NodeJS.Timeout | null = null;
+  #telling: NodeJS.Timeout | null = null;
+  #sent = 0;
+  #isStopped = false;
+
+  private constructor(options: BalancerOptions, adapter: ClusterAdapter, filter: KernelFilter, isLinkUp: boolean, tell: (message: FromBalancer) => void, nowMs: () => number) {
+    this.#options = options;
+    this.#adapter = adapter;
+    this.#filter = filter;
+    this.#tell = tell;
+    this.#nowMs = nowMs;
+    this.#authenticate = (bytes) => createHmac("sha256", options.key).update(bytes).digest();
+    const { cluster, host, incarnation, persisted } = options;
+    this.#state = createState(cluster, host, incarnation, filter.leftover().incarnation ?? 0, initialMode(host, persisted), nowMs());
+    this.#state.isLinkUp = isLinkUp;
+    this.#receiver = this.#makeReceiver(cluster);
+    this.#socket = new HeartbeatSocket(options.heartbeatPort, (bytes, from) => this.#receive(bytes, from), (line) => tell({ kind: "log", line }));
+  }
+
+  /** @throws MusterError when the adapter or the kernel cannot be used */
+  static async start(options: BalancerOptions, tell: (message: FromBalancer) => void, nowMs: () => number): Promise<Balancer> {
+    let balancer: Balancer | null = null;
+    let isLinkUp = false;
+    const onLink = (isUp: boolean): void => {
+      isLinkUp = isUp;
+      if (balancer !== null) balancer.#input({ kind: "link", isUp });
+    };
+    const adapter = await ClusterAdapter.open(options.adapter, onLink, (line) => tell({ kind: "log", line }));
+    try {
+      const filter = makeFilter(options, adapter);
+      balancer = new Balancer(options, adapter, filter, isLinkUp, tell, nowMs);
+    } catch (error) {
+      await adapter.close();
+      throw error;
+    }
+    balancer.#useSocket();
+    balancer.#input({ kind: "begin" });
+    tell({ kind: "ready", snapshot: balancer.snapshot() });
+    return balancer;
+  }
+
+  handle(message: ToBalancer): void {
+    switch (message.kind) {
+      case "configuration":
+        // It remembers what it has heard, against replays: it is kept as long as it may be.
+        if (clusterTag(message.cluster) !== clusterTag(this.#state.wanted.cluster)) this.#receiver = this.#makeReceiver(message.cluster);
+        this.#input({ kind: "configuration", cluster: message.cluster, host: message.host });
+        return this.#useSocket();
+      case "away":
+        return this.#attempt(() => this.#filter.setAway(message.rule, message.entries));
+      case "ask":
+        return this.#tell({ kind: "answer", request: message.request, result: this.#answer(message.question) });
+      case "engine":
+        return this.#tell({ kind: "log", line: `the filter stays ${this.#filter.name}` });
+      case "stop":
+        void this.stop().finally(() => this.#tell({ kind: "answer", request: message.request, result: null }));
+        return;
+      default:
+        return this.#input(message);
+    }
+  }
+
+  /** In good order: it lets everything go, tells the others, and leaves nothing in the kernel. */
+  async stop(): Promise<void> {
+    if (this.#isStopped) return;
+    this.#input({ kind: "command", request: 0, command: { verb: "stop" } });
+    this.#isStopped = true;
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    if (this.#telling !== null) clearTimeout(this.#telling);
+    this.#socket.close();
+    // The addresses first: without the filter every packet would be answered.
+    await this.#adapter.close();
+    this.#attempt(() => this.#filter.remove());
+  }
+
+  snapshot(): ReturnType<typeof snapshotOf> {
+    let taken = {};
+    this.#attempt(() => (taken = this.#filter.taken()));
+    return snapshotOf(this.#state, this.#nowMs(), { addresses: this.#addresses, taken, engine: this.#filter.name, sent: this.#sent, accepted: this.#receiver.accepted, refused: this.#receiver.refused });
+  }
+
+  #answer(question: Question): unknown {
+    try {
+      return question.what === "snapshot" ? this.snapshot() : this.#filter.staying(question.rule);
+    } catch (error) {
+      return { problem: MusterError.from(error).message };
+    }
+  }
+
+  #makeReceiver(cluster: ClusterParameters): HeartbeatReceiver {
+    return new HeartbeatReceiver(this.#state.self, clusterTag(cluster), this.#authenticate);
+  }
+
+  #useSocket(): void {
+    const { cluster, host } = this.#state.wanted;
+    this.#socket.use(this.#options.adapter, this.#adapter.dedicatedAddress(host.dedicatedAddresses, virtualAddresses(cluster)), cluster.primaryAddress);
+  }
+
+  #receive(bytes: Uint8Array, from: string): void {
+    if (this.#isStopped) return;
+    const heartbeat = this.#receiver.accept(bytes);
+    if (heartbeat === null) return;
+    this.#addresses.set(heartbeat.host, from);
+    this.#input({ kind: "heartbeat", heartbeat });
+  }
+
+  #input(input: Input): void {
+    if (this.#isStopped) return;
+    const { mode, out, map, isTaken } = this.#state;
+    const inputs: Input[] = [input];
+    for (let next = inputs.shift(); next !== undefined; next = inputs.shift()) {
+      // Read after the input came: never younger than what it tells.
+      const effects = step(this.#state, next, this.#nowMs());
+      for (const effect of effects) if (!this.#carryOut(effect, inputs)) break;
+    }
+    this.#schedule();
+    const after = this.#state;
+    if (mode !== after.mode || out.reason !== after.out.reason || map !== after.map || isTaken !== after.isTaken || input.kind === "health" || input.kind === "command") this.#tellSoon();
+  }
+
+  /** @returns false = it failed, and what comes after it must not happen */
+  #carryOut(effect: Effect, inputs: Input[]): boolean {
+    switch (effect.do) {
+      case "send":
+        this.#sent += 1;
+        this.#socket.send(encodeHeartbeat(effect.heartbeat, this.#authenticate));
+        return true;
+      case "lease":
+        return this.#succeeds(() => this.#filter.lease(effect.order));
+      case "program": {
+        let problem: string | null = null;
+        try {
+          this.#filter.apply(effect.plan);
+          // Only what is filtered may be answered for.
+          this.#adapter.apply(effect.plan);
+        } catch (error) {
+          problem = MusterError.from(error).message;
+        }
+        inputs.push({ kind: "filterDone", done: { number: effect.plan.number, problem } });
+        return problem === null;
+      }
+      case "fetchMap":
+        this.#tell({ kind: "fetchMap", from: effect.from, address: this.#addresses.get(effect.from) ?? null, map: effect.map });
+        return true;
+      case "exchangeAffinity":
+        this.#tell({ kind: "exchangeAffinity", map: effect.map, from: effect.from.map((host) => ({ host, address: this.#addresses.get(host) ?? null })) });
+        return true;
+      case "persist":
+        this.#tell({ kind: "persist", mode: effect.mode });
+        return true;
+      case "answer":
+        this.#tell({ kind: "answer", request: effect.request, result: effect.code });
+        return true;
+      case "event":
+        this.#tell({ kind: "event", name: effect.name, cause: effect.cause, text: effect.text, next: effect.next });
+        return true;
+    }
+  }
+
+  #succeeds(action: () => void): boolean {
+    try {
+      action();
+      return true;
+    } catch (error) {
+      this.#tell({ kind: "log", line: MusterError.from(error).message });
+      return false;
+    }
+  }
+
+  #attempt(action: () => void): void {
+    this.#succeeds(action);
+  }
+
+  #schedule(): void {
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    const nowMs = this.#nowMs();
+    this.#timer = setTimeout(() => {
+      this.#useSocket();
+      this.#input({ kind: "tick" });
+    }, Math.max(1, Math.ceil(nextWakeMs(this.#state, nowMs) - nowMs)));
+  }
+
+  #tellSoon(): void {
+    this.#telling ??= setTimeout(() => {
+      this.#telling = null;
+      this.#tell({ kind: "changed", snapshot: this.snapshot() });
+    }, TELL_AT_MOST_MS);
+  }
+}
+
+function makeFilter(options: BalancerOptions, adapter: ClusterAdapter): KernelFilter {
+  return new NftFilter(new Nftables(), { adapter: adapter.name, hardwareAddress: adapter.hardwareAddress }, options.incarnation);
+}
+
