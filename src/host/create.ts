@@ -1,8 +1,9 @@
 import { randomBytes, randomUUID } from "node:crypto";
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
-import { checkClusterName, clusterPaths, forgetMembership, readCluster, writeMembers, writeWhole } from "../service/cluster-files.ts";
+import { checkClusterName, clusterPaths, forgetMembership, readCluster, writeMembers } from "../service/cluster-files.ts";
 import type { ClusterConfiguration, KnownMembers } from "../service/cluster-files.ts";
 import { MusterError } from "../model/errors.ts";
+import { writeWhole } from "../security/whole-file.ts";
 import { certify, createAuthority, createRequest } from "../security/certificates.ts";
 import { checkNodeName, defaultPorts, tokenOf } from "./settings.ts";
 import type { Profile } from "./settings.ts";

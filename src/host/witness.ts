@@ -3,9 +3,9 @@ import type { Server } from "node:https";
 import { join } from "node:path";
 import { hostname } from "node:os";
 import { MusterError } from "../model/errors.ts";
+import { writeWhole } from "../security/whole-file.ts";
 import { createIdentity, fingerprint } from "../security/certificates.ts";
 import type { KeyPair } from "../security/certificates.ts";
-import { writeWhole } from "../service/cluster-files.ts";
 import { createWitnessDaemon } from "../witness/daemon-server.ts";
 
 export interface ServeWitnessOptions {

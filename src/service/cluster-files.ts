@@ -1,7 +1,8 @@
 import { randomBytes, randomUUID } from "node:crypto";
-import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeFileSync, writeSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { MusterError } from "../model/errors.ts";
+import { writeWhole } from "../security/whole-file.ts";
 import { NODES_MAX } from "../model/identifiers.ts";
 import type { Weights } from "../model/votes.ts";
 
@@ -143,19 +144,6 @@ export function readMembers(directory: string, configuration: ClusterConfigurati
 /** Replaced as a whole: a machine that loses its power here has the old list or the new one. */
 export function writeMembers(directory: string, members: KnownMembers): void {
   writeWhole(clusterPaths.members(directory), `${JSON.stringify(members, null, 2)}\n`);
-}
-
-/** @throws the error of the system */
-export function writeWhole(path: string, content: string | Buffer): void {
-  const next = `${path}.next`;
-  const file = openSync(next, "w", 0o600);
-  try {
-    writeSync(file, content.toString());
-    fsyncSync(file);
-  } finally {
-    closeSync(file);
-  }
-  renameSync(next, path);
 }
 
 export function readKey(directory: string): Buffer {

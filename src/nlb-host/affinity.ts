@@ -1,0 +1,97 @@
+import { MusterError } from "../model/errors.ts";
+import type { AffinityEntry } from "../nlb-filter/contract.ts";
+import type { MapId } from "../nlb/map.ts";
+import type { ClusterParameters } from "../nlb/parameters.ts";
+import { ruleKey } from "../nlb/parameters.ts";
+import type { BalancerThread } from "./balancer-thread.ts";
+import type { Peers } from "./peers.ts";
+
+/** Lists are fetched again that often: a client who comes again stays longer than its keeper had said. */
+const EXCHANGE_MS = 5_000;
+/** An owner remembers a client longer than its keeper does: better nobody answers for a moment than two. */
+const SLACK_MS = 3 * EXCHANGE_MS;
+
+type Lists = Readonly<Record<string, readonly AffinityEntry[]>>;
+
+/**
+ * Extended affinity: a client stays with its host although its bucket has another owner by now. The keeper has it in
+ * its list; every other host fetches the lists of all members and leaves those clients alone.
+ */
+export class AffinityExchange {
+  readonly #thread: () => BalancerThread;
+  readonly #peers: Peers;
+  readonly #cluster: () => ClusterParameters;
+  readonly #log: (line: string) => void;
+  /** By host: what it said last. Who cannot be asked keeps its clients until they run out. */
+  readonly #lists = new Map<number, { readonly atMs: number; readonly lists: Lists }>();
+  #timer: NodeJS.Timeout | null = null;
+
+  constructor(thread: () => BalancerThread, peers: Peers, cluster: () => ClusterParameters, log: (line: string) => void) {
+    this.#thread = thread;
+    this.#peers = peers;
+    this.#cluster = cluster;
+    this.#log = log;
+  }
+
+  start(): void {
+    this.#timer = setInterval(() => void this.#refresh(), EXCHANGE_MS);
+  }
+
+  stop(): void {
+    if (this.#timer !== null) clearInterval(this.#timer);
+  }
+
+  /** This host's own clients, by rule. */
+  async own(): Promise<Lists> {
+    const lists: Record<string, readonly AffinityEntry[]> = {};
+    for (const rule of this.#rules()) lists[rule] = await this.#thread().question<readonly AffinityEntry[]>({ what: "staying", rule });
+    return lists;
+  }
+
+  /** Before this host takes what was others': their lists must be in. A host that does not answer is asked again with the next map. */
+  async exchange(map: MapId, from: readonly { readonly host: number; readonly address: string | null }[]): Promise<void> {
+    await Promise.all(from.map(({ host, address }) => this.#fetch(host, address)));
+    await this.#apply();
+    this.#thread().send({ kind: "affinityReady", map });
+  }
+
+  async #refresh(): Promise<void> {
+    if (this.#rules().length === 0) return;
+    const { map, peers, self } = this.#thread().snapshot;
+    if (map === null) return;
+    const members = map.members.filter(({ host }) => host !== self.host).map(({ host }) => host);
+    for (const host of this.#lists.keys()) if (!members.includes(host)) this.#lists.delete(host);
+    await Promise.all(members.map((host) => this.#fetch(host, peers.find((peer) => peer.host === host)?.address ?? null)));
+    await this.#apply();
+  }
+
+  async #fetch(host: number, address: string | null): Promise<void> {
+    if (address === null) return;
+    try {
+      const answer = await this.#peers.ask(address, "GET", "/v1/nlb/affinity");
+      this.#lists.set(host, { atMs: Date.now(), lists: answer.json<Lists>() });
+    } catch (error) {
+      this.#log(`the clients of host ${host}: ${MusterError.from(error).message}`);
+    }
+  }
+
+  async #apply(): Promise<void> {
+    const own = await this.own();
+    for (const rule of this.#rules()) {
+      const mine = new Map((own[rule] ?? []).map(({ client, leftMs }) => [client, leftMs]));
+      const away = new Map<string, number>();
+      for (const { atMs, lists } of this.#lists.values()) {
+        for (const { client, leftMs } of lists[rule] ?? []) {
+          const left = leftMs - (Date.now() - atMs);
+          // Both have it: whoever saw it last keeps it.
+          if (left > 0 && left > (mine.get(client) ?? 0)) away.set(client, Math.max(away.get(client) ?? 0, left + SLACK_MS));
+        }
+      }
+      this.#thread().send({ kind: "away", rule, entries: [...away].map(([client, leftMs]) => ({ client, leftMs })) });
+    }
+  }
+
+  #rules(): string[] {
+    return this.#cluster().rules.filter(({ mode, affinity, timeoutMinutes }) => mode === "multiple" && affinity !== "none" && timeoutMinutes > 0).map(ruleKey);
+  }
+}

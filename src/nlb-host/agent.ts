@@ -1,0 +1,330 @@
+import { readFileSync } from "node:fs";
+import { MusterError } from "../model/errors.ts";
+import type { EventName } from "../model/events.ts";
+import type { AffinityEntry } from "../nlb-filter/contract.ts";
+import type { Mismatch } from "../nlb/consistency.ts";
+import { mismatches } from "../nlb/consistency.ts";
+import { decodeMap } from "../nlb/map.ts";
+import type { MapId, NlbMap } from "../nlb/map.ts";
+import type { ClusterParameters, HostId, HostParameters } from "../nlb/parameters.ts";
+import { ruleKey } from "../nlb/parameters.ts";
+import { Admission } from "./admission.ts";
+import { AffinityExchange } from "./affinity.ts";
+import { BalancerThread } from "./balancer-thread.ts";
+import { changedCluster, changedHost, hostAfter, movesOf } from "./changes.ts";
+import { countByRule, openConnections } from "./connections.ts";
+import type { ClusterChange, ClusterChangeOutcome, CommandRequest, HostChange, HostOutcome, NlbEvent, NlbFacade, NlbJoinAnswer, NlbJoinRequest, NlbStatus } from "./facade.ts";
+import type { BalancedHost } from "./files.ts";
+import { balancedHost, hostPaths, peerToken, readLife, readSecrets, writeBalancedHost, writeLife } from "./files.ts";
+import { Journal } from "./journal.ts";
+import type { BalancerSnapshot, FromBalancer } from "./messages.ts";
+import { Peers } from "./peers.ts";
+import { Probes } from "./probes.ts";
+import { statusOf } from "./status.ts";
+
+const CONNECTIONS_EVERY_MS = 1_000;
+const FORGET_NAMES_MS = 60_000;
+
+export interface AgentOptions {
+  readonly directory: string;
+  readonly log: (line: string) => void;
+  /** The balancer's thread ended by itself: nothing can go on. */
+  readonly onEnd: (problem: string) => void;
+}
+
+/** A host of a balancing cluster, but for its doors: what people and other hosts may ask of it. */
+export class NlbAgent implements NlbFacade {
+  readonly #options: AgentOptions;
+  readonly #journal = new Journal();
+  readonly #listeners = new Set<() => void>();
+  readonly #peers: Peers;
+  readonly #probes: Probes;
+  readonly #affinity: AffinityExchange;
+  readonly #admission: Admission;
+  readonly #names = new Map<HostId, { readonly name: string; readonly atMs: number }>();
+  readonly #deadlines = new Map<string, NodeJS.Timeout>();
+  #file: BalancedHost;
+  #incarnation = 0;
+  #thread: BalancerThread | null = null;
+  #counting: NodeJS.Timeout | null = null;
+  /** One change after the other. */
+  #changing: Promise<unknown> = Promise.resolve();
+
+  private constructor(options: AgentOptions, file: BalancedHost) {
+    this.#options = options;
+    this.#file = file;
+    const { key, authority } = readSecrets(options.directory);
+    this.#peers = new Peers(authority, peerToken(key), file.apiPort);
+    this.#probes = new Probes((rule, { isHealthy, capacity }) => {
+      this.#thread?.send({ kind: "health", rule, isHealthy, capacity });
+      this.#tell();
+    });
+    this.#affinity = new AffinityExchange(() => this.#running, this.#peers, () => this.#file.cluster, options.log);
+    this.#admission = new Admission(options.directory, () => this.#file, () => [this.#file.host.id, ...this.#running.snapshot.peers.map(({ host }) => host)]);
+  }
+
+  /** @throws MusterError MUSTER_NLB_NO_HOST, or what the adapter or the kernel said */
+  static async start(options: AgentOptions): Promise<NlbAgent> {
+    const agent = new NlbAgent(options, balancedHost(options.directory));
+    await agent.#startThread();
+    agent.#counting = setInterval(() => agent.#count(), CONNECTIONS_EVERY_MS);
+    agent.#probes.use(agent.#file.cluster);
+    agent.#affinity.start();
+    return agent;
+  }
+
+  /** In good order: the others need not wait. */
+  async stop(): Promise<void> {
+    if (this.#counting !== null) clearInterval(this.#counting);
+    for (const timer of this.#deadlines.values()) clearTimeout(timer);
+    this.#probes.stop();
+    this.#affinity.stop();
+    const thread = this.#thread;
+    this.#thread = null;
+    await thread?.stop();
+  }
+
+  get configuration(): BalancedHost {
+    return this.#file;
+  }
+
+  // ---- looking -----------------------------------------------------------------
+
+  async snapshot(): Promise<BalancerSnapshot> {
+    return this.#running.question<BalancerSnapshot>({ what: "snapshot" });
+  }
+
+  async status(): Promise<NlbStatus> {
+    const snapshot = await this.snapshot();
+    await this.#learnNames(snapshot);
+    const names = new Map([...this.#names].map(([host, { name }]) => [host, name]));
+    return statusOf(snapshot, this.#file, names, (rule) => this.#probes.health(rule));
+  }
+
+  async map(hash: string): Promise<NlbMap | null> {
+    const { map } = await this.snapshot();
+    return map?.id.hash === hash ? map : null;
+  }
+
+  staying(): Promise<Readonly<Record<string, readonly AffinityEntry[]>>> {
+    return this.#affinity.own();
+  }
+
+  events(after: number, limit: number): readonly NlbEvent[] {
+    return this.#journal.after(after, limit);
+  }
+
+  onEvent(listener: (event: NlbEvent) => void): () => void {
+    return this.#journal.subscribe(listener);
+  }
+
+  onChange(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  // ---- commands ------------------------------------------------------------------
+
+  async command(request: CommandRequest): Promise<readonly HostOutcome[]> {
+    const { self, peers } = await this.snapshot();
+    const heard = [self.host, ...peers.map(({ host }) => host)];
+    const wanted = request.hosts === null ? [self.host] : request.hosts === "all" ? heard : request.hosts;
+    for (const host of wanted) if (!heard.includes(host)) throw new MusterError("MUSTER_NLB_HOST_UNKNOWN", { host });
+    return Promise.all(
+      wanted.map(async (host): Promise<HostOutcome> => {
+        if (host === self.host) return { host, code: await this.#obey(request), problem: null };
+        const outcome = await this.#ask<readonly HostOutcome[]>(peers, host, "POST", "/v1/nlb/command", { ...request, hosts: null });
+        return "problem" in outcome ? { host, code: null, problem: outcome.problem } : outcome.answer[0]!;
+      }),
+    );
+  }
+
+  async #obey({ verb, rule, deadlineMs }: CommandRequest): Promise<number> {
+    const timer = `${verb === "drain" || verb === "disable" || verb === "enable" ? "rule" : "host"} ${rule ?? "*"}`;
+    clearTimeout(this.#deadlines.get(timer));
+    this.#deadlines.delete(timer);
+    const command = verb === "enable" || verb === "disable" || verb === "drain" ? { verb, rule } : { verb };
+    const code = await this.#running.ask<number>({ kind: "command", command });
+    const last = verb === "drainstop" ? "stop" : verb === "drain" ? "disable" : null;
+    if (last !== null && deadlineMs !== null) {
+      this.#deadlines.set(timer, setTimeout(() => void this.#obey({ verb: last, rule, hosts: null, deadlineMs: null }).catch((error: Error) => this.#options.log(error.message)), deadlineMs));
+    }
+    return code;
+  }
+
+  changeCluster(change: ClusterChange, { dryRun }: { readonly dryRun: boolean }): Promise<ClusterChangeOutcome> {
+    return this.#inTurn(async () => {
+      const before = this.#file.cluster;
+      const after = changedCluster(before, change);
+      const snapshot = await this.snapshot();
+      const moves = movesOf(snapshot, after);
+      const others = snapshot.peers.map(({ host }) => host);
+      if (dryRun) return { before, after, moves, hosts: [snapshot.self.host, ...others].map((host) => ({ host, code: null, problem: null })) };
+      this.#use(after, change.kind === "addRule" ? { rule: after.rules.at(-1)!, own: change.own } : null);
+      const hosts = await Promise.all(
+        others.map(async (host): Promise<HostOutcome> => {
+          const outcome = await this.#ask(snapshot.peers, host, "PUT", "/v1/nlb/cluster", { clusterId: this.#file.clusterId, cluster: after });
+          return { host, code: "problem" in outcome ? null : 1_000, problem: "problem" in outcome ? outcome.problem : null };
+        }),
+      );
+      return { before, after, moves, hosts: [{ host: snapshot.self.host, code: 1_000, problem: null }, ...hosts] };
+    });
+  }
+
+  takeCluster(clusterId: string, cluster: ClusterParameters): Promise<void> {
+    return this.#inTurn(async () => {
+      if (clusterId !== this.#file.clusterId) throw new MusterError("MUSTER_INVALID_ARGUMENT", { field: "clusterId", problem: "it is another cluster's" });
+      this.#use(changedCluster(cluster, { kind: "set", values: {} }), null);
+    });
+  }
+
+  changeHost(change: HostChange, { dryRun }: { readonly dryRun: boolean }): Promise<HostParameters> {
+    return this.#inTurn(async () => {
+      const host = changedHost(this.#file.host, change, this.#file.cluster);
+      if (dryRun) return host;
+      const isNew = host.id !== this.#file.host.id;
+      this.#keep({ ...this.#file, host });
+      if (isNew) {
+        // Another id is another life.
+        await this.#thread?.stop();
+        await this.#startThread();
+      } else this.#running.send({ kind: "configuration", cluster: this.#file.cluster, host });
+      return host;
+    });
+  }
+
+  sync(from: HostId | null, { dryRun }: { readonly dryRun: boolean }): Promise<{ readonly from: HostId; readonly mismatches: readonly Mismatch[] }> {
+    return this.#inTurn(async () => {
+      const { peers } = await this.snapshot();
+      // Those who serve are right; the lowest of them when nobody says.
+      const source = from ?? [...peers].sort((a, b) => Number(b.heartbeat.map.counter > 0) - Number(a.heartbeat.map.counter > 0) || a.host - b.host)[0]?.host;
+      if (source === undefined) throw new MusterError("MUSTER_NLB_HOST_UNKNOWN", { host: from ?? "any" });
+      const outcome = await this.#ask<BalancedHost>(peers, source, "GET", "/v1/nlb/configuration");
+      if ("problem" in outcome) throw new MusterError("MUSTER_NOT_REACHABLE", { address: `host ${source}`, problem: outcome.problem });
+      const there = outcome.answer.cluster;
+      const found = mismatches(this.#file.cluster, there);
+      if (!dryRun) this.#use(there, null);
+      return { from: source, mismatches: found };
+    });
+  }
+
+  async issueToken(validMs: number): Promise<{ readonly token: string; readonly expiresAtWallMs: number }> {
+    return this.#admission.issue(validMs);
+  }
+
+  async admit(request: NlbJoinRequest): Promise<NlbJoinAnswer> {
+    return this.#admission.admit(request);
+  }
+
+  // ---- inside ------------------------------------------------------------------------
+
+  get #running(): BalancerThread {
+    if (this.#thread === null) throw new MusterError("MUSTER_NOT_REACHABLE", { address: this.#options.directory, problem: "the balancer is starting or stopping" });
+    return this.#thread;
+  }
+
+  async #startThread(): Promise<void> {
+    const { directory, onEnd } = this.#options;
+    const life = readLife(directory);
+    // Higher than any before, even when the clock was set back.
+    this.#incarnation = Math.max(Date.now(), life.incarnation + 1);
+    writeLife(directory, { incarnation: this.#incarnation, mode: life.mode });
+    const { cluster, host, adapter, heartbeatPort, engine } = this.#file;
+    const key = Buffer.from(readFileSync(hostPaths.key(directory), "utf8").trim(), "hex");
+    this.#thread = await BalancerThread.start(
+      { cluster, host, adapter, key, heartbeatPort, incarnation: this.#incarnation, persisted: life.mode, engine: engine === "xdp" ? "xdp" : "nftables", realTimePriority: null },
+      (message) => this.#receive(message),
+      onEnd,
+    );
+  }
+
+  #receive(message: FromBalancer): void {
+    switch (message.kind) {
+      case "ready":
+      case "changed":
+        return this.#tell();
+      case "log":
+        return this.#options.log(message.line);
+      case "event":
+        return this.#note(message.name, message.cause, message.text, message.next);
+      case "persist":
+        return writeLife(this.#options.directory, { incarnation: this.#incarnation, mode: message.mode });
+      case "fetchMap":
+        return void this.#fetchMap(message.address, message.map);
+      case "exchangeAffinity":
+        return void this.#affinity.exchange(message.map, message.from).catch((error: Error) => this.#options.log(error.message));
+      case "answer":
+      case "failed":
+        return;
+    }
+  }
+
+  async #fetchMap(address: string | null, id: MapId): Promise<void> {
+    if (address === null) return;
+    try {
+      const { bytes } = await this.#peers.ask(address, "GET", `/v1/nlb/maps/${id.hash}`);
+      const map = decodeMap(bytes);
+      if (map !== null) this.#thread?.send({ kind: "map", map });
+    } catch (error) {
+      // It is asked for again as long as it is wanted.
+      this.#options.log(`the map of ${address}: ${MusterError.from(error).message}`);
+    }
+  }
+
+  #note(name: EventName, cause: NlbEvent["cause"], text: string, next: string | null): void {
+    this.#options.log(`${name}: ${text}`);
+    this.#journal.add(this.#file.host.id, name, cause, text, next);
+  }
+
+  #use(after: ClusterParameters, added: { readonly rule: ClusterParameters["rules"][number]; readonly own: Partial<HostParameters["rules"][string]> } | null): void {
+    const carried = hostAfter(this.#file.host, this.#file.cluster, after);
+    const host = added === null ? carried : changedHost(carried, { rules: { [ruleKey(added.rule)]: added.own } }, after);
+    this.#keep({ ...this.#file, cluster: after, host });
+    this.#running.send({ kind: "configuration", cluster: after, host });
+    this.#probes.use(after);
+    this.#tell();
+  }
+
+  #keep(file: BalancedHost): void {
+    writeBalancedHost(this.#options.directory, file);
+    this.#file = file;
+  }
+
+  #count(): void {
+    try {
+      this.#thread?.send({ kind: "connections", open: countByRule(openConnections(), this.#file.cluster) });
+    } catch (error) {
+      this.#options.log(`open connections: ${(error as Error).message}`);
+    }
+  }
+
+  async #ask<Answer>(peers: BalancerSnapshot["peers"], host: HostId, method: "GET" | "POST" | "PUT", path: string, body?: unknown): Promise<{ readonly answer: Answer } | { readonly problem: string }> {
+    const address = peers.find((peer) => peer.host === host)?.address ?? null;
+    if (address === null) return { problem: "it is not heard" };
+    try {
+      return { answer: (await this.#peers.ask(address, method, path, body)).json<Answer>() };
+    } catch (error) {
+      return { problem: MusterError.from(error).message };
+    }
+  }
+
+  async #learnNames({ peers }: BalancerSnapshot): Promise<void> {
+    const unknown = peers.filter(({ host }) => (this.#names.get(host)?.atMs ?? 0) < Date.now() - FORGET_NAMES_MS);
+    await Promise.all(
+      unknown.map(async ({ host }) => {
+        const outcome = await this.#ask<BalancedHost>(peers, host, "GET", "/v1/nlb/configuration");
+        if ("answer" in outcome) this.#names.set(host, { name: outcome.answer.host.name, atMs: Date.now() });
+      }),
+    );
+  }
+
+  #tell(): void {
+    for (const listener of this.#listeners) listener();
+  }
+
+  #inTurn<Result>(action: () => Promise<Result>): Promise<Result> {
+    const turn = this.#changing.then(action);
+    this.#changing = turn.catch(() => undefined);
+    return turn;
+  }
+}
