@@ -1,0 +1,87 @@
+import { Type } from "@fastify/type-provider-typebox";
+import { openEventStream } from "../api/event-stream.ts";
+import { createHttpServer } from "../api/http-server.ts";
+import type { ApiServer } from "../api/http-server.ts";
+import { failures, mutable } from "../api/routes/answers.ts";
+import { MusterError } from "../model/errors.ts";
+import type { ClusterChange, NlbFacade } from "../nlb-host/facade.ts";
+import { encodeMap } from "../nlb/map.ts";
+import type { ClusterParameters } from "../nlb/parameters.ts";
+import { metricsText } from "./metrics.ts";
+import { ClusterChangeSchema, ClusterSchema, CommandSchema, DryRunSchema, EventsQuerySchema, HostChangeSchema, JoinSchema } from "./schemas.ts";
+
+export const NLB_JOIN_PATH = "/v1/nlb/join";
+const EVENTS_DEFAULT = 100;
+const VALID_MAX_MS = 30 * 86_400_000;
+/** Answers are described by their words; their fields stand in docs/nlb.md. */
+const Answer = Type.Any();
+const answers = (description: string) => ({ 200: { ...Answer, description }, ...failures });
+
+/**
+ * The NLB API of one host: HTTP and JSON on its Unix socket and, for the other hosts and for people elsewhere, behind
+ * TLS. A host answers for itself, and tells what it hears of the others; changes go to all that it hears.
+ */
+export async function createNlbApi(facade: NlbFacade, options: { readonly token: string }): Promise<ApiServer> {
+  const server = await createHttpServer({ token: options.token, isOpen: (url) => url === NLB_JOIN_PATH, title: "Muster NLB API", description: "One host of a balancing cluster." });
+  await server.register(async (routes) => {
+    lookingRoutes(routes as ApiServer, facade);
+    changingRoutes(routes as ApiServer, facade);
+    peerRoutes(routes as ApiServer, facade);
+  }, { prefix: "/v1/nlb" });
+  server.get("/metrics", { schema: { summary: "For Prometheus", response: answers("Text.") } }, async (_request, reply) => {
+    reply.type("text/plain; version=0.0.4").serializer((text: string) => text);
+    return metricsText(await facade.status());
+  });
+  return server;
+}
+
+function lookingRoutes(server: ApiServer, facade: NlbFacade): void {
+  server.get("/status", { schema: { summary: "Hosts, rules and who has which share", response: answers("The cluster as this host sees it.") } }, async () => mutable(await facade.status()));
+  server.get("/snapshot", { schema: { summary: "Everything the balancer knows, for who explains it", response: answers("Maps and heartbeats as they are.") } }, async () => plain(await facade.snapshot()));
+  server.get("/configuration", { schema: { summary: "Parameters of the cluster and of this host", response: answers("As they are kept.") } }, async () => mutable(facade.configuration));
+  server.get("/events", { schema: { summary: "What happened on this host", querystring: EventsQuerySchema, response: answers("Oldest first.") } }, async ({ query }) => mutable(facade.events(Number(query.after ?? 0), Number(query.limit ?? EVENTS_DEFAULT))));
+  server.get("/watch", { schema: { summary: "The status whenever it changes, as server-sent events", response: answers("status and event.") } }, async (_request, reply) => {
+    reply.hijack();
+    openEventStream(reply.raw, (stream) => {
+      let number = 0;
+      const send = (): void => void facade.status().then((status) => stream.send(String(++number), "status", status), () => undefined);
+      const ends = [facade.onChange(send), facade.onEvent((event) => stream.send(String(++number), "event", event))];
+      // Counts move without anything changing.
+      const timer = setInterval(send, 1_000);
+      send();
+      return () => {
+        clearInterval(timer);
+        for (const end of ends) end();
+      };
+    });
+  });
+}
+
+function changingRoutes(server: ApiServer, facade: NlbFacade): void {
+  server.post("/command", { schema: { summary: "Start, stop, drain, suspend hosts and rules", body: CommandSchema, response: answers("A return code for each host.") } }, async ({ body }) => mutable(await facade.command(body as Parameters<NlbFacade["command"]>[0])));
+  server.post("/changes", { schema: { summary: "Changes what is equal on all hosts", body: ClusterChangeSchema, querystring: DryRunSchema, response: answers("Before, after, what moves, and who has it.") } }, async ({ body, query }) => mutable(await facade.changeCluster(body as ClusterChange, { dryRun: query.dryRun === "true" })));
+  server.patch("/host", { schema: { summary: "Changes this host's own parameters", body: HostChangeSchema, querystring: DryRunSchema, response: answers("As they are, or would be.") } }, async ({ body, query }) => mutable(await facade.changeHost(body as Parameters<NlbFacade["changeHost"]>[0], { dryRun: query.dryRun === "true" })));
+  server.post("/sync", { schema: { summary: "Takes the cluster's parameters from another host", body: Type.Object({ from: Type.Union([Type.Integer({ minimum: 1, maximum: 64 }), Type.Null()]) }, { additionalProperties: false }), querystring: DryRunSchema, response: answers("What was different.") } }, async ({ body, query }) => mutable(await facade.sync(body.from, { dryRun: query.dryRun === "true" })));
+  server.post("/tokens", { schema: { summary: "Makes a token with which one machine may join", body: Type.Object({ validMs: Type.Integer({ minimum: 1_000, maximum: VALID_MAX_MS }) }, { additionalProperties: false }), response: answers("The token.") } }, async ({ body }) => facade.issueToken(body.validMs));
+  server.post("/join", { schema: { summary: "A machine becomes a host", body: JoinSchema, response: answers("What it needs for that.") } }, async ({ body }) => mutable(await facade.admit(body)));
+}
+
+/** Between hosts. */
+function peerRoutes(server: ApiServer, facade: NlbFacade): void {
+  server.get("/maps/:hash", { schema: { summary: "The map with this hash, as bytes", params: Type.Object({ hash: Type.String({ pattern: "^[0-9a-f]{16}$" }) }), response: answers("Bytes.") } }, async ({ params }, reply) => {
+    const map = await facade.map(params.hash);
+    if (map === null) throw new MusterError("MUSTER_INVALID_ARGUMENT", { field: "hash", problem: "this host has no such map" });
+    reply.type("application/octet-stream").serializer((bytes: Buffer) => bytes);
+    return Buffer.from(encodeMap(map));
+  });
+  server.get("/affinity", { schema: { summary: "Clients who stay with this host", response: answers("By rule.") } }, async () => mutable(await facade.staying()));
+  server.put("/cluster", { schema: { summary: "What another host has changed", body: Type.Object({ clusterId: Type.String({ maxLength: 64 }), cluster: ClusterSchema }, { additionalProperties: false }), response: answers("Nothing.") } }, async ({ body }) => {
+    await facade.takeCluster(body.clusterId, body.cluster as ClusterParameters);
+    return {};
+  });
+}
+
+/** Arrays of bytes as arrays. */
+function plain(value: unknown): unknown {
+  return JSON.parse(JSON.stringify(value, (_key, inner: unknown) => (inner instanceof Uint8Array ? [...inner] : inner)));
+}
