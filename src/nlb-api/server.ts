@@ -29,8 +29,7 @@ export async function createNlbApi(facade: NlbFacade, options: { readonly token:
     peerRoutes(routes as ApiServer, facade);
   }, { prefix: "/v1/nlb" });
   server.get("/metrics", { schema: { summary: "For Prometheus", response: answers("Text.") } }, async (_request, reply) => {
-    reply.type("text/plain; version=0.0.4").serializer((text: string) => text);
-    return metricsText(await facade.status());
+    return reply.type("text/plain; version=0.0.4").send(metricsText(await facade.status()));
   });
   return server;
 }
@@ -71,8 +70,7 @@ function peerRoutes(server: ApiServer, facade: NlbFacade): void {
   server.get("/maps/:hash", { schema: { summary: "The map with this hash, as bytes", params: Type.Object({ hash: Type.String({ pattern: "^[0-9a-f]{16}$" }) }), response: answers("Bytes.") } }, async ({ params }, reply) => {
     const map = await facade.map(params.hash);
     if (map === null) throw new MusterError("MUSTER_INVALID_ARGUMENT", { field: "hash", problem: "this host has no such map" });
-    reply.type("application/octet-stream").serializer((bytes: Buffer) => bytes);
-    return Buffer.from(encodeMap(map));
+    return reply.type("application/octet-stream").send(Buffer.from(encodeMap(map)));
   });
   server.get("/affinity", { schema: { summary: "Clients who stay with this host", response: answers("By rule.") } }, async () => mutable(await facade.staying()));
   server.put("/cluster", { schema: { summary: "What another host has changed", body: Type.Object({ clusterId: Type.String({ maxLength: 64 }), cluster: ClusterSchema }, { additionalProperties: false }), response: answers("Nothing.") } }, async ({ body }) => {
