@@ -33,9 +33,9 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   service: ["model", "quorum", "core", "log", "lease", "history", "engine", "database", "monitor", "network", "leasing", "resources", "security", "witness"],
   api: ["model", "core", "history", "security", "service"],
   launcher: ["model", "service", "api"],
-  host: ["model", "security", "witness", "service", "api"],
+  host: ["model", "security", "witness", "service", "api", "nlb", "nlb-host", "nlb-api"],
   lab: ["model"],
-  cli: ["model", "core", "launcher", "host", "lab"],
+  cli: ["model", "core", "launcher", "host", "lab", "nlb", "nlb-host"],
 };
 
 /** Single files with a wider view, and why. */

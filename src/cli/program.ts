@@ -10,6 +10,7 @@ import { groupSetCommands } from "./commands/group-sets.ts";
 import { labCommands } from "./commands/lab.ts";
 import { leaseCommands } from "./commands/lease.ts";
 import { networkCommands } from "./commands/networks.ts";
+import { nlbCommands } from "./commands/nlb/index.ts";
 import { nodeCommands } from "./commands/nodes.ts";
 import { placementCommands } from "./commands/placement.ts";
 import { quorumCommands } from "./commands/quorum.ts";
@@ -42,6 +43,7 @@ export function createProgram(): Program {
   eventCommands(program);
   historyCommands(program);
   databaseCommands(program);
+  nlbCommands(program);
   labCommands(program);
   program.command("exit-codes").description("what the exit codes mean").action(() => data(exitCodesText()));
   inheritSettings(program);

@@ -98,7 +98,7 @@ export const ErrorCatalogue = {
   MUSTER_CLUSTER_HAS_ROLES: { httpStatus: 409, exitCode: 113, message: "The cluster {cluster} has roles: {roles}.", next: "Delete them first, or destroy it with all of them: muster cluster destroy --force" },
   MUSTER_NO_LEASE: { httpStatus: 409, exitCode: 113, message: "This cluster runs on one machine, with the embedded engine: its nodes need no leases.", next: "See who owns what: muster status" },
   MUSTER_NOT_OWN_ADDRESS: { httpStatus: 409, exitCode: 78, message: "{address} is no address of this machine; it has {own}.", next: "Give it the address, or name those it has with --network. If this disk is a copy of another node's: muster node clean --force, then join." },
-  MUSTER_SERVICE_ENDED: { httpStatus: 500, exitCode: 1, message: "The Cluster Service ended as it started: {problem}", next: "See its log: {path}" },
+  MUSTER_SERVICE_ENDED: { httpStatus: 500, exitCode: 1, message: "{name} ended as it started: {problem}", next: "See its log: {path}" },
   MUSTER_SERVICE_RUNS: { httpStatus: 409, exitCode: 73, message: "The Cluster Service of this machine runs already (process {processId}).", next: "See: muster status" },
   MUSTER_ADDRESS_NO_ADAPTER: { httpStatus: 409, exitCode: 113, message: "No adapter of this node can carry {address}: {problem}.", next: "Compare with the node's adapters (ip address), or change the resource's Address, SubnetMask, PrefixLength or Network." },
   MUSTER_ADDRESS_LOST: { httpStatus: 409, exitCode: 1, message: "{address} cannot be used: {problem}.", next: "Look at the adapter: ip address show" },

@@ -1,0 +1,14 @@
+import type { Command as Program } from "commander";
+import { nlbControlCommands } from "./control.ts";
+import { nlbHostCommands } from "./host.ts";
+import { nlbLookingCommands } from "./looking.ts";
+import { nlbRuleCommands } from "./rules.ts";
+
+/** `muster nlb …`: network load balancing, which needs no failover cluster. */
+export function nlbCommands(program: Program): void {
+  const nlb = program.command("nlb").description("network load balancing: hosts that share addresses, without a dispatcher");
+  nlbHostCommands(nlb);
+  nlbLookingCommands(nlb);
+  nlbControlCommands(nlb);
+  nlbRuleCommands(nlb);
+}
