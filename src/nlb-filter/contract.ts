@@ -25,7 +25,7 @@ export interface KernelFilter {
   taken(): TakenCounts;
   /** Clients who stay with this host, of a rule with extended affinity; none for other rules. */
   staying(rule: string): readonly AffinityEntry[];
-  /** Replaces the clients who stay with other hosts although their bucket is this host's. */
+  /** Replaces the clients who stay with other hosts although their bucket is this host's. Nothing happens for a rule that the kernel does not have yet. */
   setAway(rule: string, entries: readonly AffinityEntry[]): void;
   /** Adds clients to those who stay: what this host kept before its tables were made anew. */
   addStaying(rule: string, entries: readonly AffinityEntry[]): void;

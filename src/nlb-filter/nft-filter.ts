@@ -1,4 +1,3 @@
-import { MusterError } from "../model/errors.ts";
 import { armSlots, closeSlots, pointSlots } from "../network/lease-slots.ts";
 import type { Nftables } from "../network/nftables.ts";
 import type { FilterLeftover, FilterPlan, LeaseOrder } from "../nlb/filter-contract.ts";
@@ -74,11 +73,13 @@ export class NftFilter implements KernelFilter {
 
   setAway(rule: string, entries: readonly AffinityEntry[]): void {
     const number = this.#affinityNumber(rule);
+    if (number === null) return;
     this.#nftables.run(VERSIONS.flatMap((version) => [`flush set inet ${this.#table} away_${number}_${version}`, ...this.#elements(`away_${number}_${version}`, entries, version)]).join("\n"));
   }
 
   addStaying(rule: string, entries: readonly AffinityEntry[]): void {
     const number = this.#affinityNumber(rule);
+    if (number === null) return;
     const lines = VERSIONS.flatMap((version) => this.#elements(`stay_${number}_${version}`, entries, version));
     if (lines.length > 0) this.#nftables.run(lines.join("\n"));
   }
@@ -102,10 +103,10 @@ export class NftFilter implements KernelFilter {
     return lines;
   }
 
-  #affinityNumber(rule: string): number {
+  /** null = the kernel does not have the rule, or it has no extended affinity there (yet). */
+  #affinityNumber(rule: string): number | null {
     const number = this.#numbers.get(rule);
-    if (number === undefined || !this.#loaded.kept.has(`inet set stay_${number}_4`)) throw new MusterError("MUSTER_INTERNAL", { problem: `the rule ${rule} has no extended affinity` });
-    return number;
+    return number === undefined || !this.#loaded.kept.has(`inet set stay_${number}_4`) ? null : number;
   }
 
   #numberOf(key: string): number {

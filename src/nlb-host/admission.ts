@@ -22,7 +22,7 @@ export class Admission {
   readonly #configuration: () => BalancedHost;
   readonly #taken: () => readonly HostId[];
 
-  /** @param taken ids that hosts have that are heard, this one included */
+  /** In `usedBy` of a token the key is the id that was given. @param taken ids that hosts have that are heard, this one included */
   constructor(directory: string, configuration: () => BalancedHost, taken: () => readonly HostId[]) {
     this.#directory = directory;
     this.#configuration = configuration;
@@ -49,13 +49,17 @@ export class Admission {
     const tokens = this.#tokens();
     const stored = tokens[request.id];
     if (stored === undefined || !isSecretOf(stored, request.secret) || stored.expiresAtWallMs < Date.now()) throw new MusterError("MUSTER_JOIN_TOKEN_UNKNOWN", {});
+    // The same machine may ask again: an answer that was lost costs nothing.
     if (stored.usedBy !== undefined && stored.usedBy.node !== request.name) throw new MusterError("MUSTER_JOIN_TOKEN_USED", { node: stored.usedBy.node });
     if (request.version !== version) throw new MusterError("MUSTER_VERSION_MISMATCH", { node: request.name, theirs: request.version, ours: version });
-    const taken = this.#taken();
+    // A host that has just been admitted may not be heard yet.
+    const promised = Object.entries(tokens).flatMap(([id, { usedBy }]) => (usedBy === undefined || id === request.id ? [] : [Number(usedBy.key)]));
+    const taken = [...this.#taken(), ...promised];
     if (request.host !== null && taken.includes(request.host)) throw new MusterError("MUSTER_NAME_IN_USE", { field: "host", name: String(request.host) });
-    const host = request.host ?? Array.from({ length: HOSTS_MAX }, (_, position) => position + 1).find((id) => !taken.includes(id));
+    const given = stored.usedBy === undefined ? null : Number(stored.usedBy.key);
+    const host = request.host ?? given ?? Array.from({ length: HOSTS_MAX }, (_, position) => position + 1).find((id) => !taken.includes(id));
     if (host === undefined) throw new MusterError("MUSTER_LIMIT", { what: "The number of hosts", limit: HOSTS_MAX });
-    tokens[request.id] = { ...stored, usedBy: { key: "", node: request.name } };
+    tokens[request.id] = { ...stored, usedBy: { key: String(host), node: request.name } };
     this.#keep(tokens);
     const { clusterId, cluster, apiPort, heartbeatPort } = this.#configuration();
     return { clusterId, cluster, host, apiPort, heartbeatPort, ...readSecrets(this.#directory) };
