@@ -99,7 +99,7 @@ function copyDependencies(): Package[] {
 function copyPlatform(): void {
   const packaging = join(root, "packaging");
   copy(join(packaging, "debian", "muster"), "usr/bin/muster", 0o755);
-  for (const unit of ["muster.service", "muster-witness.service"]) copy(join(packaging, unit), `lib/systemd/system/${unit}`, 0o644);
+  for (const unit of ["muster.service", "muster-nlb.service", "muster-witness.service"]) copy(join(packaging, unit), `lib/systemd/system/${unit}`, 0o644);
   copy(join(packaging, "debian", "lintian-overrides"), "usr/share/lintian/overrides/muster", 0o644);
   // Compiled code is kept where it may be: the program looks for it beside its packages.
   mkdirSync(join(stage, CACHE), { recursive: true });

@@ -12,7 +12,7 @@ import { validateCluster, validateHost } from "../nlb/validation.ts";
 import { fingerprint } from "../security/certificates.ts";
 import { parseJoinToken } from "../security/join-token.ts";
 import { Daemon } from "./daemon.ts";
-import { observeForSupervisor } from "./notify.ts";
+import { openTeller } from "./notify.ts";
 
 /** This machine as a host of a balancing cluster: becoming one, running, and being none any more. */
 
@@ -71,10 +71,10 @@ async function askFirst(addresses: readonly string[], authority: string, body: N
 export async function runHost(directory: string): Promise<void> {
   balancedHost(directory);
   await daemonOf(directory).claim();
-  const observer = await observeForSupervisor(process.env, (line) => process.stdout.write(`${line}\n`));
+  const observer = await openTeller(process.env, (line) => process.stdout.write(`${line}\n`));
   writeFileSync(processFile(directory), String(process.pid), { mode: 0o600 });
   const { runBalancedHost } = await import("../nlb-api/host-main.ts");
-  await runBalancedHost(directory, observer === null ? null : { ready: () => undefined, stopping: (reason) => observer.stopping(reason) });
+  await runBalancedHost(directory, observer);
 }
 
 /** Starts it and waits until it answers; the host itself starts as its parameters say. @throws MusterError with the last line of its log */

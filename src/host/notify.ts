@@ -34,12 +34,18 @@ export function takeSupervisor(environment: NodeJS.ProcessEnv, processId: number
 
 /** What the Cluster Service calls as it goes on; null when nobody supervises this process, or nobody can be told. */
 export async function observeForSupervisor(environment: NodeJS.ProcessEnv, log: (line: string) => void): Promise<NodeObserver | null> {
+  const teller = await openTeller(environment, log);
+  return teller === null ? null : observerOf(teller);
+}
+
+/** What any program calls that systemd started; null as above. */
+export async function openTeller(environment: NodeJS.ProcessEnv, log: (line: string) => void): Promise<Teller | null> {
   const supervisor = takeSupervisor(environment, process.pid);
   if (supervisor === null) return null;
   try {
     // Only where it is needed: every command would load the library with it.
     const { openDatagram } = await import("./datagram.ts");
-    return createObserver(openDatagram(supervisor.socket), supervisor.watchdogMs);
+    return createTeller(openDatagram(supervisor.socket), supervisor.watchdogMs);
   } catch (error) {
     log(`systemd cannot be told how the service is: ${error instanceof Error ? error.message : String(error)}`);
     return null;
@@ -47,19 +53,39 @@ export async function observeForSupervisor(environment: NodeJS.ProcessEnv, log: 
 }
 
 export function createObserver(datagram: Pick<Datagram, "send">, watchdogMs: number | null): NodeObserver {
-  let told = "";
-  const say = (status: string): void => {
-    if (status === told) return;
-    told = status;
-    datagram.send(`STATUS=${status}`);
-  };
+  return observerOf(createTeller(datagram, watchdogMs));
+}
+
+function observerOf(teller: Teller): NodeObserver {
   return {
     ready(service) {
-      told = statusLine(service.status);
+      teller.ready(statusLine(service.status));
+      service.onChange(() => teller.say(statusLine(service.status)));
+    },
+    stopping: (reason) => teller.stopping(reason),
+  };
+}
+
+/** Says things to systemd. */
+export interface Teller {
+  ready(status: string): void;
+  say(status: string): void;
+  stopping(reason: string): void;
+}
+
+function createTeller(datagram: Pick<Datagram, "send">, watchdogMs: number | null): Teller {
+  let told = "";
+  return {
+    ready(status) {
+      told = oneLine(status);
       datagram.send(`READY=1\nSTATUS=${told}`);
-      service.onChange(() => say(statusLine(service.status)));
       // From the main loop and from nowhere else: one that stands still must be missed.
       if (watchdogMs !== null) setInterval(() => datagram.send("WATCHDOG=1"), watchdogMs / 2);
+    },
+    say(status) {
+      if (oneLine(status) === told) return;
+      told = oneLine(status);
+      datagram.send(`STATUS=${told}`);
     },
     stopping(reason) {
       const extend = (): void => datagram.send(`EXTEND_TIMEOUT_USEC=${EXTENSION_MS * 1_000}`);

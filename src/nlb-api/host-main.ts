@@ -10,8 +10,10 @@ import { createNlbApi } from "./server.ts";
 /** Until the handshake of TLS is done, a caller may be anybody. */
 const HANDSHAKE_LIMIT_MS = 10_000;
 
+/** Who wants to know how it goes: what supervises the process. */
 export interface NlbObserver {
-  ready(): void;
+  ready(status: string): void;
+  say(status: string): void;
   stopping(reason: string): void;
 }
 
@@ -77,7 +79,12 @@ async function run(directory: string, observer: NlbObserver | null, log: (line: 
   secure.on("tlsClientError", (_error, connection) => connection.destroy());
   doors.push(await listen(secure, { port: file.apiPort }));
   log(`started: host ${file.host.id} of ${file.cluster.name} on ${file.adapter}; API at ${socket} and port ${file.apiPort}`);
-  observer?.ready();
+  const line = async (): Promise<string> => {
+    const { state, map } = await agent.snapshot();
+    return `Host ${file.host.id} is ${state}${map === null ? "" : `, with the hosts ${map.members.map(({ host }) => host).join(", ")}`}.`;
+  };
+  observer?.ready(await line());
+  if (observer !== null) agent.onChange(() => void line().then((text) => observer.say(text), () => undefined));
 }
 
 function listen(server: Door, where: ListenOptions): Promise<Door> {

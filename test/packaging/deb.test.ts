@@ -88,6 +88,7 @@ describe("the Debian package", { skip: reason, timeout: LIMIT_MS }, () => {
     for (const program of ["usr/sbin/corosync", "usr/sbin/nft", "usr/bin/openssl"]) assert.ok(has(program), program);
     assert.equal((await insideWell("dpkg-query -W -f '${Version} ${db:Status-Status}' muster")).stdout, `${OLD} installed`);
     assert.ok(wanted("muster.service"));
+    assert.ok(wanted("muster-nlb.service"));
     assert.ok(!wanted("muster-witness.service"));
     assert.ok(!wanted("corosync.service"));
     assert.ok(!has("/var/lib/muster"));
@@ -114,7 +115,7 @@ describe("the Debian package", { skip: reason, timeout: LIMIT_MS }, () => {
   });
 
   test("has units that systemd understands", { skip: isInstalled("systemd-analyze") ? false : "there is no systemd-analyze" }, async () => {
-    for (const unit of ["muster.service", "muster-witness.service"]) {
+    for (const unit of ["muster.service", "muster-nlb.service", "muster-witness.service"]) {
       const { stdout, stderr } = await execute("systemd-analyze", ["verify", "--man=no", "--recursive-errors=no", `--root=${root}`, `/lib/systemd/system/${unit}`]);
       assert.deepEqual(`${stdout}${stderr}`.split("\n").filter((line) => line.startsWith(unit)), []);
     }
