@@ -83,3 +83,7 @@ export const JoinSchema = Type.Object({ id: Text("Of the token."), secret: Text(
 
 export const DryRunSchema = Type.Object({ dryRun: Type.Optional(Type.Union([Type.Literal("true"), Type.Literal("false")])) }, { additionalProperties: false });
 export const EventsQuerySchema = Type.Object({ after: Type.Optional(Type.String({ pattern: "^[0-9]{1,15}$" })), limit: Type.Optional(Type.String({ pattern: "^[0-9]{1,5}$" })) }, { additionalProperties: false });
+
+const Port = Type.String({ pattern: "^[0-9]{1,5}$" });
+export const WhoSchema = Type.Object({ client: Text("Address of the client."), clientPort: Type.Optional(Port), address: Text("A virtual address."), port: Port, protocol: Type.Union([Type.Literal("tcp"), Type.Literal("udp")]) }, { additionalProperties: false });
+export const WhySchema = Type.Object({ name: Type.Optional(Text("Id or name of a host, or key of a rule; default: the host that is asked.")) }, { additionalProperties: false });

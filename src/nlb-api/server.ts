@@ -8,7 +8,7 @@ import type { ClusterChange, NlbFacade } from "../nlb-host/facade.ts";
 import { encodeMap } from "../nlb/map.ts";
 import type { ClusterParameters } from "../nlb/parameters.ts";
 import { metricsText } from "./metrics.ts";
-import { ClusterChangeSchema, ClusterSchema, CommandSchema, DryRunSchema, EventsQuerySchema, HostChangeSchema, JoinSchema } from "./schemas.ts";
+import { ClusterChangeSchema, ClusterSchema, CommandSchema, DryRunSchema, EventsQuerySchema, HostChangeSchema, JoinSchema, WhoSchema, WhySchema } from "./schemas.ts";
 
 export const NLB_JOIN_PATH = "/v1/nlb/join";
 const EVENTS_DEFAULT = 100;
@@ -38,6 +38,9 @@ function lookingRoutes(server: ApiServer, facade: NlbFacade): void {
   server.get("/status", { schema: { summary: "Hosts, rules and who has which share", response: answers("The cluster as this host sees it.") } }, async () => mutable(await facade.status()));
   server.get("/snapshot", { schema: { summary: "Everything the balancer knows, for who explains it", response: answers("Maps and heartbeats as they are.") } }, async () => plain(await facade.snapshot()));
   server.get("/configuration", { schema: { summary: "Parameters of the cluster and of this host", response: answers("As they are kept.") } }, async () => mutable(facade.configuration));
+  server.get("/who", { schema: { summary: "Which host takes a packet, and why", querystring: WhoSchema, response: answers("Host, rule, bucket, and the steps of the decision.") } }, async ({ query }) =>
+    mutable(await facade.who({ client: query.client, clientPort: query.clientPort === undefined ? null : Number(query.clientPort), address: query.address, port: Number(query.port), protocol: query.protocol })));
+  server.get("/why", { schema: { summary: "Why a host, or a rule on each host, is as it is", querystring: WhySchema, response: answers("One sentence for each host.") } }, async ({ query }) => mutable(await facade.why(query.name ?? null)));
   server.get("/events", { schema: { summary: "What happened on this host", querystring: EventsQuerySchema, response: answers("Oldest first.") } }, async ({ query }) => mutable(facade.events(Number(query.after ?? 0), Number(query.limit ?? EVENTS_DEFAULT))));
   server.get("/watch", { schema: { summary: "The status whenever it changes, as server-sent events", response: answers("status and event.") } }, async (_request, reply) => {
     reply.hijack();

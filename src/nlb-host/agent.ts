@@ -3,7 +3,9 @@ import { MusterError } from "../model/errors.ts";
 import type { EventName } from "../model/events.ts";
 import type { AffinityEntry } from "../nlb-filter/contract.ts";
 import type { Mismatch } from "../nlb/consistency.ts";
-import { mismatches } from "../nlb/consistency.ts";
+import { inCanonicalOrder, mismatches } from "../nlb/consistency.ts";
+import { whoTakes, whyShare } from "../nlb/explain.ts";
+import type { Answer, Question } from "../nlb/explain.ts";
 import { decodeMap } from "../nlb/map.ts";
 import type { MapId, NlbMap } from "../nlb/map.ts";
 import type { ClusterParameters, HostId, HostParameters } from "../nlb/parameters.ts";
@@ -13,7 +15,7 @@ import { AffinityExchange } from "./affinity.ts";
 import { BalancerThread } from "./balancer-thread.ts";
 import { changedCluster, changedHost, hostAfter, movesOf } from "./changes.ts";
 import { countByRule, openConnections } from "./connections.ts";
-import type { ClusterChange, ClusterChangeOutcome, CommandRequest, HostChange, HostOutcome, NlbEvent, NlbFacade, NlbJoinAnswer, NlbJoinRequest, NlbStatus } from "./facade.ts";
+import type { ClusterChange, ClusterChangeOutcome, CommandRequest, Explanation, HostChange, HostOutcome, NlbEvent, NlbFacade, NlbJoinAnswer, NlbJoinRequest, NlbStatus } from "./facade.ts";
 import type { BalancedHost } from "./files.ts";
 import { balancedHost, hostPaths, peerToken, readLife, readSecrets, writeBalancedHost, writeLife } from "./files.ts";
 import { Journal } from "./journal.ts";
@@ -99,6 +101,30 @@ export class NlbAgent implements NlbFacade {
     await this.#learnNames(snapshot);
     const names = new Map([...this.#names].map(([host, { name }]) => [host, name]));
     return statusOf(snapshot, this.#file, names, (rule) => this.#probes.health(rule));
+  }
+
+  async who(question: Question): Promise<Answer> {
+    const snapshot = await this.snapshot();
+    const { cluster, map } = mapOf(snapshot);
+    const dedicated = new Map(snapshot.peers.flatMap(({ host, address }) => (address === null ? [] : [[address, host] as const])));
+    for (const address of this.#file.host.dedicatedAddresses) dedicated.set(address, this.#file.host.id);
+    return whoTakes(question, cluster, map, dedicated);
+  }
+
+  async why(name: string | null): Promise<readonly Explanation[]> {
+    const snapshot = await this.snapshot();
+    const status = await this.status();
+    const self = snapshot.self.host;
+    const found = status.hosts.find(({ id, name: own }) => (name === null ? id === self : String(id) === name || own === name));
+    if (found !== undefined) {
+      if (found.id === self) return [{ host: self, text: snapshot.why.reason, next: snapshot.why.next }];
+      // It knows best.
+      const outcome = await this.#ask<readonly Explanation[]>(snapshot.peers, found.id, "GET", "/v1/nlb/why");
+      if ("answer" in outcome) return outcome.answer;
+      return [{ host: found.id, text: `Its heartbeats say '${found.state}'. ${found.why?.text ?? ""} It cannot be asked: ${outcome.problem}`, next: found.why?.next ?? null }];
+    }
+    const { cluster, map } = mapOf(snapshot);
+    return map.members.map(({ host }) => ({ host, text: whyShare(cluster, map, name!, host), next: null }));
   }
 
   async map(hash: string): Promise<NlbMap | null> {
@@ -327,4 +353,10 @@ export class NlbAgent implements NlbFacade {
     this.#changing = turn.catch(() => undefined);
     return turn;
   }
+}
+
+/** The map with the parameters it is made for. @throws MusterError MUSTER_NLB_STOPPED when this host is in none */
+function mapOf({ map, mapParameters, self }: BalancerSnapshot): { readonly map: NlbMap; readonly cluster: ClusterParameters } {
+  if (map === null || mapParameters === null) throw new MusterError("MUSTER_NLB_STOPPED", { host: self.host });
+  return { map, cluster: inCanonicalOrder(mapParameters) };
 }

@@ -1,6 +1,7 @@
 import type { ClusterParameters, HostId, HostParameters, HostRule, PortRule } from "../nlb/parameters.ts";
 import type { Mismatch } from "../nlb/consistency.ts";
 import type { CauseName, HostState, OutReason } from "../nlb/states.ts";
+import type { Answer, Question } from "../nlb/explain.ts";
 import type { NlbMap } from "../nlb/map.ts";
 import type { AffinityEntry, TakenCounts } from "../nlb-filter/contract.ts";
 import type { BalancerSnapshot } from "./messages.ts";
@@ -18,6 +19,10 @@ export interface NlbFacade {
   map(hash: string): Promise<NlbMap | null>;
   /** By rule with extended affinity: the clients who stay with this host. */
   staying(): Promise<Readonly<Record<string, readonly AffinityEntry[]>>>;
+  /** Which host takes a packet, and why. */
+  who(question: Question): Promise<Answer>;
+  /** Why a host, or a rule on each host, is as it is. @param name id or name of a host, key of a rule; null = this host */
+  why(name: string | null): Promise<readonly Explanation[]>;
   events(after: number, limit: number): readonly NlbEvent[];
   onEvent(listener: (event: NlbEvent) => void): () => void;
 
@@ -32,6 +37,12 @@ export interface NlbFacade {
   /** @returns what an administrator carries to a machine that is to join */
   issueToken(validMs: number): Promise<{ readonly token: string; readonly expiresAtWallMs: number }>;
   admit(request: NlbJoinRequest): Promise<NlbJoinAnswer>;
+}
+
+export interface Explanation {
+  readonly host: HostId;
+  readonly text: string;
+  readonly next: string | null;
 }
 
 export interface NlbEvent {

@@ -64,6 +64,8 @@ export interface BalancerSnapshot {
   readonly self: { readonly host: HostId; readonly incarnation: number };
   readonly mode: Mode;
   readonly state: HostState;
+  /** Why it is in this state, as its own convergence sees it. */
+  readonly why: { readonly reason: string; readonly next: string | null };
   readonly out: { readonly reason: OutReason; readonly host: HostId; readonly sinceMs: number };
   /** The monotonic clock when this was taken. */
   readonly nowMs: number;

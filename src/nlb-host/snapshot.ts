@@ -4,6 +4,7 @@ import { timing } from "../nlb/convergence-state.ts";
 import type { Refusal } from "../nlb/heartbeat.ts";
 import type { HostId } from "../nlb/parameters.ts";
 import { hostState } from "../nlb/sending.ts";
+import { whyHost } from "../nlb/why.ts";
 import type { BalancerSnapshot } from "./messages.ts";
 
 export interface AroundState {
@@ -18,10 +19,12 @@ export interface AroundState {
 /** What people and other hosts may see of a balancer. */
 export function snapshotOf(state: NlbState, nowMs: number, around: AroundState): BalancerSnapshot {
   const { leaseMs, holdMs } = timing(state);
+  const { reason, next } = whyHost(state, nowMs);
   return {
     self: state.self,
     mode: state.mode,
     state: hostState(state),
+    why: { reason, next },
     out: state.out,
     nowMs,
     isLinkUp: state.isLinkUp,

@@ -18,7 +18,7 @@ export function statusOf(snapshot: BalancerSnapshot, file: BalancedHost, names: 
   const members = new Set(map?.members.map(({ host }) => host));
   const view = (id: HostId, name: string | null, address: string | null, state: HostState, reason: OutReason, reasonHost: HostId, heardAgoMs: number | null): HostView => ({ id, name, address, state, code: HostStateCode[state], reason, why: whyNot(state, reason, reasonHost), heardAgoMs, isMember: members.has(id) });
   const hosts = [
-    view(self.host, file.host.name, null, snapshot.state, snapshot.out.reason, snapshot.out.host, null),
+    { ...view(self.host, file.host.name, null, snapshot.state, snapshot.out.reason, snapshot.out.host, null), why: isWell(snapshot.state) ? null : { text: snapshot.why.reason, next: snapshot.why.next } },
     ...snapshot.peers.map(({ host, address, heartbeat, heardAgoMs }) => view(host, names.get(host) ?? null, address, heartbeat.state, heartbeat.reason, heartbeat.reasonHost, heardAgoMs)),
   ].sort((a, b) => a.id - b.id);
   const cluster = inCanonicalOrder(file.cluster);
@@ -49,6 +49,11 @@ function share(host: HostId, owners: Uint8Array, { value, state, isHealthy, capa
   return { host, parts, of: owners.length, weight: mode !== "multiple" || value === EQUAL_SHARE ? null : value, handlingPriority: mode === "single" ? value : host, state, isHealthy, capacity };
 }
 
+function isWell(state: HostState): boolean {
+  return state === "converged" || state === "default";
+}
+
+/** What the heartbeats of another host say; it can say more itself. */
 function whyNot(state: HostState, reason: OutReason, host: HostId): HostView["why"] {
   if (state === "stopped") return { text: "It was stopped.", next: "muster nlb start" };
   if (state === "suspended") return { text: "It is suspended, and takes no command but resume.", next: "muster nlb resume" };

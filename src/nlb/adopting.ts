@@ -58,7 +58,7 @@ function warnOfEqualPriorities(turn: Turn, map: NlbMap, configuration: Configura
     const priorities = map.reports[position]!.map(({ value }) => value);
     if (rule.mode !== "single" || new Set(priorities).size === priorities.length) return;
     const key = configuration.ruleKeys[position]!;
-    turn.effects.push({ do: "event", name: "NlbDuplicatePriority", cause: null, text: `Two hosts have the same handling priority for the port rule '${key}'; the lower id goes before.`, next: `muster nlb rule priority '${key}'` });
+    turn.effects.push({ do: "event", name: "NlbDuplicatePriority", cause: null, text: `Two hosts have the same handling priority for the port rule '${key}'; the lower id goes before.`, next: `muster nlb rule set '${key}' --priority NUMBER` });
   });
 }
 

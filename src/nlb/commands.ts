@@ -85,7 +85,7 @@ function controlRules(turn: Turn, verb: "enable" | "disable" | "drain", rule: st
   if (changed.length === 0) return ReturnCode.already;
   for (const key of changed) {
     state.ruleStates.set(key, STATES[verb]);
-    turn.effects.push({ do: "event", name: EVENTS[verb], cause: null, text: `The port rule '${key}' is ${STATES[verb]} on host ${state.self.host}.`, next: verb === "enable" ? null : `muster nlb rule enable '${key}'` });
+    turn.effects.push({ do: "event", name: EVENTS[verb], cause: null, text: `The port rule '${key}' is ${STATES[verb]} on host ${state.self.host}.`, next: verb === "enable" ? null : `muster nlb enable '${key}'` });
   }
   state.isStale = true;
   state.sendSoon = true;

@@ -193,7 +193,7 @@ function noteDifference(turn: Turn): void {
   state.differingHost = differing?.host ?? 0;
   if (differing === undefined) return;
   const isCount = differing.heartbeat.rules.length !== state.wanted.cluster.rules.length;
-  turn.effects.push({ do: "event", name: isCount ? "NlbRuleCountDiffers" : "NlbRulesDiffer", cause: isCount ? "numberOfRules" : "modifiedRules", text: `Host ${differing.host} has ${isCount ? `${differing.heartbeat.rules.length} port rules, this one ${state.wanted.cluster.rules.length}` : "other parameters than this one"}: they are not in one map until these are equal.`, next: `muster nlb compare --host ${differing.host}` });
+  turn.effects.push({ do: "event", name: isCount ? "NlbRuleCountDiffers" : "NlbRulesDiffer", cause: isCount ? "numberOfRules" : "modifiedRules", text: `Host ${differing.host} has ${isCount ? `${differing.heartbeat.rules.length} port rules, this one ${state.wanted.cluster.rules.length}` : "other parameters than this one"}: they are not in one map until these are equal.`, next: `muster nlb sync --dry-run --from ${differing.host}` });
 }
 
 function unreachable(turn: Turn): void {

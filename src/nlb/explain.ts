@@ -87,8 +87,8 @@ export function whyShare(cluster: ClusterParameters, map: NlbMap, rule: string, 
   const reports = map.reports[position]!;
   const report = reports[place]!;
   if (cluster.rules[position]!.mode === "disabled") return `The rule '${rule}' is disabled on all hosts.`;
-  if (report.state !== "enabled") return `The rule is ${report.state} on host ${host}: it takes no new connections. Enable it: muster nlb rule enable '${rule}'`;
-  if (cluster.rules[position]!.mode === "single") return map.owners[position]![0] === host ? `Host ${host} takes all of it: the lowest handling priority (${report.value}) of those that can.` : `Host ${map.owners[position]![0]} goes before: it has the lower handling priority. Change it: muster nlb rule priority '${rule}' --host ${host}`;
+  if (report.state !== "enabled") return `The rule is ${report.state} on host ${host}: it takes no new connections. Enable it: muster nlb enable '${rule}'`;
+  if (cluster.rules[position]!.mode === "single") return map.owners[position]![0] === host ? `Host ${host} takes all of it: the lowest handling priority (${report.value}) of those that can.` : `Host ${map.owners[position]![0]} goes before: it has the lower handling priority. Change it: on host ${host}: muster nlb rule set '${rule}' --priority NUMBER`;
   const nobody = reports.every((one: RuleReport) => one.state !== "enabled" || !one.isHealthy);
   if (!report.isHealthy && !nobody) return `Host ${host} is not healthy for the rule: its probe fails. Look at the service on that host; the probe repeats by itself.`;
   const weights = countingWeights(map.members.map((member, at) => ({ host: member.host, report: reports[at]! })));

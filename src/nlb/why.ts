@@ -69,7 +69,7 @@ function whyConverging(state: NlbState, nowMs: number): Reason {
 
 function whyNoMap(state: NlbState): Reason {
   const differs = [...state.peers.values()].find((peer) => peer.isMutual && peer.heartbeat.wants && !isCompatible(state, peer.heartbeat));
-  if (differs !== undefined) return { reason: `Host ${differs.host} has other parameters${differs.heartbeat.rules.length === state.wanted.cluster.rules.length ? "" : ` (${differs.heartbeat.rules.length} port rules there, ${state.wanted.cluster.rules.length} here)`}: this host is kept out until they are equal.`, next: `muster nlb compare --host ${differs.host}` };
+  if (differs !== undefined) return { reason: `Host ${differs.host} has other parameters${differs.heartbeat.rules.length === state.wanted.cluster.rules.length ? "" : ` (${differs.heartbeat.rules.length} port rules there, ${state.wanted.cluster.rules.length} here)`}: this host is kept out until they are equal.`, next: `muster nlb sync --dry-run --from ${differs.host}` };
   if (!isAgreed(state)) return { reason: "Not all hosts see the same others yet.", next: null };
   return { reason: "It waits for a map that has it in.", next: null };
 }

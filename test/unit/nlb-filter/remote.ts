@@ -41,7 +41,7 @@ serve({
     });
     await new Promise<void>((resolve) => server.listen({ port, host: "::" }, resolve));
     for (const type of ["udp4", "udp6"] as const) {
-      const socket = createSocket({ type, ipv6Only: true, reuseAddr: true });
+      const socket = createSocket(type === "udp6" ? { type, ipv6Only: true } : { type });
       socket.on("message", (bytes, from) => socket.send(bytes, from.port, from.address));
       await new Promise<void>((resolve) => socket.bind(port, resolve));
     }

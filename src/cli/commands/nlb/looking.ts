@@ -1,10 +1,13 @@
 import type { Command as Program } from "commander";
-import type { NlbEvent, NlbStatus } from "../../../nlb-host/facade.ts";
+import { MusterError } from "../../../model/errors.ts";
+import type { Explanation, NlbEvent, NlbStatus } from "../../../nlb-host/facade.ts";
+import type { Answer } from "../../../nlb/explain.ts";
+import { ruleKey } from "../../../nlb/parameters.ts";
 import type { BalancedHost } from "../../../nlb-host/files.ts";
 import type { Mismatch } from "../../../nlb/consistency.ts";
 import type { ClusterParameters, HostParameters } from "../../../nlb/parameters.ts";
 import { clock, data, json, table, talk } from "../../output.ts";
-import { ask, asksNlb, changesNlb, clientOf, hostOf, send, wholeNumber } from "./common.ts";
+import { ask, asksNlb, changesNlb, clientOf, hostOf, ruleOf, send, wholeNumber } from "./common.ts";
 import type { NlbChangeOptions, NlbOptions } from "./common.ts";
 import { changeCluster, rulesTable } from "./rules.ts";
 
@@ -30,6 +33,22 @@ export function nlbLookingCommands(nlb: Program): void {
     const status = await ask<NlbStatus>(options, "status");
     if (options.json) json(status);
     else data(statusText(status));
+  });
+  asksNlb(nlb.command("who").argument("<client>", "ADDRESS, or ADDRESS:PORT, [ADDRESS]:PORT").argument("<target>", "a virtual address with its port").description("which host takes a new connection, and why"))
+    .option("--udp", "a datagram")
+    .action(async (client: string, target: string, options: NlbOptions & { readonly udp?: boolean }) => {
+      const [from, to] = [placeOf(client, "client"), placeOf(target, "target")];
+      if (to.port === undefined) throw new MusterError("MUSTER_INVALID_ARGUMENT", { field: "target", problem: `'${target}' has no port` });
+      const answer = await ask<Answer>(options, "who", { client: from.address, clientPort: from.port, address: to.address, port: to.port, protocol: options.udp ? "udp" : "tcp" });
+      if (options.json) json(answer);
+      else data([answer.host === null ? "Nobody takes it." : `Host ${answer.host} takes it.`, ...answer.steps.map((step) => `  ${step}`)].join("\n"));
+    });
+  asksNlb(nlb.command("why").argument("[name]", "id or name of a host, key or port of a rule; default: this host").description("why it is as it is, and what helps")).action(async (name: string | undefined, options: NlbOptions) => {
+    const { hosts, cluster } = await ask<NlbStatus>(options, "status");
+    const isHost = name === undefined || hosts.some(({ id, name: own }) => String(id) === name || own === name);
+    const reasons = await ask<readonly Explanation[]>(options, "why", { name: isHost ? name : ruleKey(ruleOf(name, cluster.rules)) });
+    if (options.json) json(reasons);
+    else data(reasons.map(({ host, text, next }) => `${isHost ? `Host ${host}: ` : ""}${text}${next === null ? "" : `\n  ${next}`}`).join("\n"));
   });
   asksNlb(nlb.command("params").description("parameters of the cluster and of this host")).action(async (options: NlbOptions) => {
     const { cluster, host, adapter, clusterId } = await ask<BalancedHost>(options, "configuration");
@@ -93,6 +112,13 @@ export function nlbLookingCommands(nlb: Program): void {
       else if ("hosts" in item) data(`${process.stdout.isTTY ? "\u001b[H\u001b[2J" : ""}${statusText(item)}\n`);
     }
   });
+}
+
+/** `192.0.2.1`, `192.0.2.1:80`, `2001:db8::1`, `[2001:db8::1]:80`. */
+function placeOf(text: string, field: string): { readonly address: string; readonly port: string | undefined } {
+  const match = /^\[([^\]]+)\](?::(\d+))?$/.exec(text) ?? /^([^:]+)(?::(\d+))?$/.exec(text) ?? /^([0-9a-fA-F:.]+)$/.exec(text);
+  if (match === null) throw new MusterError("MUSTER_INVALID_ARGUMENT", { field, problem: `'${text}' is no ADDRESS:PORT` });
+  return { address: match[1]!, port: match[2] };
 }
 
 export function statusText(status: NlbStatus): string {
