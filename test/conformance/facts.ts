@@ -72,3 +72,6 @@ export const EVENTS: ReadonlySet<number> = new Set([
   5134, 5135, 5136, 5142, 5143, 5144, 5145, 5146, 5147, 5148, 5149, 5150, 5156, 5157, 5200, 5216, 5217, 5218, 5219, 5377, 5394, 5395, 5396, 5397,
   5398,
 ]);
+
+/** Of the source Microsoft-Windows-NLB (reference NLB 13). */
+export const NLB_EVENTS: ReadonlySet<number> = new Set([4, 5, 6, 18, 20, 23, 24, 25, 26, 28, 29, 36, 38, 39, 41, 42, 43, 67, 68]);
