@@ -50,7 +50,7 @@ const SUITES: readonly Suite[] = [
   { name: "names", command: nodeTest(1, "test/unit/resources/network-name*.test.ts"), needs: ["named", "nsupdate", "ip"] },
   { name: "lab", command: nodeTest(2, "test/lab/{checkers,lab,forming,network-faults,node-faults,quorum,refusals}.test.ts"), needs: ["corosync", "ip", "nft", "openssl", "ping", "ceph-mon", "ceph-osd", "radosgw"], isBuilt: true },
   { name: "packaging", command: nodeTest(1, "test/packaging/*.test.ts"), needs: ["mmdebstrap", "ip"] },
-  { name: "end to end", command: nodeTest(1, "test/endtoend/*.test.ts"), needs: ["python3", "nginx", "named", "nsupdate"], isBuilt: true },
+  { name: "end to end", command: nodeTest(2, "test/endtoend/*.test.ts"), needs: ["python3", "nginx", "named", "nsupdate"], isBuilt: true },
 ];
 
 /** Debian packages of the programs that suites need. */
