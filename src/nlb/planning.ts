@@ -95,7 +95,8 @@ export function forgetLost(state: NlbState): boolean {
     const key = text === DEFAULT_HOST_PART ? DEFAULT_HOST_PART : configuration.ruleKeys[position];
     return key !== undefined && (open[key] ?? 0) > 0;
   }));
-  const isLess = kept.size < state.recentlyLost.size;
+  // What was nothing anyway is not less: the next plan names every rule again, and each would ask for another one.
+  const isLess = [...state.recentlyLost].some(([text, parts]) => parts.includes(1) && !kept.has(text));
   state.recentlyLost = kept;
   return isLess;
 }
