@@ -50,12 +50,15 @@ const clusterFields = {
 
 export const ClusterSchema = Type.Object({ ...clusterFields, rules: Type.Array(RuleSchema, { maxItems: 64 }) }, { additionalProperties: false });
 
-export const ClusterChangeSchema = Type.Union([
-  Type.Object({ kind: Type.Literal("set"), values: Type.Partial(Type.Object(clusterFields), { additionalProperties: false }) }, { additionalProperties: false }),
-  Type.Object({ kind: Type.Literal("addRule"), rule: RuleSchema, own: HostRuleChangeSchema }, { additionalProperties: false }),
-  Type.Object({ kind: Type.Literal("setRule"), rule: Text("Key of a rule that is there."), values: RuleChangeSchema }, { additionalProperties: false }),
-  Type.Object({ kind: Type.Literal("deleteRule"), rule: Text("Key of a rule that is there.") }, { additionalProperties: false }),
-]);
+/** By what the change is, so that what is wrong with one can be told by its own schema. */
+export const ClusterChangeSchemas = {
+  set: Type.Object({ kind: Type.Literal("set"), values: Type.Partial(Type.Object(clusterFields), { additionalProperties: false }) }, { additionalProperties: false }),
+  addRule: Type.Object({ kind: Type.Literal("addRule"), rule: RuleSchema, own: HostRuleChangeSchema }, { additionalProperties: false }),
+  setRule: Type.Object({ kind: Type.Literal("setRule"), rule: Text("Key of a rule that is there."), values: RuleChangeSchema }, { additionalProperties: false }),
+  deleteRule: Type.Object({ kind: Type.Literal("deleteRule"), rule: Text("Key of a rule that is there.") }, { additionalProperties: false }),
+} as const;
+
+export const ClusterChangeSchema = Type.Union([ClusterChangeSchemas.set, ClusterChangeSchemas.addRule, ClusterChangeSchemas.setRule, ClusterChangeSchemas.deleteRule]);
 
 export const HostChangeSchema = Type.Partial(
   Type.Object({

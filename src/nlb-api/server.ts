@@ -1,4 +1,5 @@
 import { Type } from "@fastify/type-provider-typebox";
+import { Errors } from "typebox/value";
 import { openEventStream } from "../api/event-stream.ts";
 import { createHttpServer } from "../api/http-server.ts";
 import type { ApiServer } from "../api/http-server.ts";
@@ -8,7 +9,7 @@ import type { ClusterChange, NlbFacade } from "../nlb-host/facade.ts";
 import { encodeMap } from "../nlb/map.ts";
 import type { ClusterParameters } from "../nlb/parameters.ts";
 import { metricsText } from "./metrics.ts";
-import { ClusterChangeSchema, ClusterSchema, CommandSchema, DryRunSchema, EventsQuerySchema, HostChangeSchema, JoinSchema, WhoSchema, WhySchema } from "./schemas.ts";
+import { ClusterChangeSchema, ClusterChangeSchemas, ClusterSchema, CommandSchema, DryRunSchema, EventsQuerySchema, HostChangeSchema, JoinSchema, WhoSchema, WhySchema } from "./schemas.ts";
 
 export const NLB_JOIN_PATH = "/v1/nlb/join";
 const EVENTS_DEFAULT = 100;
@@ -61,7 +62,7 @@ function lookingRoutes(server: ApiServer, facade: NlbFacade): void {
 
 function changingRoutes(server: ApiServer, facade: NlbFacade): void {
   server.post("/command", { schema: { summary: "Start, stop, drain, suspend hosts and rules", body: CommandSchema, response: answers("A return code for each host.") } }, async ({ body }) => mutable(await facade.command(body as Parameters<NlbFacade["command"]>[0])));
-  server.post("/changes", { schema: { summary: "Changes what is equal on all hosts", body: ClusterChangeSchema, querystring: DryRunSchema, response: answers("Before, after, what moves, and who has it.") } }, async ({ body, query }) => mutable(await facade.changeCluster(body as ClusterChange, { dryRun: query.dryRun === "true" })));
+  server.post("/changes", { preValidation: async ({ body }) => checkChange(body), schema: { summary: "Changes what is equal on all hosts", body: ClusterChangeSchema, querystring: DryRunSchema, response: answers("Before, after, what moves, and who has it.") } }, async ({ body, query }) => mutable(await facade.changeCluster(body as ClusterChange, { dryRun: query.dryRun === "true" })));
   server.patch("/host", { schema: { summary: "Changes this host's own parameters", body: HostChangeSchema, querystring: DryRunSchema, response: answers("As they are, or would be.") } }, async ({ body, query }) => mutable(await facade.changeHost(body as Parameters<NlbFacade["changeHost"]>[0], { dryRun: query.dryRun === "true" })));
   server.post("/sync", { schema: { summary: "Takes the cluster's parameters from another host", body: Type.Object({ from: Type.Union([Type.Integer({ minimum: 1, maximum: 64 }), Type.Null()]) }, { additionalProperties: false }), querystring: DryRunSchema, response: answers("What was different.") } }, async ({ body, query }) => mutable(await facade.sync(body.from, { dryRun: query.dryRun === "true" })));
   server.post("/tokens", { schema: { summary: "Makes a token with which one machine may join", body: Type.Object({ validMs: Type.Integer({ minimum: 1_000, maximum: VALID_MAX_MS }) }, { additionalProperties: false }), response: answers("The token.") } }, async ({ body }) => facade.issueToken(body.validMs));
@@ -85,4 +86,15 @@ function peerRoutes(server: ApiServer, facade: NlbFacade): void {
 /** Arrays of bytes as arrays. */
 function plain(value: unknown): unknown {
   return JSON.parse(JSON.stringify(value, (_key, inner: unknown) => (inner instanceof Uint8Array ? [...inner] : inner)));
+}
+
+/** A union says of each of its kinds what is wrong; what helps is what is wrong with the kind that was meant. @throws MusterError that names the field */
+function checkChange(body: unknown): void {
+  const kind = typeof body === "object" && body !== null && "kind" in body ? body.kind : undefined;
+  if (typeof kind !== "string" || !Object.hasOwn(ClusterChangeSchemas, kind)) throw new MusterError("MUSTER_INVALID_ARGUMENT", { field: "kind", problem: `one of ${Object.keys(ClusterChangeSchemas).join(", ")}` });
+  const found = Errors(ClusterChangeSchemas[kind as ClusterChange["kind"]], body);
+  // Of several, the deepest: of a probe, say, its own field rather than the probe.
+  const [deepest] = [...found].sort((a, b) => b.instancePath.split("/").length - a.instancePath.split("/").length);
+  if (deepest === undefined) return;
+  throw new MusterError("MUSTER_INVALID_ARGUMENT", { field: deepest.instancePath.slice(1).replaceAll("/", ".") || kind, problem: deepest.message });
 }

@@ -19,7 +19,11 @@ export function statusOf(snapshot: BalancerSnapshot, file: BalancedHost, names: 
   const view = (id: HostId, name: string | null, address: string | null, state: HostState, reason: OutReason, reasonHost: HostId, heardAgoMs: number | null): HostView => ({ id, name, address, state, code: HostStateCode[state], reason, why: whyNot(state, reason, reasonHost), heardAgoMs, isMember: members.has(id) });
   const hosts = [
     { ...view(self.host, file.host.name, null, snapshot.state, snapshot.out.reason, snapshot.out.host, null), why: isWell(snapshot.state) ? null : { text: snapshot.why.reason, next: snapshot.why.next } },
-    ...snapshot.peers.map(({ host, address, heartbeat, heardAgoMs }) => view(host, names.get(host) ?? null, address, heartbeat.state, heartbeat.reason, heartbeat.reasonHost, heardAgoMs)),
+    ...snapshot.peers.map(({ host, address, heartbeat, heardAgoMs }) => {
+      // It wants to be in, and is kept out: its heartbeats say what it wants, and this host's map what counts.
+      const differs = heartbeat.reason === "none" && map !== null && !members.has(host) && heartbeat.wanted !== map.parameters;
+      return view(host, names.get(host) ?? null, address, heartbeat.state, differs ? "parametersDiffer" : heartbeat.reason, differs ? self.host : heartbeat.reasonHost, heardAgoMs);
+    }),
   ].sort((a, b) => a.id - b.id);
   const cluster = inCanonicalOrder(file.cluster);
   const ofMap = snapshot.mapParameters === null ? [] : inCanonicalOrder(snapshot.mapParameters).rules.map(ruleKey);

@@ -60,8 +60,13 @@ async function control(verb: Verb, ruleText: string | null, options: ControlOpti
   const outcomes = await send<readonly HostOutcome[]>({ ...options, dryRun: false }, "POST", "command", request);
   if (options.json) json(outcomes);
   else data(table(["HOST", "RESULT"], outcomes.map(({ host, code, problem }) => [String(host), problem ?? `${code} ${NAMES.get(code!) ?? ""}`])));
-  const failed = outcomes.filter(({ code, problem }) => problem !== null || REFUSED.has(code!));
+  const failed = outcomes.filter(({ code, problem }) => problem !== null || isRefused(verb, code!));
   if (failed.length > 0) throw refusal(failed[0]!);
+}
+
+/** Suspending a host that runs answers 'stopped': it was carried out, and the host was stopped for it (reference: NLB 16). */
+function isRefused(verb: Verb, code: number): boolean {
+  return REFUSED.has(code) && !(verb === "suspend" && code === ReturnCode.stopped);
 }
 
 /** What the shares would be is shown by the hosts that stay: from the same code that decides. */
