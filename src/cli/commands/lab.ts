@@ -4,6 +4,7 @@ import type { Lab, LabHost } from "../../lab/lab.ts";
 import { MusterError } from "../../model/errors.ts";
 import { formCluster } from "../lab-cluster.ts";
 import { data, json, list, table, talk } from "../output.ts";
+import { labNlbCommand } from "./lab-nlb.ts";
 
 interface LabCommandOptions {
   readonly name: string;
@@ -49,6 +50,8 @@ export function labCommands(program: Program): void {
     .option("--profile <profile>", "of the cluster: standard or fast", "standard")
     .option("--no-cluster", "hosts alone: they form no cluster")
     .action((options: UpOptions) => up(options));
+
+  labNlbCommand(lab);
 
   common(lab.command("down").description("end a lab and leave nothing of it")).action(async (options: LabCommandOptions) => {
     await (await open(options)).down();
