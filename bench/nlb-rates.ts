@@ -57,7 +57,7 @@ export class Stage {
     const servers = SERVERS.map((number) => `${lab.machine(number).address}:${WEB_PORT}`);
     if (existsSync(STREAM_MODULE)) this.#nginx(DISPATCHER, `stream { upstream web { ${servers.map((server) => `server ${server};`).join(" ")} } server { listen ${NGINX_PORT} backlog=4096; proxy_pass web; } }`, `load_module ${STREAM_MODULE};`);
     const configuration = join(this.#directory, "haproxy.cfg");
-    writeFileSync(configuration, `global\n  maxconn 20000\ndefaults\n  mode tcp\n  timeout connect 5s\n  timeout client 30s\n  timeout server 30s\nlisten web\n  bind :${HAPROXY_PORT} backlog 4096\n  balance roundrobin\n${servers.map((server, position) => `  server s${position} ${server}\n`).join("")}`);
+    writeFileSync(configuration, `global\n  maxconn 4000\ndefaults\n  mode tcp\n  timeout connect 5s\n  timeout client 30s\n  timeout server 30s\nlisten web\n  bind :${HAPROXY_PORT} backlog 4096\n  balance roundrobin\n${servers.map((server, position) => `  server s${position} ${server}\n`).join("")}`);
     this.#spawn(DISPATCHER, ["haproxy", "-db", "-q", "-f", configuration]);
     for (const [name, address] of this.contenders) await this.#answers(name, address);
   }

@@ -64,6 +64,7 @@ describe("delivery", { skip: CANNOT }, () => {
       await allAnswer(`querier, ${operationMode}`);
     }
   });
+
   // The last one: as in Windows, hosts cannot reach each other over the adapter then, and so cannot tell each other to leave the mode.
   test("windowsUnicast", async () => {
     await mode("windowsUnicast");
