@@ -112,6 +112,7 @@ export const ErrorCatalogue = {
   MUSTER_NEEDS_CAPABILITY: { httpStatus: 500, exitCode: 77, message: "{what} needs the capability {capability}.", next: "Run the service as root, or give its systemd unit AmbientCapabilities={capability}." },
   MUSTER_LIBRARY_MISSING: { httpStatus: 500, exitCode: 78, message: "The library {library} could not be loaded: {problem}.", next: "Install the package {package}." },
   MUSTER_PACKET_FILTER: { httpStatus: 500, exitCode: 74, message: "nftables refused a command: {problem}", next: "Try by hand: nft list ruleset" },
+  MUSTER_XDP: { httpStatus: 500, exitCode: 74, message: "XDP could not be used: {problem}", next: "Let the filter be nftables, which needs nothing of it." },
   MUSTER_COMMAND_NOT_FOUND: { httpStatus: 400, exitCode: 127, message: "The program '{command}' was not found.", next: "Check its name, or give its whole path." },
   // Network Load Balancing (Windows' return codes: src/nlb/states.ts)
   MUSTER_NLB_RULE_OVERLAP: { httpStatus: 409, exitCode: 65, message: "{field}: the port rule '{rule}' overlaps with '{other}': same address, a port and a protocol in common.", next: "Change the ports, the protocol or the address of one of them." },

@@ -37,9 +37,12 @@ export function outputLines({ virtualAddresses, operationMode, hardwareAddress }
     ]);
 }
 
-/** TCP takes only what the adapter says is for this host; and what is certainly another host's goes no further. */
-export function ingressLines(plan: FilterPlan): readonly string[] {
-  const cold = familiesOf(plan).map(({ header, addresses }) => `${header} daddr { ${addresses.join(", ")} }${header === "ip" ? " ip frag-off & 0x1fff == 0" : ""} goto cold`);
+/**
+ * TCP takes only what the adapter says is for this host; and what is certainly another host's goes no further.
+ * @param decides false = that was decided before
+ */
+export function ingressLines(plan: FilterPlan, decides: boolean): readonly string[] {
+  const cold = !decides ? [] : familiesOf(plan).map(({ header, addresses }) => `${header} daddr { ${addresses.join(", ")} }${header === "ip" ? " ip frag-off & 0x1fff == 0" : ""} goto cold`);
   return plan.operationMode === "windowsUnicast" ? cold : [`ether daddr ${plan.hardwareAddress} meta pkttype set host`, ...cold];
 }
 

@@ -23,6 +23,7 @@ export class NftFilter implements KernelFilter {
   readonly #numbers = new Map<string, number>();
   #loaded: Ruleset = NOTHING;
   #masks = false;
+  #decides = true;
   #plan: FilterPlan | null = null;
 
   /** @param incarnation of this life: a later one finds it beside the rules */
@@ -41,13 +42,28 @@ export class NftFilter implements KernelFilter {
     const masks = plan.operationMode === "windowsUnicast";
     const isFirst = this.#plan === null || masks !== this.#masks;
     const before = isFirst ? NOTHING : this.#loaded;
-    const ruleset = rulesetOf(plan, this.#delivery, (key) => this.#numberOf(key));
+    const ruleset = rulesetOf(plan, this.#delivery, (key) => this.#numberOf(key), this.#decides);
     const change = this.#change(before, ruleset);
     this.#nftables.run(isFirst ? [installText(this.#table, this.#delivery.adapter, masks), lifeText(this.#table, this.#incarnation), ...change].join("\n") : change.join("\n"));
     this.#loaded = ruleset;
     this.#masks = masks;
     this.#plan = plan;
     this.#forgetNumbers(plan);
+  }
+
+  /**
+   * false = a program of XDP decides, and the tables only see to it that frames get to this host. They go on following
+   * plans and lease, so that one transaction makes them decide again; and as they name connections, these are tracked.
+   */
+  decide(decides: boolean): void {
+    const before = this.#decides;
+    this.#decides = decides;
+    try {
+      if (this.#plan !== null && decides !== before) this.apply(this.#plan);
+    } catch (error) {
+      this.#decides = before;
+      throw error;
+    }
   }
 
   lease(order: LeaseOrder): void {
@@ -84,9 +100,16 @@ export class NftFilter implements KernelFilter {
     if (lines.length > 0) this.#nftables.run(lines.join("\n"));
   }
 
+  /** Replaces the clients who stay with this host. */
+  setStaying(rule: string, entries: readonly AffinityEntry[]): void {
+    const number = this.#affinityNumber(rule);
+    this.#nftables.run(VERSIONS.flatMap((version) => [`flush set inet ${this.#table} stay_${number}_${version}`, ...this.#elements(`stay_${number}_${version}`, entries, version)]).join("\n"));
+  }
+
   remove(): void {
     this.#nftables.run(removeText(this.#table));
     this.#loaded = NOTHING;
+    this.#decides = true;
     this.#plan = null;
   }
 

@@ -80,8 +80,9 @@ export function lifeText(table: string, incarnation: number): string {
 /**
  * What the plan says, chain by chain. Names of chains begin with their table's family.
  * @param numberOf a number for each rule key, the same for as long as the rule is there
+ * @param decides false = a program of XDP decides: what these chains hold is ready, and nobody asks them
  */
-export function rulesetOf(plan: FilterPlan, delivery: Delivery, numberOf: (key: string) => number): Ruleset {
+export function rulesetOf(plan: FilterPlan, delivery: Delivery, numberOf: (key: string) => number, decides = true): Ruleset {
   const chains = new Map<string, readonly string[]>();
   const kept = new Map<string, readonly string[]>();
   for (const rule of plan.rules) addRule(chains, kept, rule, numberOf(rule.key));
@@ -94,13 +95,13 @@ export function rulesetOf(plan: FilterPlan, delivery: Delivery, numberOf: (key: 
   chains.set("inet pass", ["accept"]);
   chains.set("inet echo", [fallback]);
   chains.set("inet virtual", virtualLines(plan));
-  chains.set("inet prerouting", ["iif lo accept", "icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert, nd-router-advert } accept", ...familiesOf(plan).map(({ header, addresses }) => `${header} daddr { ${addresses.join(", ")} } goto virtual`)]);
+  chains.set("inet prerouting", !decides ? [] : ["iif lo accept", "icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert, nd-router-advert } accept", ...familiesOf(plan).map(({ header, addresses }) => `${header} daddr { ${addresses.join(", ")} } goto virtual`)]);
   chains.set("inet output", outputLines(plan, delivery));
   chains.set("arp output", arpLines(plan, delivery));
   const coldFallback = plan.isMember && !plan.isDefaultHost && !plan.wasDefaultHost ? "meta l4proto { tcp, udp } counter drop" : "accept";
   chains.set("netdev pass", ["accept"]);
   for (const [name, lines] of dispatchChains("netdev", by("cold", (number, rule) => (coldLines(rule) === null ? "pass" : `cold_${number}`), coldFallback))) chains.set(name, lines);
-  chains.set("netdev ingress", ingressLines(plan));
+  chains.set("netdev ingress", ingressLines(plan, decides));
   const mask = maskLines(plan);
   if (mask.length > 0) chains.set("netdev egress", mask);
   return { chains, kept };

@@ -2,8 +2,8 @@ import { createHmac } from "node:crypto";
 import { MusterError } from "../model/errors.ts";
 import { Nftables } from "../network/nftables.ts";
 import { ClusterAdapter } from "../nlb-filter/adapter.ts";
-import type { KernelFilter } from "../nlb-filter/contract.ts";
 import { NftFilter } from "../nlb-filter/nft-filter.ts";
+import { EngineFilter } from "../nlb-filter/xdp-filter.ts";
 import { nextWakeMs, step } from "../nlb/convergence.ts";
 import { clusterTag, createState, initialMode } from "../nlb/convergence-state.ts";
 import type { NlbState } from "../nlb/convergence-state.ts";
@@ -30,7 +30,7 @@ export class Balancer {
   readonly #nowMs: () => number;
   readonly #authenticate: Authenticate;
   readonly #adapter: ClusterAdapter;
-  readonly #filter: KernelFilter;
+  readonly #filter: EngineFilter;
   readonly #socket: HeartbeatSocket;
   readonly #state: NlbState;
   readonly #addresses = new Map<HostId, string>();
@@ -40,7 +40,7 @@ export class Balancer {
   #sent = 0;
   #isStopped = false;
 
-  private constructor(options: BalancerOptions, adapter: ClusterAdapter, filter: KernelFilter, isLinkUp: boolean, tell: (message: FromBalancer) => void, nowMs: () => number) {
+  private constructor(options: BalancerOptions, adapter: ClusterAdapter, filter: EngineFilter, isLinkUp: boolean, tell: (message: FromBalancer) => void, nowMs: () => number) {
     this.#options = options;
     this.#adapter = adapter;
     this.#filter = filter;
@@ -64,7 +64,7 @@ export class Balancer {
     };
     const adapter = await ClusterAdapter.open(options.adapter, onLink, (line) => tell({ kind: "log", line }));
     try {
-      const filter = makeFilter(options, adapter);
+      const filter = makeFilter(options, adapter, tell);
       balancer = new Balancer(options, adapter, filter, isLinkUp, tell, nowMs);
     } catch (error) {
       await adapter.close();
@@ -88,7 +88,8 @@ export class Balancer {
       case "ask":
         return this.#tell({ kind: "answer", request: message.request, result: this.#answer(message.question) });
       case "engine":
-        return this.#tell({ kind: "log", line: `the filter stays ${this.#filter.name}` });
+        this.#attempt(() => this.#filter.use(message.engine));
+        return this.#tellSoon();
       case "stop":
         void this.stop().finally(() => this.#tell({ kind: "answer", request: message.request, result: null }));
         return;
@@ -225,7 +226,6 @@ export class Balancer {
   }
 }
 
-function makeFilter(options: BalancerOptions, adapter: ClusterAdapter): KernelFilter {
-  return new NftFilter(new Nftables(), { adapter: adapter.name, hardwareAddress: adapter.hardwareAddress }, options.incarnation);
+function makeFilter({ incarnation, engine }: BalancerOptions, { name, hardwareAddress }: ClusterAdapter, tell: (message: FromBalancer) => void): EngineFilter {
+  return new EngineFilter(new NftFilter(new Nftables(), { adapter: name, hardwareAddress }, incarnation), name, incarnation, engine, (line) => tell({ kind: "log", line }));
 }
-

@@ -1,3 +1,4 @@
+import type { FilterEngine } from "../nlb-filter/choice.ts";
 import type { AffinityEntry, TakenCounts } from "../nlb-filter/contract.ts";
 import type { MusterError } from "../model/errors.ts";
 import type { EventName } from "../model/events.ts";
@@ -22,7 +23,7 @@ export interface BalancerOptions {
   /** Higher than that of any former life of this host. */
   readonly incarnation: number;
   readonly persisted: Mode | null;
-  readonly engine: "nftables" | "xdp";
+  readonly engine: FilterEngine;
   /** Real-time priority; null = as everything else. */
   readonly realTimePriority: number | null;
 }
@@ -36,7 +37,7 @@ export type ToBalancer =
   /** Clients of a rule who stay with other hosts, of all of them together. */
   | { readonly kind: "away"; readonly rule: string; readonly entries: readonly AffinityEntry[] }
   | { readonly kind: "affinityReady"; readonly map: MapId }
-  | { readonly kind: "engine"; readonly engine: "nftables" | "xdp" }
+  | { readonly kind: "engine"; readonly engine: FilterEngine }
   /** Answered by `answer` with the same request. */
   | { readonly kind: "ask"; readonly request: number; readonly question: Question }
   | { readonly kind: "stop"; readonly request: number };
