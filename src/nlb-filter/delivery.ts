@@ -38,11 +38,12 @@ export function outputLines({ virtualAddresses, operationMode, hardwareAddress }
 }
 
 /**
- * TCP takes only what the adapter says is for this host; and what is certainly another host's goes no further.
+ * TCP takes only what the adapter says is for this host; and what is certainly another host's goes no further. Fragments
+ * do: only the first has ports, and the kernel would wait for it with the others for half a minute.
  * @param decides false = that was decided before
  */
 export function ingressLines(plan: FilterPlan, decides: boolean): readonly string[] {
-  const cold = !decides ? [] : familiesOf(plan).map(({ header, addresses }) => `${header} daddr { ${addresses.join(", ")} }${header === "ip" ? " ip frag-off & 0x1fff == 0" : ""} goto cold`);
+  const cold = !decides ? [] : familiesOf(plan).map(({ header, addresses }) => `${header} daddr { ${addresses.join(", ")} }${header === "ip" ? " ip frag-off & 0x3fff == 0" : " exthdr frag missing"} goto cold`);
   return plan.operationMode === "windowsUnicast" ? cold : [`ether daddr ${plan.hardwareAddress} meta pkttype set host`, ...cold];
 }
 
