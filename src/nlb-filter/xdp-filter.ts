@@ -34,6 +34,8 @@ export class EngineFilter implements KernelFilter {
   #pointed: number | null = null;
   #plan: FilterPlan | null = null;
   #name = "nftables";
+  /** One change of engines after the other. */
+  #choosing: Promise<void> = Promise.resolve();
   #isInStack = false;
 
   /** @param facts what speaks for an engine */
@@ -65,7 +67,7 @@ export class EngineFilter implements KernelFilter {
     // The tables decide by now: what a former life left may go.
     this.#leftover?.remove();
     this.#leftover = null;
-    this.#choose();
+    this.#choosing = this.#choosing.then(() => this.#choose());
   }
 
   lease(order: LeaseOrder): void {
@@ -92,10 +94,16 @@ export class EngineFilter implements KernelFilter {
     }
   }
 
-  /** Another engine from now on. No connection notices. */
-  use(engine: FilterEngine): void {
+  /** Another engine from now on, as soon as it is ready. No connection notices. What cannot be had is told by the name. */
+  async use(engine: FilterEngine): Promise<void> {
     this.#wanted = engine;
-    if (this.#plan !== null) this.#choose();
+    this.#choosing = this.#choosing.then(() => this.#choose());
+    await this.#choosing;
+  }
+
+  /** The engine that is wanted decides by now, or has been found impossible. */
+  settled(): Promise<void> {
+    return this.#choosing;
   }
 
   taken(): TakenCounts {
@@ -127,7 +135,8 @@ export class EngineFilter implements KernelFilter {
     this.#plan = null;
   }
 
-  #choose(): void {
+  async #choose(): Promise<void> {
+    if (this.#plan === null) return;
     const choice = chooseEngine(this.#wanted, this.#facts(this.#adapter));
     try {
       if (choice.engine === "nftables") {
@@ -135,7 +144,10 @@ export class EngineFilter implements KernelFilter {
         return this.#call("nftables", choice.reason);
       }
       if (this.#front !== null) return this.#call(this.#isInStack ? IN_STACK : IN_DRIVER, choice.reason);
-      this.#toFront(choice.mayRunInStack, choice.reason);
+      const front = await XdpFront.load(this.#adapter, this.#incarnation);
+      // The filter may have been removed meanwhile.
+      if (this.#plan === null) front.close();
+      else this.#toFront(front, this.#plan, choice.mayRunInStack, choice.reason);
     } catch (error) {
       this.#call(this.#front === null ? "nftables" : this.#isInStack ? IN_STACK : IN_DRIVER, `the other engine could not be used: ${MusterError.from(error).message}`);
     }
@@ -148,9 +160,7 @@ export class EngineFilter implements KernelFilter {
   }
 
   /** The program comes in front of the tables; only then they leave the decision to it. */
-  #toFront(mayRunInStack: boolean, reason: string): void {
-    const plan = this.#plan!;
-    const front = XdpFront.load(this.#adapter, this.#incarnation);
+  #toFront(front: XdpFront, plan: FilterPlan, mayRunInStack: boolean, reason: string): void {
     try {
       front.apply(plan);
       for (const [slot, end] of this.#ends) front.arm(slot, end);

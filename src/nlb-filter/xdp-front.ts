@@ -26,6 +26,7 @@ export class XdpFront {
   readonly descriptor: number;
   /** Numbers of rules, under which they count and remember clients. */
   readonly #numbers = new Map<string, number>();
+  readonly #usedBefore = new Set<number>();
   readonly #away = new Map<number, readonly Buffer[]>();
   #addresses: [readonly string[], readonly string[]] = [[], []];
   #slot = 0;
@@ -39,13 +40,14 @@ export class XdpFront {
     this.descriptor = library.bpf_program__fd(library.bpf_object__find_program_by_name(object, PROGRAM));
   }
 
-  /** @throws MusterError MUSTER_LIBRARY_MISSING, MUSTER_NEEDS_CAPABILITY, MUSTER_XDP */
-  static load(adapter: string, incarnation: number): XdpFront {
+  /** Does not hold up its thread. @throws MusterError MUSTER_LIBRARY_MISSING, MUSTER_NEEDS_CAPABILITY, MUSTER_XDP */
+  static async load(adapter: string, incarnation: number): Promise<XdpFront> {
     const library = bpf();
     const object: unknown = library.bpf_object__open_file(OBJECT_PATH, null);
     if (object === null) throw new MusterError("MUSTER_XDP", { problem: `${OBJECT_PATH} cannot be read` });
     try {
-      checked("loading the program", library.bpf_object__load(object));
+      const result = await new Promise<number>((resolve, reject) => library.bpf_object__load.async(object, (error, answer) => (error === null ? resolve(answer) : reject(error))));
+      checked("loading the program", result);
       const front = new XdpFront(adapter, object);
       front.#put("nlb_lease", number32(LeasePlace.life), number64(BigInt(incarnation)));
       return front;
@@ -157,7 +159,8 @@ export class XdpFront {
     const used = new Set(this.#numbers.values());
     let number = 0;
     while (used.has(number)) number++;
-    this.#forget(number);
+    if (this.#usedBefore.has(number)) this.#forget(number);
+    this.#usedBefore.add(number);
     this.#numbers.set(key, number);
     return number;
   }

@@ -12,7 +12,8 @@ export const Errno = koffi.os.errno;
 /** All answer 0 or a descriptor, or an error of the system as a negative number. */
 interface Library {
   readonly bpf_object__open_file: (path: string, options: null) => unknown;
-  readonly bpf_object__load: (object: unknown) => number;
+  /** The kernel looks at the program for a tenth of a second and more: on another thread. */
+  readonly bpf_object__load: { readonly async: (object: unknown, done: (error: Error | null, result: number) => void) => void };
   readonly bpf_object__close: (object: unknown) => void;
   readonly bpf_object__find_map_fd_by_name: (object: unknown, name: string) => number;
   readonly bpf_object__find_program_by_name: (object: unknown, name: string) => unknown;

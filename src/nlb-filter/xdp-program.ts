@@ -77,7 +77,7 @@ export class LeftoverProgram {
       number64(BigInt(koffi.address(ids))).copy(info, PROGRAM_INFO.mapsAt);
       describe(program, info);
       if (nameIn(info, PROGRAM_INFO.nameAt) !== PROGRAM) return null;
-      const maps = koffi.decode(ids, "uint32_t", Math.min(MAPS_MAX, u32(info, PROGRAM_INFO.mapCountAt))) as number[];
+      const maps = Array.from(koffi.decode(ids, "uint32_t", Math.min(MAPS_MAX, u32(info, PROGRAM_INFO.mapCountAt))) as Iterable<number>);
       const lease = maps.map((map) => openMap(map, LEASE_MAP)).find((descriptor) => descriptor !== null);
       if (lease === undefined) return null;
       return new LeftoverProgram(adapter, id, lease!);

@@ -88,8 +88,7 @@ export class Balancer {
       case "ask":
         return this.#tell({ kind: "answer", request: message.request, result: this.#answer(message.question) });
       case "engine":
-        this.#attempt(() => this.#filter.use(message.engine));
-        return this.#tellSoon();
+        return void this.#filter.use(message.engine).then(() => this.#tellSoon());
       case "stop":
         void this.stop().finally(() => this.#tell({ kind: "answer", request: message.request, result: null }));
         return;
@@ -219,6 +218,7 @@ export class Balancer {
   }
 
   #tellSoon(): void {
+    if (this.#isStopped) return;
     this.#telling ??= setTimeout(() => {
       this.#telling = null;
       this.#tell({ kind: "changed", snapshot: this.snapshot() });

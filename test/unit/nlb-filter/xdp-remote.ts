@@ -76,7 +76,10 @@ serve({
   make(engine: FilterEngine, hardwareAddress: string, incarnation: number) {
     filter = new EngineFilter(new NftFilter(nftables, { adapter: ADAPTER, hardwareAddress }, incarnation), ADAPTER, incarnation, engine, (line) => log.push(line));
   },
-  apply: (plan: FilterPlan) => theFilter().apply(plan),
+  async apply(plan: FilterPlan) {
+    theFilter().apply(plan);
+    await theFilter().settled();
+  },
   lease: (order: LeaseOrder) => theFilter().lease(order),
   use: (engine: FilterEngine) => theFilter().use(engine),
   name: () => theFilter().name,
