@@ -22,6 +22,8 @@ rmSync(output, { recursive: true, force: true });
 const { status } = spawnSync("tsc", ["--project", "tsconfig.build.json"], { cwd: root, stdio: "inherit" });
 if (status !== 0) process.exit(status ?? 1);
 cpSync(join(root, "package.json"), join(output, "package.json"));
+// The program of XDP and what it is made of: its licence asks for both.
+cpSync(join(root, "src", "nlb-filter", "xdp"), join(output, "src", "nlb-filter", "xdp"), { recursive: true });
 const { metafile } = await build({
   absWorkingDir: root,
   entryPoints: [...ENTRIES, ...started()],

@@ -15,7 +15,7 @@ export type TakenCounts = Readonly<Record<string, number>>;
  * it: it is for a thread of its own. All throw MusterError, and what was there before a call that failed is there still.
  */
 export interface KernelFilter {
-  /** `nftables` or `xdp`, for people. */
+  /** `nftables` or `XDP …`, and why that: for people. */
   readonly name: string;
   /** What a former life left. */
   leftover(): FilterLeftover;

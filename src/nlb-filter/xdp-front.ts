@@ -1,8 +1,9 @@
 import { MusterError } from "../model/errors.ts";
-import type { FilterPlan } from "../nlb/filter-contract.ts";
+import type { FilterPlan, FilterRule } from "../nlb/filter-contract.ts";
+import { BUCKETS } from "../nlb/filter-contract.ts";
 import type { AffinityEntry, TakenCounts } from "./contract.ts";
 import type { OpenFlow } from "./xdp-connections.ts";
-import { CLIENT_KEY_BYTES, DEFAULT_NUMBER, LeasePlace, addressKey, clientKey, connectionKey, connectionState, encodePlan, endAfter, leftMs, number32, number64, readClientKey, readNumber64 } from "./xdp-layout.ts";
+import { CLIENT_KEY_BYTES, DEFAULT_NUMBER, LeasePlace, addressKey, clientKey, connectionKey, connectionState, encodePlan, endAfter, hotParts, leftMs, number32, number64, readClientKey, readNumber64 } from "./xdp-layout.ts";
 import { Errno, bpf, checked } from "./xdp-library.ts";
 import type { Place } from "./xdp-program.ts";
 import { OBJECT_PATH, PROGRAM, attach, attachedProgram, detach, programId } from "./xdp-program.ts";
@@ -10,7 +11,7 @@ import { OBJECT_PATH, PROGRAM, attach, attachedProgram, detach, programId } from
 /** Elements that are read at once: more than any bucket of the kernel's table holds. */
 const ELEMENTS_AT_ONCE = 8_192;
 const Update = { any: 0n, unlessThere: 1n } as const;
-const MAPS = ["plans", "active", "addresses", "nlb_lease", "connections", "staying", "away", "taken"] as const;
+const MAPS = ["plans", "active", "addresses", "nlb_lease", "connections", "staying", "away", "taken", "hot_since"] as const;
 type MapName = (typeof MAPS)[number];
 
 /** CLOCK_MONOTONIC, as the program reads it. */
@@ -26,29 +27,31 @@ export class XdpFront {
   readonly descriptor: number;
   /** Numbers of rules, under which they count and remember clients. */
   readonly #numbers = new Map<string, number>();
+  /** By number: which parts may have connections here. */
+  readonly #hot = new Map<number, Uint8Array>();
   readonly #usedBefore = new Set<number>();
   readonly #away = new Map<number, readonly Buffer[]>();
   #addresses: [readonly string[], readonly string[]] = [[], []];
   #slot = 0;
 
-  private constructor(adapter: string, object: unknown) {
+  private constructor(adapter: string, object: unknown, program: string) {
     const library = bpf();
     this.#adapter = adapter;
     this.#object = object;
     this.#maps = Object.fromEntries(MAPS.map((name) => [name, checked(`the map ${name}`, library.bpf_object__find_map_fd_by_name(object, name))])) as Record<MapName, number>;
     this.#processors = checked("counting processors", library.libbpf_num_possible_cpus());
-    this.descriptor = library.bpf_program__fd(library.bpf_object__find_program_by_name(object, PROGRAM));
+    this.descriptor = library.bpf_program__fd(library.bpf_object__find_program_by_name(object, program));
   }
 
   /** Does not hold up its thread. @throws MusterError MUSTER_LIBRARY_MISSING, MUSTER_NEEDS_CAPABILITY, MUSTER_XDP */
-  static async load(adapter: string, incarnation: number): Promise<XdpFront> {
+  static async load(adapter: string, incarnation: number, path = OBJECT_PATH, program = PROGRAM): Promise<XdpFront> {
     const library = bpf();
-    const object: unknown = library.bpf_object__open_file(OBJECT_PATH, null);
-    if (object === null) throw new MusterError("MUSTER_XDP", { problem: `${OBJECT_PATH} cannot be read` });
+    const object: unknown = library.bpf_object__open_file(path, null);
+    if (object === null) throw new MusterError("MUSTER_XDP", { problem: `${path} cannot be read` });
     try {
       const result = await new Promise<number>((resolve, reject) => library.bpf_object__load.async(object, (error, answer) => (error === null ? resolve(answer) : reject(error))));
       checked("loading the program", result);
-      const front = new XdpFront(adapter, object);
+      const front = new XdpFront(adapter, object, program);
       front.#put("nlb_lease", number32(LeasePlace.life), number64(BigInt(incarnation)));
       return front;
     } catch (error) {
@@ -73,7 +76,7 @@ export class XdpFront {
 
   /** Leaves nothing of it. */
   close(): void {
-    if (this.isAttached()) detach(this.#adapter);
+    if (this.isAttached()) detach(this.#adapter, programId(this.descriptor));
     bpf().bpf_object__close(this.#object);
   }
 
@@ -85,10 +88,24 @@ export class XdpFront {
     const addresses = plan.virtualAddresses.map(({ address }) => address);
     addresses.forEach((address, position) => this.#put("addresses", addressKey(slot, address), number32(position)));
     this.#addresses[slot] = addresses;
+    this.#heat(DEFAULT_NUMBER, plan, null);
+    for (const rule of plan.rules) this.#heat(this.#numberOf(rule.key), plan, rule);
     this.#put("plans", number32(slot), encodePlan(plan, (key) => this.#numberOf(key)));
     this.#put("active", number32(0), number32(slot));
     this.#slot = slot;
     for (const key of this.#numbers.keys()) if (!plan.rules.some((rule) => rule.key === key)) this.#numbers.delete(key);
+  }
+
+  /** Connections of a part that was certainly others' until now are not those that it had before. */
+  #heat(number: number, plan: FilterPlan, rule: FilterRule | null): void {
+    const before = this.#hot.get(number);
+    const after = hotParts(plan, rule);
+    this.#hot.set(number, after);
+    if (before === undefined) return;
+    const parts = [...after.keys()].filter((part) => after[part] === 1 && before[part] === 0);
+    if (parts.length === 0) return;
+    const now = number64(monotonicNs());
+    checked("noting what is taken", bpf().bpf_map_update_batch(this.#maps.hot_since, Buffer.concat(parts.map((part) => number32(number * BUCKETS + part))), Buffer.concat(parts.map(() => now)), Uint32Array.of(parts.length), null));
   }
 
   /** @param end on CLOCK_MONOTONIC: read before, so that a pause in between makes it end earlier */
@@ -170,6 +187,8 @@ export class XdpFront {
     this.#put("taken", number32(number), Buffer.alloc(8 * this.#processors));
     for (const map of ["staying", "away"] as const) for (const [key] of this.#elements(map)) if (readClientKey(key)[0] === number) this.#delete(map, key);
     this.#away.delete(number);
+    this.#hot.delete(number);
+    for (let part = 0; part < BUCKETS; part++) this.#put("hot_since", number32(number * BUCKETS + part), number64(0n));
   }
 
   #count(number: number): number {

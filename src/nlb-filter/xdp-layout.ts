@@ -12,8 +12,9 @@ export const DEFAULT_NUMBER = RULES_MAX;
 export const LeasePlace = { pointed: 8, life: 9 } as const;
 export const CLIENT_KEY_BYTES = 20;
 
-const PLAN_BYTES = 5_640;
-const MATCHES_AT = 8;
+const PLAN_BYTES = 5_656;
+const FIRST_AT = 8;
+const MATCHES_AT = 24;
 const MATCH_BYTES = 8;
 const SHARES_AT = MATCHES_AT + RULES_MAX * MATCH_BYTES;
 const SHARE_BYTES = 80;
@@ -89,7 +90,21 @@ export function connectionKey({ client, clientPort, server, serverPort }: OpenFl
 }
 
 export function connectionState(now: bigint, isClosing: boolean): Buffer {
-  return Buffer.concat([number64(now), number32(0), number32(isClosing ? States.closing : States.open)]);
+  return Buffer.concat([number64(now), number64(now), number32(0), number32(isClosing ? States.closing : States.open)]);
+}
+
+/**
+ * The parts of a rule, or of what no rule covers, that may have connections here: 1 for each bucket; what has no
+ * buckets, or takes clients of every bucket, has but the first.
+ */
+export function hotParts(plan: FilterPlan, rule: FilterRule | null): Uint8Array {
+  const hot = new Uint8Array(BUCKETS);
+  if (!plan.isMember) return hot;
+  if (rule === null) hot[0] = plan.isDefaultHost || plan.wasDefaultHost ? 1 : 0;
+  else if (rule.action.kind === "whole") hot[0] = rule.action.accepts || rule.action.wasMine ? 1 : 0;
+  else if (rule.action.kind === "share" && rule.action.extendedAffinityMs > 0) hot[0] = 1;
+  else if (rule.action.kind === "share") for (const bucket of [...rule.action.owned, ...rule.action.recentlyLost]) hot[bucket] = 1;
+  return hot;
 }
 
 /** @param numberOf below RULES_MAX, the same for as long as the rule is there */
@@ -100,6 +115,7 @@ export function encodePlan(plan: FilterPlan, numberOf: (key: string) => number):
   const flags = (plan.isMember ? PlanFlags.member : 0) | (plan.isDefaultHost ? PlanFlags.defaultHost : 0) | (plan.wasDefaultHost ? PlanFlags.wasDefaultHost : 0) | (plan.filtersIcmp ? PlanFlags.filtersIcmp : 0);
   putU32(bytes, rules.length, 0);
   putU32(bytes, flags, 4);
+  if (plan.virtualAddresses.length > 0) mapped(plan.virtualAddresses[0]!.address).copy(bytes, FIRST_AT);
   rules.forEach((rule, position) => {
     putMatch(bytes.subarray(MATCHES_AT + position * MATCH_BYTES), rule, plan, numberOf(rule.key));
     putShare(bytes.subarray(SHARES_AT + position * SHARE_BYTES), rule);

@@ -24,10 +24,10 @@ const MAPS_MAX = 64;
 /** Where a program runs: in the adapter's driver, before the kernel has made a packet; or in the kernel's stack, with every adapter. */
 export type Place = "driver" | "stack";
 
-/** The identity of the program on the adapter; null = none. @throws MusterError */
-export function attachedProgram(adapter: string): number | null {
+/** The identity of the program on the adapter, wherever it is or in one place; null = none. @throws MusterError */
+export function attachedProgram(adapter: string, place: Place | null = null): number | null {
   const id = new Uint32Array(1);
-  checked(`asking what is on ${adapter}`, bpf().bpf_xdp_query_id(adapterIndex(adapter), 0, id));
+  checked(`asking what is on ${adapter}`, bpf().bpf_xdp_query_id(adapterIndex(adapter), place === null ? 0 : Flags[place], id));
   return id[0] === 0 ? null : id[0]!;
 }
 
@@ -45,8 +45,11 @@ export function attach(adapter: string, program: number, place: Place): boolean 
   return true;
 }
 
-export function detach(adapter: string): void {
-  checked(`taking the program off ${adapter}`, bpf().bpf_xdp_detach(adapterIndex(adapter), 0, null));
+/** Takes this very program off, if it is still there. Without its place the kernel would look for it in the driver alone. */
+export function detach(adapter: string, id: number): void {
+  for (const place of ["driver", "stack"] as const) {
+    if (attachedProgram(adapter, place) === id) checked(`taking the program off ${adapter}`, bpf().bpf_xdp_detach(adapterIndex(adapter), Flags[place], null));
+  }
 }
 
 export function programId(descriptor: number): number {
@@ -100,7 +103,7 @@ export class LeftoverProgram {
 
   /** Takes it off, if it is still there. */
   remove(): void {
-    if (attachedProgram(this.#adapter) === this.#id) detach(this.#adapter);
+    detach(this.#adapter, this.#id);
     bpf().close(this.#lease);
   }
 }

@@ -14,6 +14,8 @@
 /* The number under which is counted what no rule covers. */
 #define DEFAULT_NUMBER RULES_MAX
 #define COUNTERS (RULES_MAX + 1)
+/* Places of the map `hot_since`: a row for each number, where what has no buckets uses the first place. */
+#define PARTS (COUNTERS * BUCKETS)
 #define SLOTS 8
 /* Places of the map `lease`: an end for each slot, then these. */
 #define POINTED SLOTS
@@ -57,6 +59,8 @@ struct share {
 struct plan {
 	__u32 rules;
 	__u32 flags;
+	/* The first virtual address, which most packets are for. */
+	struct address first;
 	struct match matches[RULES_MAX];
 	struct share shares[RULES_MAX];
 };
@@ -69,6 +73,7 @@ struct connection {
 enum connection_states { OPEN, CLOSING, TAKEN_OVER };
 
 struct connection_state {
+	__u64 opened_ns;
 	__u64 seen_ns;
 	__u32 first_sequence; /* of the SYN; 0 = not known */
 	__u32 state;

@@ -72,6 +72,17 @@ struct {
 	__type(value, struct connection_state);
 } connections SEC(".maps");
 
+/*
+ * Since when a part of a rule may have connections here; 0 = since the program came. What was opened before is over: it
+ * was a while in which nobody looked at the SYNs of that part, and another host may have the same ports by now.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, PARTS);
+	__type(key, __u32);
+	__type(value, __u64);
+} hot_since SEC(".maps");
+
 /* Clients who stay with this host, and until when. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
@@ -235,35 +246,33 @@ static __always_inline void stays(const struct packet *packet, const struct matc
 		bpf_map_update_elem(&staying, &key, &end, BPF_ANY);
 }
 
-/* A new connection, or a datagram: is it this host's? */
-static __always_inline int is_mine(const struct packet *packet, const struct match *match, const struct share *share)
+/* A new connection, or a datagram, that is not certainly another host's: is it this host's? */
+static __always_inline int is_mine(const struct packet *packet, const struct match *match, const struct share *share, __u32 bucket)
 {
 	struct client_key key;
 
-	if (match->action == ACTION_DROP)
-		return 0;
 	if (match->action == ACTION_WHOLE)
 		return share->flags & ACCEPTS ? take(match->number) : 0;
 	if (share->stay_ns) {
 		client_of(packet, match, share, &key);
 		if (is_listed(&away, &key))
 			return 0;
-		if (!is_listed(&staying, &key) && !has_bucket(share->owned, bucket_of(packet, share->affinity, share->seed)))
+		if (!is_listed(&staying, &key) && !has_bucket(share->owned, bucket))
 			return 0;
 		stays(packet, match, share);
 		return take(match->number);
 	}
-	return has_bucket(share->owned, bucket_of(packet, share->affinity, share->seed)) ? take(match->number) : 0;
+	return has_bucket(share->owned, bucket) ? take(match->number) : 0;
 }
 
 /* Certainly another host's, without asking who has the connection. */
-static __always_inline int is_foreign(const struct packet *packet, const struct match *match, const struct share *share)
+static __always_inline int is_foreign(const struct match *match, const struct share *share, __u32 bucket)
 {
 	if (match->action == ACTION_DROP)
 		return 1;
 	if (match->action == ACTION_WHOLE)
 		return !(share->flags & (ACCEPTS | WAS_MINE));
-	return !share->stay_ns && !has_bucket(share->hot, bucket_of(packet, share->affinity, share->seed));
+	return !share->stay_ns && !has_bucket(share->hot, bucket);
 }
 
 static __always_inline void connection_of(const struct packet *packet, struct connection *key)
@@ -302,18 +311,19 @@ static __always_inline int has_socket(struct xdp_md *context, const struct packe
 }
 
 /* A packet of TCP that opens nothing: is its connection open here? */
-static __always_inline int is_open(struct xdp_md *context, const struct packet *packet)
+static __always_inline int is_open(struct xdp_md *context, const struct packet *packet, __u32 part)
 {
 	struct connection key = {};
 	struct connection_state *known, found = { .state = OPEN };
-	__u64 now = bpf_ktime_get_ns();
+	__u64 *since, now = bpf_ktime_get_ns();
 	int ends = packet->tcp_flags & (FIN | RST);
 
 	connection_of(packet, &key);
 	known = bpf_map_lookup_elem(&connections, &key);
 	if (known && known->state == TAKEN_OVER)
 		return 0;
-	if (known && now - known->seen_ns < (known->state == CLOSING ? CLOSED_NS : IDLE_NS)) {
+	since = bpf_map_lookup_elem(&hot_since, &part);
+	if (known && since && known->opened_ns >= *since && now - known->seen_ns < (known->state == CLOSING ? CLOSED_NS : IDLE_NS)) {
 		known->seen_ns = now;
 		if (ends)
 			known->state = CLOSING;
@@ -321,7 +331,7 @@ static __always_inline int is_open(struct xdp_md *context, const struct packet *
 	}
 	if (!has_socket(context, packet))
 		return 0;
-	found.seen_ns = now;
+	found.opened_ns = found.seen_ns = now;
 	if (ends)
 		found.state = CLOSING;
 	bpf_map_update_elem(&connections, &key, &found, BPF_ANY);
@@ -331,8 +341,9 @@ static __always_inline int is_open(struct xdp_md *context, const struct packet *
 static __always_inline void opens(const struct packet *packet)
 {
 	struct connection key = {};
-	struct connection_state state = { .seen_ns = bpf_ktime_get_ns(), .first_sequence = packet->sequence, .state = OPEN };
+	struct connection_state state = { .first_sequence = packet->sequence, .state = OPEN };
 
+	state.opened_ns = state.seen_ns = bpf_ktime_get_ns();
 	connection_of(packet, &key);
 	bpf_map_update_elem(&connections, &key, &state, BPF_ANY);
 }
@@ -375,6 +386,7 @@ static __always_inline int decide(struct xdp_md *context, __u32 slot, const stru
 	__u8 opening = packet->tcp_flags & (FIN | SYN | RST | ACK);
 	const struct match *match = NULL;
 	const struct share *share = NULL;
+	__u32 number = DEFAULT_NUMBER, bucket = 0;
 	int mine;
 
 	if (!(plan->flags & MEMBER))
@@ -390,12 +402,15 @@ static __always_inline int decide(struct xdp_md *context, __u32 slot, const stru
 		if (at < RULES_MAX) {
 			match = &plan->matches[at];
 			share = &plan->shares[at];
+			number = match->number;
+			if (match->action == ACTION_SHARE)
+				bucket = bucket_of(packet, share->affinity, share->seed);
 		}
 	}
+	if (share ? is_foreign(match, share, bucket) : !(plan->flags & (DEFAULT_HOST | WAS_DEFAULT_HOST)))
+		return 0;
 	if (protocol == TCP && opening != SYN) {
-		if (share ? is_foreign(packet, match, share) : !(plan->flags & (DEFAULT_HOST | WAS_DEFAULT_HOST)))
-			return 0;
-		if (!is_open(context, packet))
+		if (!is_open(context, packet, number * BUCKETS + (share && share->stay_ns ? 0 : bucket)))
 			return 0;
 		if (share && share->stay_ns)
 			stays(packet, match, share);
@@ -403,7 +418,7 @@ static __always_inline int decide(struct xdp_md *context, __u32 slot, const stru
 	}
 	mine = is_lease_open();
 	if (mine)
-		mine = share ? is_mine(packet, match, share) : plan->flags & DEFAULT_HOST ? take(DEFAULT_NUMBER) : 0;
+		mine = share ? is_mine(packet, match, share, bucket) : plan->flags & DEFAULT_HOST ? take(DEFAULT_NUMBER) : 0;
 	if (protocol == TCP) {
 		if (mine)
 			opens(packet);
@@ -442,18 +457,22 @@ static __always_inline int read_ports(void *at, void *end, struct packet *packet
 	return 1;
 }
 
-static __always_inline int find_address(__u32 slot, struct packet *packet)
+static __always_inline int find_address(__u32 slot, const struct plan *plan, struct packet *packet)
 {
+	const __u32 *first = plan->first.words, *server = packet->server.words;
 	struct address_key key = { .slot = slot, .address = packet->server };
-	__u32 *place = bpf_map_lookup_elem(&addresses, &key);
+	__u32 *place;
 
+	if (server[3] == first[3] && server[2] == first[2] && server[1] == first[1] && server[0] == first[0])
+		return 1;
+	place = bpf_map_lookup_elem(&addresses, &key);
 	if (!place)
 		return 0;
 	packet->address = *place;
 	return 1;
 }
 
-static __always_inline int read_four(void *at, void *end, __u32 slot, struct packet *packet)
+static __always_inline int read_four(void *at, void *end, __u32 slot, const struct plan *plan, struct packet *packet)
 {
 	struct iphdr *ip = at;
 	__u16 fragment;
@@ -462,7 +481,7 @@ static __always_inline int read_four(void *at, void *end, __u32 slot, struct pac
 		return 0;
 	packet->server.words[2] = packet->client.words[2] = bpf_htonl(0xffff);
 	packet->server.words[3] = ip->daddr;
-	if (!find_address(slot, packet))
+	if (!find_address(slot, plan, packet))
 		return 0;
 	if (ip->ihl < 5)
 		return -1;
@@ -481,7 +500,7 @@ struct extension {
 	__u32 identification;
 };
 
-static __always_inline int read_six(void *at, void *end, __u32 slot, struct packet *packet)
+static __always_inline int read_six(void *at, void *end, __u32 slot, const struct plan *plan, struct packet *packet)
 {
 	struct ipv6hdr *ip = at;
 
@@ -489,7 +508,7 @@ static __always_inline int read_six(void *at, void *end, __u32 slot, struct pack
 		return 0;
 	packet->is_six = 1;
 	__builtin_memcpy(&packet->server, &ip->daddr, sizeof(packet->server));
-	if (!find_address(slot, packet))
+	if (!find_address(slot, plan, packet))
 		return 0;
 	__builtin_memcpy(&packet->client, &ip->saddr, sizeof(packet->client));
 	packet->protocol = ip->nexthdr;
@@ -528,8 +547,7 @@ static __always_inline void fragments_of(const struct packet *packet, struct fra
 	key->protocol = packet->is_six ? 0 : packet->protocol;
 }
 
-SEC("xdp")
-int muster_nlb(struct xdp_md *context)
+static __always_inline int filter(struct xdp_md *context)
 {
 	void *end = (void *)(long)context->data_end;
 	struct ethhdr *frame = (void *)(long)context->data;
@@ -545,17 +563,17 @@ int muster_nlb(struct xdp_md *context)
 	if (!slot)
 		return XDP_PASS;
 	place = *slot & 1;
+	plan = bpf_map_lookup_elem(&plans, &place);
+	if (!plan)
+		return XDP_PASS;
 	if (frame->h_proto == bpf_htons(ETH_P_IP))
-		readable = read_four(frame + 1, end, place, &packet);
+		readable = read_four(frame + 1, end, place, plan, &packet);
 	else if (frame->h_proto == bpf_htons(ETH_P_IPV6))
-		readable = read_six(frame + 1, end, place, &packet);
+		readable = read_six(frame + 1, end, place, plan, &packet);
 	else
 		return XDP_PASS;
 	if (readable <= 0)
 		return readable == 0 ? XDP_PASS : XDP_DROP;
-	plan = bpf_map_lookup_elem(&plans, &place);
-	if (!plan)
-		return XDP_DROP;
 	if (packet.is_later) {
 		/* Without its first fragment it can do nothing: what is not known to be another's may pass. */
 		__u64 *until;
@@ -575,6 +593,12 @@ int muster_nlb(struct xdp_md *context)
 			bpf_map_update_elem(&foreign_fragments, &fragments, &until, BPF_ANY);
 	}
 	return passes ? XDP_PASS : XDP_DROP;
+}
+
+SEC("xdp")
+int muster_nlb(struct xdp_md *context)
+{
+	return filter(context);
 }
 
 /* The kernel lets only such programs call some of its functions. */

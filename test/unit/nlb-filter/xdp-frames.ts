@@ -21,6 +21,7 @@ interface Ip {
   readonly fragmentOffset?: number;
   readonly hasMore?: boolean;
   readonly hopByHop?: boolean;
+  readonly sequence?: number;
 }
 
 const SENDER = "0a:00:00:00:00:02";
@@ -29,7 +30,7 @@ export function tcpFrame(hardware: string, flow: Flow, flags: number, extra: Par
   const segment = Buffer.alloc(20);
   segment.writeUInt16BE(flow.clientPort, 0);
   segment.writeUInt16BE(flow.serverPort, 2);
-  segment.writeUInt32BE(1_000, 4);
+  segment.writeUInt32BE(extra.sequence ?? 1_000, 4);
   segment[12] = 0x50;
   segment[13] = flags;
   segment.writeUInt16BE(1_000, 14);

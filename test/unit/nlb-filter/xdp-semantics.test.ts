@@ -4,10 +4,11 @@ import type { FilterPlan } from "../../../src/nlb/filter-contract.ts";
 import { bucketOf } from "../../../src/nlb/hash.ts";
 import { addressBytes } from "../../../src/network/address-text.ts";
 import { Tcp, icmpFrame, otherFrame, tcpFrame, udpFragments, udpFrame } from "./xdp-frames.ts";
-import { ALL, CLUSTER_MAC, ENGINES, FilterLab, SKIP, VIRTUAL, plan, rule, share } from "./xdp-support.ts";
+import { ALL, CLUSTER_MAC, WAYS, FilterLab, SKIP, VIRTUAL, plan, rule, share } from "./xdp-support.ts";
 
 /** What a host takes must not depend on its engine: frames from a wire, to the same plans in nftables and in XDP. */
 
+const NAMES = { nftables: /^nftables/, driver: /^XDP in the driver/, stack: /^XDP in the kernel's stack/ } as const;
 const four = (number: number): string => `10.1.${number >> 8}.${number & 0xff}`;
 const six = (number: number): string => `fd01:${(number * 7919) & 0xffff ? ((number * 7919) & 0xffff).toString(16) : "1"}:${number.toString(16)}:1::${(number + 1).toString(16)}`;
 
@@ -20,8 +21,8 @@ test("nftables, XDP and TypeScript put 600 clients into the same buckets, by eve
     const clients = Array.from({ length: 600 }, (_, number) => (number < 300 ? four(number * 97) : six(number)));
     const portOf = (number: number): number => 1_024 + ((number * 6_151) % 60_000);
     const results: Record<string, string[]> = {};
-    for (const engine of ENGINES) {
-      await lab.make(engine);
+    for (const way of WAYS) {
+      await lab.makeWay(way);
       for (const affinity of affinities) {
         await lab.host.ask("apply", plan([rule("a", [80, 80], "both", share(affinity, half))]));
         await lab.open();
@@ -29,15 +30,15 @@ test("nftables, XDP and TypeScript put 600 clients into the same buckets, by eve
           const flow = { client, clientPort: portOf(number), server: client.includes(":") ? VIRTUAL[2] : VIRTUAL[0], serverPort: 80 };
           return number % 2 === 0 ? tcpFrame(CLUSTER_MAC, flow, Tcp.syn) : udpFrame(CLUSTER_MAC, flow);
         });
-        results[`${engine} ${affinity}`] = await lab.passes(frames);
+        results[`${way} ${affinity}`] = await lab.passes(frames);
       }
-      assert.match(await lab.host.ask<string>("name"), engine === "xdp" ? /^XDP in the driver/ : /^nftables/);
+      assert.match(await lab.host.ask<string>("name"), NAMES[way]);
       await lab.host.ask("remove");
     }
     for (const affinity of affinities) {
       const expected = clients.filter((client, number) => half.includes(bucketOf(addressBytes(client), portOf(number), affinity, 0xcafe))).sort();
       t.diagnostic(`${affinity}: ${expected.length} of ${clients.length}`);
-      for (const engine of ENGINES) assert.deepEqual(results[`${engine} ${affinity}`], expected, `${engine} ${affinity}`);
+      for (const way of WAYS) assert.deepEqual(results[`${way} ${affinity}`], expected, `${way} ${affinity}`);
     }
   } finally {
     await lab.close();
@@ -102,8 +103,8 @@ test("every kind of rule and packet is treated alike, whatever the plan and the 
     };
     const all = cases();
     const results = new Map<string, Record<string, string[]>>();
-    for (const engine of ENGINES) {
-      await lab.make(engine);
+    for (const way of WAYS) {
+      await lab.makeWay(way);
       const byPlan: Record<string, string[]> = {};
       for (const [name, { plan: wanted, lease }] of Object.entries(plans)) {
         await lab.host.ask("apply", wanted);
@@ -113,13 +114,14 @@ test("every kind of rule and packet is treated alike, whatever the plan and the 
         const passed = new Set(await lab.passes(all.flatMap(({ frames }) => frames)));
         byPlan[name] = all.filter(({ client }) => passed.has(client)).map((one) => one.name);
       }
-      results.set(engine, byPlan);
+      results.set(way, byPlan);
       await lab.host.ask("remove");
     }
-    const [nftables, xdp] = ENGINES.map((engine) => results.get(engine)!);
+    const [nftables, xdp, stack] = WAYS.map((way) => results.get(way)!);
     for (const name of Object.keys(plans)) {
       t.diagnostic(`${name}: ${xdp![name]!.length} of ${all.length} pass`);
       assert.deepEqual(xdp![name], nftables![name], name);
+      assert.deepEqual(stack![name], nftables![name], `${name}, in the stack`);
     }
     // That both say the same would not be enough.
     const member = xdp!["member"]!;

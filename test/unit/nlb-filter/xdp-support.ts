@@ -1,16 +1,18 @@
 import { existsSync } from "node:fs";
+import { fileURLToPath } from "node:url";
 import type { FilterAction, FilterPlan, FilterRule, RuleProtocol } from "../../../src/nlb/filter-contract.ts";
 import { BUCKETS } from "../../../src/nlb/filter-contract.ts";
 import { readFacts } from "../../../src/nlb-filter/choice.ts";
-import { CANNOT, Lab, until } from "../network/lab.ts";
-import type { Remote } from "../network/lab.ts";
+import { CANNOT, Lab, Remote, run, until } from "../network/lab.ts";
 import { udpFrame } from "./xdp-frames.ts";
 
 export const CLUSTER_MAC = "03:bf:0a:4d:00:64";
 export const VIRTUAL = ["10.77.0.100", "10.77.0.101", "fd77::100"] as const;
 export const ALL = Array.from({ length: BUCKETS }, (_, bucket) => bucket);
 export const SKIP = CANNOT || (existsSync("/sys/fs/bpf") ? readFacts("lo").problem : "needs a kernel with BPF") || false;
-export const ENGINES = ["nftables", "xdp"] as const;
+/** `stack`: XDP where the driver takes no program. */
+export const WAYS = ["nftables", "driver", "stack"] as const;
+type Way = (typeof WAYS)[number];
 
 export function rule(key: string, ports: readonly [number, number], protocol: RuleProtocol, action: FilterAction, virtualAddress: string | null = null): FilterRule {
   return { key, virtualAddress, startPort: ports[0], endPort: ports[1], protocol, action };
@@ -47,6 +49,7 @@ export class FilterLab {
   readonly hardwareAddress: string;
   #marker = 0;
   #incarnation = 0;
+  readonly #inside: Remote[] = [];
 
   constructor() {
     this.host = this.#remote(1);
@@ -63,8 +66,25 @@ export class FilterLab {
     return this.#remote(1);
   }
 
+  /** A process of a namespace behind the host. */
+  inNamespace(name: string): Remote {
+    const remote = new Remote(name, fileURLToPath(new URL("./xdp-remote.ts", import.meta.url)), "");
+    this.#inside.push(remote);
+    return remote;
+  }
+
   async make(engine: "nftables" | "xdp", host = this.host): Promise<void> {
     await host.ask("make", engine, this.hardwareAddress, ++this.#incarnation);
+  }
+
+  /** A peer with frames larger than a page is what veth's driver takes no program for. */
+  refusePrograms(refuse = true): void {
+    run(["ip", "-n", this.lab.machine(1).namespace.replace(/n1$/, "sw"), "link", "set", "dev", "p1", "mtu", refuse ? "9000" : "1500"]);
+  }
+
+  async makeWay(way: Way): Promise<void> {
+    this.refusePrograms(way === "stack");
+    await this.make(way === "nftables" ? "nftables" : "xdp");
   }
 
   async open(lengthMs = 60_000, slot = 0): Promise<void> {
@@ -91,7 +111,9 @@ export class FilterLab {
     return / xdp(generic|drv)? /.test(this.lab.on(1, ["ip", "link", "show", "dev", "eth0"]));
   }
 
-  close(): Promise<void> {
-    return this.lab.close();
+  async close(): Promise<void> {
+    for (const remote of this.#inside) remote.kill();
+    await Promise.all(this.#inside.map((remote) => remote.exited));
+    await this.lab.close();
   }
 }

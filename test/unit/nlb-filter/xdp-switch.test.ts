@@ -165,6 +165,11 @@ test("a later life finds what was left, closes it, and takes it away", { skip: S
     await lab.make("xdp");
     await lab.host.ask("apply", wanted);
     await lab.open();
+    // Programs that serve outlive the service.
+    const server = lab.anotherLife();
+    await server.ask("slowServer", 80, CHUNKS, CHUNK_BYTES, 50);
+    const downloads = lab.sender.ask<{ bytes: number; problem: string | null }[]>("downloads", Array.from({ length: 10 }, (_, number) => VIRTUAL[number % 2 === 0 ? 0 : 2]), 80);
+    await until("the downloads", () => lab.lab.on(1, ["ss", "-Htn", "state", "established", "( sport = 80 )"]).trim().split("\n").length >= 10);
     lab.host.kill();
     await lab.host.exited;
     assert.equal(lab.hasProgram(), true);
@@ -195,6 +200,7 @@ test("a later life finds what was left, closes it, and takes it away", { skip: S
       host.kill();
       await host.exited;
     }
+    for (const { bytes, problem } of await downloads) assert.deepEqual([bytes, problem], [CHUNKS * CHUNK_BYTES, null]);
   } finally {
     await lab.close();
   }

@@ -1,0 +1,43 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { FilterPlan } from "../../../src/nlb/filter-contract.ts";
+import { run } from "../network/lab.ts";
+import { ALL, FilterLab, SKIP, VIRTUAL, plan, rule, share } from "./xdp-support.ts";
+
+/** Frames get to TCP in every mode, with the program in the driver and in the kernel's stack. */
+
+const MODES: readonly Partial<FilterPlan>[] = [
+  { operationMode: "unicast", hardwareAddress: "02:bf:0a:4d:00:64" },
+  { operationMode: "multicast", hardwareAddress: "03:bf:0a:4d:00:64" },
+  { operationMode: "igmpMulticast", hardwareAddress: "01:00:5e:7f:00:64" },
+  { operationMode: "windowsUnicast", hardwareAddress: "02:bf:0a:4d:00:64", maskedHardwareAddress: "02:01:0a:4d:00:64" },
+];
+
+for (const place of ["driver", "kernel's stack"] as const) {
+  test(`every mode delivers with the program in the ${place}`, { skip: SKIP }, async () => {
+    const lab = new FilterLab();
+    const { namespace } = lab.lab.machine(1);
+    try {
+      for (const address of VIRTUAL) run(["ip", "-n", namespace, "addr", "add", `${address}/${address.includes(":") ? 128 : 32}`, "dev", "eth0", ...(address.includes(":") ? ["nodad"] : [])]);
+      lab.refusePrograms(place !== "driver");
+      await lab.host.ask("slowServer", 80, 20, 2_000, 1);
+      let number = 0;
+      for (const mode of MODES) {
+        await lab.make("xdp");
+        await lab.host.ask("apply", plan([rule("a", [80, 80], "tcp", share("none", ALL))], { ...mode, number: ++number }));
+        await lab.open();
+        assert.ok((await lab.host.ask<string>("name")).startsWith(`XDP in the ${place}`), await lab.host.ask("name"));
+        if (mode.operationMode === "windowsUnicast") run(["ip", "-n", namespace, "link", "set", "dev", "eth0", "address", mode.hardwareAddress!]);
+        for (const address of [VIRTUAL[0], VIRTUAL[2]]) {
+          lab.lab.forgetNeighbours(2);
+          assert.deepEqual(await lab.sender.ask("downloads", [address, address], 80), [{ bytes: 40_000, problem: null }, { bytes: 40_000, problem: null }], `${mode.operationMode} ${address}`);
+          assert.equal(lab.lab.neighbour(2, address), mode.hardwareAddress);
+        }
+        await lab.host.ask("remove");
+        if (mode.operationMode === "windowsUnicast") run(["ip", "-n", namespace, "link", "set", "dev", "eth0", "address", lab.hardwareAddress]);
+      }
+    } finally {
+      await lab.close();
+    }
+  });
+}
