@@ -52,8 +52,9 @@ export class NftFilter implements KernelFilter {
   }
 
   /**
-   * false = a program of XDP decides, and the tables only see to it that frames get to this host. They go on following
-   * plans and lease, so that one transaction makes them decide again; and as they name connections, these are tracked.
+   * false = a program of XDP decides what comes by the adapter, and the tables only see to it that frames get to this
+   * host. They go on following plans and lease, so that one transaction makes them decide again; and as they name
+   * connections, these are tracked.
    */
   decide(decides: boolean): void {
     const before = this.#decides;

@@ -80,7 +80,7 @@ export function lifeText(table: string, incarnation: number): string {
 /**
  * What the plan says, chain by chain. Names of chains begin with their table's family.
  * @param numberOf a number for each rule key, the same for as long as the rule is there
- * @param decides false = a program of XDP decides: what these chains hold is ready, and nobody asks them
+ * @param decides false = a program of XDP decides what comes by the adapter: these chains are asked for other adapters only
  */
 export function rulesetOf(plan: FilterPlan, delivery: Delivery, numberOf: (key: string) => number, decides = true): Ruleset {
   const chains = new Map<string, readonly string[]>();
@@ -95,7 +95,7 @@ export function rulesetOf(plan: FilterPlan, delivery: Delivery, numberOf: (key: 
   chains.set("inet pass", ["accept"]);
   chains.set("inet echo", [fallback]);
   chains.set("inet virtual", virtualLines(plan));
-  chains.set("inet prerouting", !decides ? [] : ["iif lo accept", "icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert, nd-router-advert } accept", ...familiesOf(plan).map(({ header, addresses }) => `${header} daddr { ${addresses.join(", ")} } goto virtual`)]);
+  chains.set("inet prerouting", [...(decides ? [] : [`iifname "${delivery.adapter}" accept`]), "iif lo accept", "icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert, nd-router-advert } accept", ...familiesOf(plan).map(({ header, addresses }) => `${header} daddr { ${addresses.join(", ")} } goto virtual`)]);
   chains.set("inet output", outputLines(plan, delivery));
   chains.set("arp output", arpLines(plan, delivery));
   const coldFallback = plan.isMember && !plan.isDefaultHost && !plan.wasDefaultHost ? "meta l4proto { tcp, udp } counter drop" : "accept";

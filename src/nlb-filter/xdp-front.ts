@@ -86,8 +86,8 @@ export class XdpFront {
     for (const rule of plan.rules) this.#numberOf(rule.key);
     for (const address of this.#addresses[slot]!) this.#delete("addresses", addressKey(slot, address));
     const addresses = plan.virtualAddresses.map(({ address }) => address);
-    addresses.forEach((address, position) => this.#put("addresses", addressKey(slot, address), number32(position)));
     this.#addresses[slot] = addresses;
+    addresses.forEach((address, position) => this.#put("addresses", addressKey(slot, address), number32(position)));
     this.#heat(DEFAULT_NUMBER, plan, null);
     for (const rule of plan.rules) this.#heat(this.#numberOf(rule.key), plan, rule);
     this.#put("plans", number32(slot), encodePlan(plan, (key) => this.#numberOf(key)));

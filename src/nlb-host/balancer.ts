@@ -108,6 +108,8 @@ export class Balancer {
     // The addresses first: without the filter every packet would be answered.
     await this.#adapter.close();
     this.#attempt(() => this.#filter.remove());
+    // A program that was on its way goes when it has come.
+    await this.#filter.settled();
   }
 
   snapshot(): ReturnType<typeof snapshotOf> {

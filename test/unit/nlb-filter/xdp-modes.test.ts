@@ -41,3 +41,22 @@ for (const place of ["driver", "kernel's stack"] as const) {
     }
   });
 }
+
+test("what comes by another adapter is decided all the same", { skip: SKIP }, async () => {
+  const lab = new FilterLab();
+  try {
+    const inside = lab.inNamespace(lab.lab.behind(1, "inner", "10.88.0.2"));
+    run(["ip", "-n", lab.lab.machine(1).namespace, "addr", "add", `${VIRTUAL[0]}/32`, "dev", "eth0"]);
+    await lab.host.ask("slowServer", 80, 1, 10, 0);
+    for (const engine of ["nftables", "xdp"] as const) {
+      await lab.make(engine);
+      await lab.host.ask("apply", plan([rule("a", [80, 80], "tcp", share("none", ALL))]));
+      assert.deepEqual(await inside.ask("tries", VIRTUAL[0], 80, 300), false, `${engine}, without a lease`);
+      await lab.open();
+      assert.deepEqual(await inside.ask("tries", VIRTUAL[0], 80, 5_000), true, engine);
+      await lab.host.ask("remove");
+    }
+  } finally {
+    await lab.close();
+  }
+});

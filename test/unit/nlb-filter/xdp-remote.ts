@@ -4,7 +4,7 @@ import { connect } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Nftables } from "../../../src/network/nftables.ts";
 import { Family, KernelSocket, SocketType, SystemCallError, adapterIndex } from "../../../src/network/sockets.ts";
-import { normalizeAddress } from "../../../src/network/address-text.ts";
+import { addressBytes, normalizeAddress } from "../../../src/network/address-text.ts";
 import type { FilterEngine } from "../../../src/nlb-filter/choice.ts";
 import type { AffinityEntry } from "../../../src/nlb-filter/contract.ts";
 import { NftFilter } from "../../../src/nlb-filter/nft-filter.ts";
@@ -137,7 +137,39 @@ serve({
       servers.push(server);
     }
   },
+  /** Whether anybody answers within so long. */
+  tries: (address: string, port: number, limitMs: number) => new Promise<boolean>((resolve) => {
+    const socket = connect({ host: address, port, timeout: limitMs });
+    const end = (answered: boolean): void => {
+      socket.destroy();
+      resolve(answered);
+    };
+    socket.on("connect", () => end(true));
+    for (const event of ["timeout", "error"]) socket.on(event, () => end(false));
+  }),
   downloads: (addresses: string[], port: number) => Promise.all(addresses.map((address) => download(address, port))),
+  /** Who answered the SYNs of this machine: an answer to one connection from two hardware addresses is one too many. */
+  async watch(server: string, forMs: number) {
+    const socket = new KernelSocket(Family.packet, SocketType.raw, 0x0008);
+    const from = Buffer.from(addressBytes(server));
+    const byConnection = new Map<string, Set<string>>();
+    let resets = 0;
+    try {
+      socket.listen((frame) => {
+        if (frame.length < 54 || frame.readUInt16BE(12) !== 0x0800 || frame[23] !== 6 || !frame.subarray(26, 30).equals(from)) return;
+        const segment = frame.subarray(14 + (frame[14]! & 15) * 4);
+        if ((segment[13]! & 4) !== 0) resets += 1;
+        if ((segment[13]! & 0x12) !== 0x12) return;
+        const connection = `${frame.subarray(30, 34).join(".")} ${segment.readUInt16BE(2)} ${segment.readUInt16BE(0)} ${segment.readUInt32BE(8)}`;
+        byConnection.set(connection, (byConnection.get(connection) ?? new Set()).add(frame.subarray(6, 12).toString("hex")));
+      }, () => undefined);
+      await sleep(forMs);
+    } finally {
+      socket.close();
+    }
+    return { answered: byConnection.size, twice: [...byConnection.values()].filter((hosts) => hosts.size > 1).length, resets };
+  },
+
   /** One short connection after the other. @returns how many, what went wrong, and how long the longest took */
   async many(address: string, port: number, forMs: number) {
     const endMs = performance.now() + forMs;
