@@ -76,3 +76,19 @@ test("what is passed on to a container is known to the program too", { skip: SKI
     await lab.close();
   }
 });
+
+test("connections that nobody tracked are found among the kernel's sockets", { skip: SKIP }, async () => {
+  const lab = new FilterLab();
+  try {
+    for (const address of VIRTUAL) run(["ip", "-n", lab.lab.machine(1).namespace, "addr", "add", `${address}/${address.includes(":") ? 128 : 32}`, "dev", "eth0", ...(address.includes(":") ? ["nodad"] : [])]);
+    await lab.host.ask("slowServer", 80, 80, 2_000, 50);
+    // No rule names connections yet, so the kernel does not follow them.
+    const downloads = lab.sender.ask<{ bytes: number; problem: string | null }[]>("downloads", Array.from({ length: 10 }, (_, number) => VIRTUAL[number % 2 === 0 ? 0 : 2]), 80);
+    await until("the downloads", () => lab.lab.on(1, ["ss", "-Htn", "state", "established", "( sport = 80 )"]).trim().split("\n").length >= 10);
+    await lab.make("xdp");
+    await lab.host.ask("apply", plan([rule("a", [80, 80], "tcp", share("none", [], { recentlyLost: ALL }))]));
+    for (const { bytes, problem } of await downloads) assert.deepEqual([bytes, problem], [160_000, null]);
+  } finally {
+    await lab.close();
+  }
+});
