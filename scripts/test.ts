@@ -45,7 +45,8 @@ const SUITES: readonly Suite[] = [
   { name: "object store", command: nodeTest(1, "test/unit/witness/cloud.test.ts"), needs: ["ceph-mon", "ceph-osd", "radosgw", "openssl"] },
   { name: "corosync", command: nodeTest(1, "test/unit/engine/corosync/*.test.ts"), needs: ["corosync", "ip", "nft", "openssl"] },
   { name: "network", command: nodeTest(1, "test/unit/{network,leasing}/*.test.ts"), needs: ["ip", "nft", "ping"] },
-  { name: "load balancing", command: nodeTest(1, "test/unit/{nlb-filter,nlb-host}/*.test.ts"), needs: ["ip", "nft", "ping", "openssl"] },
+  { name: "load balancing", command: nodeTest(1, "test/unit/{nlb-filter,nlb-host}/*.test.ts"), needs: ["ip", "nft", "ping", "openssl", "clang", "llvm-strip", "tc"] },
+  { name: "load balancing on a wire", command: nodeTest(1, "test/nlb/*.test.ts"), needs: ["ip", "nft", "ping", "openssl", "python3", "nginx"], isBuilt: true },
   { name: "monitor", command: nodeTest(1, "test/unit/monitor/*.test.ts", "test/unit/resources/!(network-name)*.test.ts") },
   { name: "names", command: nodeTest(1, "test/unit/resources/network-name*.test.ts"), needs: ["named", "nsupdate", "ip"] },
   { name: "lab", command: nodeTest(2, "test/lab/{checkers,lab,forming,network-faults,node-faults,quorum,refusals}.test.ts"), needs: ["corosync", "ip", "nft", "openssl", "ping", "ceph-mon", "ceph-osd", "radosgw"], isBuilt: true },
@@ -54,7 +55,7 @@ const SUITES: readonly Suite[] = [
 ];
 
 /** Debian packages of the programs that suites need. */
-const PACKAGES: Readonly<Record<string, string>> = { strace: "strace", python3: "python3", nginx: "nginx-light", ip: "iproute2", nft: "nftables", ping: "iputils-ping", corosync: "corosync", named: "bind9", nsupdate: "bind9-dnsutils", openssl: "openssl", spin: "spin", cc: "gcc libc6-dev" };
+const PACKAGES: Readonly<Record<string, string>> = { strace: "strace", python3: "python3", nginx: "nginx-light", ip: "iproute2", nft: "nftables", ping: "iputils-ping", corosync: "corosync", named: "bind9", nsupdate: "bind9-dnsutils", openssl: "openssl", spin: "spin", cc: "gcc libc6-dev", clang: "clang libbpf-dev", "llvm-strip": "llvm", tc: "iproute2" };
 
 const wanted = process.argv.slice(2);
 const isWanted = (suite: Suite): boolean => wanted.length === 0 || wanted.some((name) => suite.name.startsWith(name));
