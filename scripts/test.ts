@@ -46,7 +46,7 @@ const SUITES: readonly Suite[] = [
   { name: "corosync", command: nodeTest(1, "test/unit/engine/corosync/*.test.ts"), needs: ["corosync", "ip", "nft", "openssl"] },
   { name: "network", command: nodeTest(1, "test/unit/{network,leasing}/*.test.ts"), needs: ["ip", "nft", "ping"] },
   { name: "load balancing", command: nodeTest(1, "test/unit/{nlb-filter,nlb-host}/*.test.ts"), needs: ["ip", "nft", "ping", "openssl", "clang", "llvm-strip", "tc"] },
-  { name: "load balancing on a wire", command: nodeTest(1, "test/nlb/*.test.ts"), needs: ["ip", "nft", "ping", "openssl", "python3", "nginx"], isBuilt: true },
+  { name: "load balancing on a wire", command: nodeTest(1, "test/nlb/*.test.ts"), needs: ["ip", "nft", "ping", "openssl", "curl"], isBuilt: true },
   { name: "monitor", command: nodeTest(1, "test/unit/monitor/*.test.ts", "test/unit/resources/!(network-name)*.test.ts") },
   { name: "names", command: nodeTest(1, "test/unit/resources/network-name*.test.ts"), needs: ["named", "nsupdate", "ip"] },
   { name: "lab", command: nodeTest(2, "test/lab/{checkers,lab,forming,network-faults,node-faults,quorum,refusals}.test.ts"), needs: ["corosync", "ip", "nft", "openssl", "ping", "ceph-mon", "ceph-osd", "radosgw"], isBuilt: true },

@@ -190,7 +190,7 @@ export class Balanced {
   /** The switch loses every frame to and from a machine, which sees nothing of it. */
   cut(number: number): void {
     const port = `p${number}`;
-    this.onSwitch(["nft", "add table bridge cut; add chain bridge cut f { type filter hook forward priority 0; }; " + `add rule bridge cut f iifname ${port} drop; add rule bridge cut f oifname ${port} drop`]);
+    this.onSwitch(["nft", `add table bridge cut; add chain bridge cut f { type filter hook forward priority 0; }; add rule bridge cut f iifname ${port} drop; add rule bridge cut f oifname ${port} drop`]);
   }
 
   heal(): void {
