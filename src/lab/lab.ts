@@ -273,7 +273,8 @@ async function settleAll(actions: readonly Promise<void>[]): Promise<void> {
 /** Where this very code lies, which hosts must see to run it. */
 function installation(): string {
   let directory = dirname(fileURLToPath(import.meta.url));
-  while (!existsSync(join(directory, "package.json")) && directory !== "/") directory = dirname(directory);
+  // What is built lies in a directory of its own below it.
+  while (!existsSync(join(directory, "bin", "muster.js")) && directory !== "/") directory = dirname(directory);
   return directory;
 }
 

@@ -67,7 +67,7 @@ async function form(lab: Lab, { mode, profile }: LabNlbOptions): Promise<readonl
   const { ASK_SCRIPT, WEB_SCRIPT } = await import("../../lab/nlb-scripts.ts");
   const own = lab.hosts[0]!.addresses[0]!;
   const addresses = [own.ipv4.replace(/\d+$/, String(ADDRESS_LAST)), own.ipv6.replace(/[0-9a-f]+$/, String(ADDRESS_LAST))];
-  const main = fileURLToPath(new URL(import.meta.url.endsWith(".ts") ? "../main.ts" : "./main.js", import.meta.url));
+  const main = fileURLToPath(new URL(import.meta.url.endsWith(".ts") ? "../main.ts" : "../main.js", import.meta.url));
   writeFileSync(join(lab.client.configurationDirectory, ASK), ASK_SCRIPT);
   for (const host of lab.hosts) {
     const wrapper = join(host.configurationDirectory, WRAPPER);
