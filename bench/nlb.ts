@@ -31,16 +31,26 @@ try {
   cluster.muster(1, "rule", "add", "--ports", "80", "--protocol", "tcp", "--affinity", "none");
   cluster.muster(1, "rule", "add", "--ports", "90", "--protocol", "tcp", "--affinity", "none");
   await cluster.settled();
-  await rates();
+  await part("rates", rates);
   cluster.muster(1, "rule", "delete", "90");
-  await cluster.settled();
-  await timings();
-  await plannedChanges();
-  await deaths();
+  await part("times of changes", timings);
+  await part("planned changes", plannedChanges);
+  await part("dead hosts", deaths);
 } finally {
   await cluster.close();
 }
 print("nlb", results, goals, values.json ?? false);
+
+/** What was measured is told, also when a later part fails; a part that failed is told, and is no success. */
+async function part(name: string, measure: () => Promise<void>): Promise<void> {
+  try {
+    await cluster.settled();
+    await measure();
+  } catch (error) {
+    talk(`${name}: FAILED: ${(error as Error).message}`);
+    process.exitCode = 1;
+  }
+}
 
 async function rates(): Promise<void> {
   const stage = new Stage(cluster, FOUR);
