@@ -25,6 +25,8 @@ import { Probes } from "./probes.ts";
 import { statusOf } from "./status.ts";
 
 const CONNECTIONS_EVERY_MS = 1_000;
+/** The kernel's table is long on a busy host, with all that has just ended: counting takes at most this part of the time, or the API would starve. */
+const COUNTING_PART = 1 / 20;
 const FORGET_NAMES_MS = 60_000;
 
 export interface AgentOptions {
@@ -69,7 +71,7 @@ export class NlbAgent implements NlbFacade {
   static async start(options: AgentOptions): Promise<NlbAgent> {
     const agent = new NlbAgent(options, balancedHost(options.directory));
     await agent.#startThread();
-    agent.#counting = setInterval(() => agent.#count(), CONNECTIONS_EVERY_MS);
+    agent.#countLater(CONNECTIONS_EVERY_MS);
     agent.#probes.use(agent.#file.cluster);
     agent.#affinity.start();
     return agent;
@@ -77,7 +79,8 @@ export class NlbAgent implements NlbFacade {
 
   /** In good order: the others need not wait. */
   async stop(): Promise<void> {
-    if (this.#counting !== null) clearInterval(this.#counting);
+    if (this.#counting !== null) clearTimeout(this.#counting);
+    this.#counting = null;
     for (const timer of this.#deadlines.values()) clearTimeout(timer);
     this.#probes.stop();
     this.#affinity.stop();
@@ -314,6 +317,14 @@ export class NlbAgent implements NlbFacade {
   #keep(file: BalancedHost): void {
     writeBalancedHost(this.#options.directory, file);
     this.#file = file;
+  }
+
+  #countLater(afterMs: number): void {
+    this.#counting = setTimeout(() => {
+      const startedMs = performance.now();
+      this.#count();
+      this.#countLater(Math.max(CONNECTIONS_EVERY_MS, (performance.now() - startedMs) / COUNTING_PART));
+    }, afterMs);
   }
 
   #count(): void {
