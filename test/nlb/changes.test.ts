@@ -171,10 +171,11 @@ describe("hosts and rules change while clients ask", { skip: CANNOT }, () => {
       await cluster.settled();
     });
     // Between the moment in which the cable is whole and the one in which a heartbeat has passed it, both are there.
-    context.diagnostic(`${cluster.doubleAnswers().length} of ${outcomes.length} were answered by both sides`);
+    const doubles = cluster.doubleAnswers().length;
+    context.diagnostic(`${doubles} of ${outcomes.length} were answered by both sides`);
     cluster.forgetAnswers();
-    // What was open on the host that could not be reached may have been given up.
-    assert.ok(broken(outcomes).length <= WORKERS, JSON.stringify(broken(outcomes)));
+    // What was open on the host that could not be reached may have been given up; who is answered twice may be reset.
+    assert.ok(broken(outcomes).length <= doubles + WORKERS, JSON.stringify(broken(outcomes)));
     assert.equal(Object.keys(byHost(await cluster.client.ask<Outcome[]>("burst", PLACE, 200, 10))).length, 3);
   });
 
