@@ -595,7 +595,8 @@ static __always_inline int filter(struct xdp_md *context)
 	return passes ? XDP_PASS : XDP_DROP;
 }
 
-SEC("xdp")
+/* "frags": frames may be larger than a page; what is looked at is always in the first one. Linux 5.18. */
+SEC("xdp.frags")
 int muster_nlb(struct xdp_md *context)
 {
 	return filter(context);

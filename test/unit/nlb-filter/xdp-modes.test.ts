@@ -18,13 +18,14 @@ for (const place of ["driver", "kernel's stack"] as const) {
     const lab = new FilterLab();
     const { namespace } = lab.lab.machine(1);
     try {
+      lab.makeAdapter(place === "driver");
       for (const address of VIRTUAL) run(["ip", "-n", namespace, "addr", "add", `${address}/${address.includes(":") ? 128 : 32}`, "dev", "eth0", ...(address.includes(":") ? ["nodad"] : [])]);
-      lab.refusePrograms(place !== "driver");
       await lab.host.ask("slowServer", 80, 20, 2_000, 1);
+      await lab.host.ask("sink", 90);
       let number = 0;
       for (const mode of MODES) {
         await lab.make("xdp");
-        await lab.host.ask("apply", plan([rule("a", [80, 80], "tcp", share("none", ALL))], { ...mode, number: ++number }));
+        await lab.host.ask("apply", plan([rule("a", [80, 90], "tcp", share("none", ALL))], { ...mode, number: ++number }));
         await lab.open();
         assert.ok((await lab.host.ask<string>("name")).startsWith(`XDP in the ${place}`), await lab.host.ask("name"));
         if (mode.operationMode === "windowsUnicast") run(["ip", "-n", namespace, "link", "set", "dev", "eth0", "address", mode.hardwareAddress!]);
@@ -33,6 +34,7 @@ for (const place of ["driver", "kernel's stack"] as const) {
           assert.deepEqual(await lab.sender.ask("downloads", [address, address], 80), [{ bytes: 40_000, problem: null }, { bytes: 40_000, problem: null }], `${mode.operationMode} ${address}`);
           assert.equal(lab.lab.neighbour(2, address), mode.hardwareAddress);
         }
+        assert.equal(await lab.sender.ask("uploads", VIRTUAL[0], 90, 5_000_000), 5_000_000, "frames as large as senders make them");
         await lab.host.ask("remove");
         if (mode.operationMode === "windowsUnicast") run(["ip", "-n", namespace, "link", "set", "dev", "eth0", "address", lab.hardwareAddress]);
       }

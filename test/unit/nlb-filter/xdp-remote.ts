@@ -137,6 +137,26 @@ serve({
       servers.push(server);
     }
   },
+  /** Takes everything, and then says how much it was. */
+  async sink(port: number) {
+    const server = createServer({ allowHalfOpen: true }, (socket) => {
+      let bytes = 0;
+      socket.on("error", () => undefined);
+      socket.on("data", (data) => (bytes += data.length));
+      socket.on("end", () => socket.end(`${bytes}`));
+    });
+    await new Promise<void>((resolve) => server.listen(port, "0.0.0.0", resolve));
+    servers.push(server);
+  },
+  uploads: (address: string, port: number, bytes: number) => new Promise<number>((resolve, reject) => {
+    let answer = "";
+    const socket = connect({ host: address, port });
+    socket.setTimeout(15_000, () => socket.destroy(new Error("timed out")));
+    socket.on("error", reject);
+    socket.on("data", (data) => (answer += data.toString()));
+    socket.on("end", () => resolve(Number(answer)));
+    socket.end(Buffer.alloc(bytes));
+  }),
   /** Whether anybody answers within so long. */
   tries: (address: string, port: number, limitMs: number) => new Promise<boolean>((resolve) => {
     const socket = connect({ host: address, port, timeout: limitMs });

@@ -49,6 +49,7 @@ export class FilterLab {
   readonly hardwareAddress: string;
   #marker = 0;
   #incarnation = 0;
+  #takesPrograms = true;
   readonly #inside: Remote[] = [];
 
   constructor() {
@@ -77,13 +78,22 @@ export class FilterLab {
     await host.ask("make", engine, this.hardwareAddress, ++this.#incarnation);
   }
 
-  /** A peer with frames larger than a page is what veth's driver takes no program for. */
-  refusePrograms(refuse = true): void {
-    run(["ip", "-n", this.lab.machine(1).namespace.replace(/n1$/, "sw"), "link", "set", "dev", "p1", "mtu", refuse ? "9000" : "1500"]);
+  /** Makes the host's adapter anew: one whose peer has more queues than itself is what veth's driver takes no program for. */
+  makeAdapter(takesPrograms: boolean): void {
+    const { namespace, hardwareAddress, address, address6 } = this.lab.machine(1);
+    const bridge = namespace.replace(/n1$/, "sw");
+    run(["ip", "-n", bridge, "link", "del", "p1"]);
+    run(["ip", "-n", bridge, "link", "add", "p1", "numtxqueues", takesPrograms ? "1" : "2", "type", "veth", "peer", "name", "eth0", "netns", namespace, "address", hardwareAddress]);
+    run(["ip", "-n", bridge, "link", "set", "p1", "master", "br0", "up"]);
+    run(["ip", "-n", namespace, "link", "set", "eth0", "up"]);
+    run(["ip", "-n", namespace, "addr", "add", `${address}/24`, "dev", "eth0"]);
+    run(["ip", "-n", namespace, "addr", "add", `${address6}/64`, "dev", "eth0", "nodad"]);
   }
 
   async makeWay(way: Way): Promise<void> {
-    this.refusePrograms(way === "stack");
+    const takesPrograms = way !== "stack";
+    if (takesPrograms !== this.#takesPrograms) this.makeAdapter(takesPrograms);
+    this.#takesPrograms = takesPrograms;
     await this.make(way === "nftables" ? "nftables" : "xdp");
   }
 
