@@ -133,6 +133,8 @@ export interface NlbState {
   readonly ruleStates: Map<string, RuleState>;
   readonly health: Map<string, { isHealthy: boolean; capacity: number }>;
   openConnections: Readonly<Record<string, number>> | null;
+  /** Counts that came since parts were lost: the first may have been taken before. */
+  countsSinceLoss: number;
 }
 
 /** One step: the state, the time, and what has been asked for so far. */
@@ -206,6 +208,7 @@ export function createState(cluster: ClusterParameters, host: HostParameters, in
     ruleStates: new Map(),
     health: new Map(),
     openConnections: null,
+    countsSinceLoss: 0,
   };
 }
 

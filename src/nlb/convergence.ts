@@ -60,6 +60,7 @@ function receive(turn: Turn, input: Input): void {
       return noteHealth(turn, input.rule, input.isHealthy, input.capacity);
     case "connections":
       state.openConnections = input.open;
+      state.countsSinceLoss += 1;
       return;
     case "link":
       if (input.isUp === state.isLinkUp) return;

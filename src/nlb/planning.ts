@@ -15,7 +15,9 @@ const PHASES: Readonly<Record<Purpose, FilterPlan["phase"]>> = { begin: "release
 /** Hands the filter a plan that holds just this; what was held before and is not any more may have open connections. */
 export function program(turn: Turn, purpose: Purpose, holdings: Holdings): void {
   const { state } = turn;
-  state.recentlyLost = difference(union(state.recentlyLost, difference(state.held, holdings)), holdings);
+  const lost = difference(state.held, holdings);
+  if (!isNothing(lost)) state.countsSinceLoss = 0;
+  state.recentlyLost = difference(union(state.recentlyLost, lost), holdings);
   state.held = holdings;
   state.planNumber += 1;
   const failures = state.awaited?.purpose === purpose ? state.awaited.failures : 0;
@@ -85,11 +87,14 @@ function places(parts: Uint8Array | undefined): number[] {
   return found;
 }
 
+/** A count that was on its way when parts were lost knows nothing of the connections that came in between. */
+const COUNTS_TO_TRUST = 2;
+
 /** Forgets lost parts of which no connection is left. @returns whether there were any */
 export function forgetLost(state: NlbState): boolean {
   const configuration = state.active ?? state.wanted;
   const open = state.openConnections;
-  if (open === null || isNothing(state.recentlyLost)) return false;
+  if (open === null || state.countsSinceLoss < COUNTS_TO_TRUST || isNothing(state.recentlyLost)) return false;
   const kept = new Map([...state.recentlyLost].filter(([text]) => {
     const position = configuration.ruleTexts.indexOf(text);
     const key = text === DEFAULT_HOST_PART ? DEFAULT_HOST_PART : configuration.ruleKeys[position];
