@@ -36,9 +36,10 @@ if (!process.argv.includes("--inside")) {
 
 const testRun = koffi.load("libbpf.so.1").func("int bpf_prog_test_run_opts(int program, _Inout_ uint8_t *options)") as (program: number, options: Buffer) => number;
 
-function command(...words: string[]): void {
-  const { status, stderr } = spawnSync(words[0]!, words.slice(1), { encoding: "utf8", timeout: 60_000, killSignal: "SIGKILL" });
+function command(...words: string[]): string {
+  const { status, stdout, stderr } = spawnSync(words[0]!, words.slice(1), { encoding: "utf8", timeout: 60_000, killSignal: "SIGKILL" });
   if (status !== 0) throw new Error(`${words.join(" ")}: ${stderr}`);
+  return stdout.trim();
 }
 
 /** The filter behind something that makes its packets. */
@@ -46,7 +47,7 @@ async function generator(program: string): Promise<XdpFront> {
   const directory = mkdtempSync(join(tmpdir(), "muster-bench-"));
   try {
     const object = join(directory, "generator.o");
-    command("clang", "-O2", "-g", "-target", "bpf", "-mcpu=v3", "-I/usr/include/x86_64-linux-gnu", "-c", join(dirname(own), "nlb-discard.bpf.c"), "-o", object);
+    command("clang", "-O2", "-g", "-target", "bpf", "-mcpu=v3", `-I/usr/include/${command("clang", "-print-multiarch")}`, "-c", join(dirname(own), "nlb-discard.bpf.c"), "-o", object);
     return await XdpFront.load(ADAPTER, 1, object, program);
   } finally {
     rmSync(directory, { recursive: true, force: true });

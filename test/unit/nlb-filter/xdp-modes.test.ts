@@ -62,3 +62,21 @@ test("what comes by another adapter is decided all the same", { skip: SKIP }, as
     await lab.close();
   }
 });
+
+test("frames larger than a page reach the program in the driver", { skip: SKIP }, async () => {
+  const lab = new FilterLab();
+  const [host, sender] = [lab.lab.machine(1).namespace, lab.lab.machine(2).namespace];
+  try {
+    const bridge = host.replace(/n1$/, "sw");
+    for (const [namespace, device] of [[bridge, "p1"], [bridge, "p2"], [host, "eth0"], [sender, "eth0"], [bridge, "br0"]] as const) run(["ip", "-n", namespace, "link", "set", "dev", device, "mtu", "9000"]);
+    run(["ip", "-n", host, "addr", "add", `${VIRTUAL[0]}/32`, "dev", "eth0"]);
+    await lab.host.ask("sink", 90);
+    await lab.make("xdp");
+    await lab.host.ask("apply", plan([rule("a", [90, 90], "tcp", share("none", ALL))]));
+    await lab.open();
+    assert.match(await lab.host.ask<string>("name"), /^XDP in the driver/);
+    assert.equal(await lab.sender.ask("uploads", VIRTUAL[0], 90, 5_000_000), 5_000_000);
+  } finally {
+    await lab.close();
+  }
+});
