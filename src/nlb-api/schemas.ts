@@ -62,6 +62,7 @@ export const ClusterChangeSchema = Type.Union([ClusterChangeSchemas.set, Cluster
 
 export const HostChangeSchema = Type.Partial(
   Type.Object({
+    engine: Type.Union([Type.Literal("auto"), Type.Literal("nftables"), Type.Literal("xdp")], { description: "What filters." }),
     id: Host,
     name: Text("Of the host."),
     dedicatedAddresses: Type.Array(Text("Never balanced."), { maxItems: 64 }),

@@ -209,10 +209,12 @@ export class NlbAgent implements NlbFacade {
 
   changeHost(change: HostChange, { dryRun }: { readonly dryRun: boolean }): Promise<HostParameters> {
     return this.#inTurn(async () => {
-      const host = changedHost(this.#file.host, change, this.#file.cluster);
+      const { engine = this.#file.engine, ...parameters } = change;
+      const host = changedHost(this.#file.host, parameters, this.#file.cluster);
       if (dryRun) return host;
       const isNew = host.id !== this.#file.host.id;
-      this.#keep({ ...this.#file, host });
+      if (engine !== this.#file.engine) this.#running.send({ kind: "engine", engine });
+      this.#keep({ ...this.#file, engine, host });
       if (isNew) {
         // Another id is another life.
         await this.#thread?.stop();
@@ -261,7 +263,7 @@ export class NlbAgent implements NlbFacade {
     const { cluster, host, adapter, heartbeatPort, engine } = this.#file;
     const key = Buffer.from(readFileSync(hostPaths.key(directory), "utf8").trim(), "hex");
     this.#thread = await BalancerThread.start(
-      { cluster, host, adapter, key, heartbeatPort, incarnation: this.#incarnation, persisted: life.mode, engine: engine === "xdp" ? "xdp" : "nftables", realTimePriority: null },
+      { cluster, host, adapter, key, heartbeatPort, incarnation: this.#incarnation, persisted: life.mode, engine, realTimePriority: null },
       (message) => this.#receive(message),
       onEnd,
     );

@@ -50,7 +50,7 @@ export function hostAfter(host: HostParameters, before: ClusterParameters, after
 }
 
 /** @throws MusterError that names the field */
-export function changedHost(host: HostParameters, change: HostChange, cluster: ClusterParameters): HostParameters {
+export function changedHost(host: HostParameters, change: Omit<HostChange, "engine">, cluster: ClusterParameters): HostParameters {
   const { rules = {}, ...values } = change;
   const merged = { ...host.rules };
   for (const [key, own] of Object.entries(rules)) merged[key] = { ...(host.rules[key] ?? defaultHostRule(host.id)), ...own };

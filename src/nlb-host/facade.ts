@@ -5,6 +5,7 @@ import type { Answer, Question } from "../nlb/explain.ts";
 import type { NlbMap } from "../nlb/map.ts";
 import type { AffinityEntry, TakenCounts } from "../nlb-filter/contract.ts";
 import type { BalancerSnapshot } from "./messages.ts";
+import type { FilterEngine } from "../nlb-filter/choice.ts";
 import type { BalancedHost } from "./files.ts";
 import type { Health } from "./probes.ts";
 
@@ -131,6 +132,8 @@ export interface ClusterChangeOutcome {
 }
 
 export interface HostChange {
+  /** What filters: it is changed while connections are open, and breaks none. */
+  readonly engine?: FilterEngine;
   readonly id?: HostId;
   readonly name?: string;
   readonly dedicatedAddresses?: readonly string[];

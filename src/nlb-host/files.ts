@@ -2,6 +2,7 @@ import { createHmac, randomBytes, randomUUID } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { MusterError } from "../model/errors.ts";
+import type { FilterEngine } from "../nlb-filter/choice.ts";
 import type { Mode } from "../nlb/inputs.ts";
 import type { ClusterParameters, HostParameters } from "../nlb/parameters.ts";
 import { validateCluster, validateHost } from "../nlb/validation.ts";
@@ -15,8 +16,6 @@ export const NLB_DIRECTORY_DEFAULT = "/var/lib/muster/nlb";
 export const NLB_API_PORT = 3_345;
 /** Where Windows' remote control of NLB listens. */
 export const NLB_HEARTBEAT_PORT = 2_504;
-
-export type FilterEngine = "auto" | "nftables" | "xdp";
 
 export interface BalancedHost {
   readonly format: 1;

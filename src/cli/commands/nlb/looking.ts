@@ -23,6 +23,7 @@ interface ParameterOptions extends NlbChangeOptions {
 interface HostOptions extends NlbChangeOptions {
   readonly id?: string;
   readonly name?: string;
+  readonly engine?: string;
   readonly initialState?: string;
   readonly retainSuspended?: string;
 }
@@ -77,10 +78,11 @@ export function nlbLookingCommands(nlb: Program): void {
   changesNlb(host.command("set").description("change them"))
     .option("--id <number>", "1 to 64; the lowest of the hosts is the default host")
     .option("--name <name>", "its name")
+    .option("--engine <engine>", "what filters: nftables, xdp, or auto; `query` says which it is, and why. No connection breaks")
     .option("--initial-state <state>", "started, stopped or suspended: what it does when it comes up")
     .option("--retain-suspended <yes|no>", "yes: a host that went down suspended comes back suspended")
     .action(async (options: HostOptions) => {
-      const change = { id: options.id === undefined ? undefined : wholeNumber(options.id, "--id", 1, 64), name: options.name, initialState: options.initialState, retainsSuspended: options.retainSuspended === undefined ? undefined : options.retainSuspended === "yes" };
+      const change = { id: options.id === undefined ? undefined : wholeNumber(options.id, "--id", 1, 64), name: options.name, engine: options.engine, initialState: options.initialState, retainsSuspended: options.retainSuspended === undefined ? undefined : options.retainSuspended === "yes" };
       const after = await send<HostParameters>(options, "PATCH", "host", Object.fromEntries(Object.entries(change).filter(([, value]) => value !== undefined)));
       if (options.json) json(after);
       else data(hostText(after));
