@@ -49,6 +49,8 @@ const PORTS_MS = 10_000;
 const TERMINATE_MS = 5_000;
 const KILL_MS = 5_000;
 const RELOAD_MS = 15_000;
+/** Longest wait for one that is starting before its configuration is changed; one that cannot start may need just that. */
+const STARTING_MS = 5_000;
 const BACK_OFF_FIRST_MS = 250;
 const BACK_OFF_LAST_MS = 30_000;
 /** Who ran for so long is started again at once. */
@@ -286,6 +288,8 @@ export class CorosyncDaemon {
   async #apply(text: string): Promise<void> {
     const configuration = this.#read(text);
     const { configurationFile } = this.#options;
+    // One that is just starting may have read the former file: it is to read the new one, too.
+    await this.#until(() => this.#state.state !== "starting", STARTING_MS);
     const former = this.#fileText();
     writeAtomically(configurationFile, text, 0o644);
     this.#log.mark();
