@@ -45,7 +45,7 @@ const SUITES: readonly Suite[] = [
   { name: "object store", command: nodeTest(1, "test/unit/witness/cloud.test.ts"), needs: ["ceph-mon", "ceph-osd", "radosgw", "openssl"] },
   { name: "corosync", command: nodeTest(1, "test/unit/engine/corosync/*.test.ts"), needs: ["corosync", "ip", "nft", "openssl"] },
   { name: "network", command: nodeTest(1, "test/unit/{network,leasing}/*.test.ts"), needs: ["ip", "nft", "ping"] },
-  { name: "load balancing", command: nodeTest(1, "test/unit/{nlb-filter,nlb-host}/*.test.ts"), needs: ["ip", "nft", "ping", "openssl", "clang", "llvm-strip", "tc"] },
+  { name: "load balancing", command: nodeTest(2, "test/unit/{nlb-filter,nlb-host}/*.test.ts"), needs: ["ip", "nft", "ping", "openssl", "clang", "llvm-strip", "tc"] },
   { name: "load balancing on a wire", command: nodeTest(1, "test/nlb/*.test.ts"), needs: ["ip", "nft", "ping", "openssl", "curl"], isBuilt: true },
   { name: "monitor", command: nodeTest(1, "test/unit/monitor/*.test.ts", "test/unit/resources/!(network-name)*.test.ts") },
   { name: "names", command: nodeTest(1, "test/unit/resources/network-name*.test.ts"), needs: ["named", "nsupdate", "ip"] },

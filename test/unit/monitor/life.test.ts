@@ -112,7 +112,8 @@ describe("the life of a resource", () => {
   test("directory, environment and output are as one would expect", async () => {
     const resource = bench.application("a7", `sh -c 'pwd; echo "$GREETING"; env | grep ^MUSTER_ | sort; echo to-error >&2; read line || echo no-input; exec sleep 1000'`, { Environment: ["GREETING=a = b", "MUSTER_NODE=forged"] });
     const online = await node.bringOnline(bench.online(resource, 7));
-    await until("all output", () => bench.output("a7").includes("no-input"));
+    // The header names the command, and so these words; wanted is the line.
+    await until("all output", () => bench.output("a7").split("\n").includes("no-input"));
     const lines = bench.output("a7").split("\n");
     const own = lines.filter((line) => line !== "" && !line.startsWith("[muster "));
     assert.deepEqual(own, [
