@@ -1,6 +1,6 @@
 import type { RuleReport, RuleState } from "./assignment.ts";
 import { EQUAL_SHARE } from "./assignment.ts";
-import { addressBytes } from "./address.ts";
+import { addressBytes } from "../model/addresses.ts";
 import type { Digest } from "./consistency.ts";
 import { inCanonicalOrder, parametersDigest } from "./consistency.ts";
 import { jhash } from "./hash.ts";

@@ -1,5 +1,5 @@
 import { MusterError } from "../model/errors.ts";
-import { addressBytes, addressText } from "./address.ts";
+import { addressBytes, addressText } from "../model/addresses.ts";
 import type { RuleReport } from "./assignment.ts";
 import { countingWeights } from "./assignment.ts";
 import type { FilterPlan } from "./filter-contract.ts";

@@ -1,4 +1,4 @@
-import { addressBytes } from "./address.ts";
+import { addressBytes } from "../model/addresses.ts";
 import type { OperationMode } from "./filter-contract.ts";
 import { jhash } from "./hash.ts";
 

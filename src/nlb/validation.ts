@@ -1,5 +1,5 @@
 import { MusterError } from "../model/errors.ts";
-import { addressBytes, addressText, isUsableAddress, lengthOfMask } from "./address.ts";
+import { addressBytes, addressText, isUsableAddress, lengthOfMask } from "../model/addresses.ts";
 import { ADDRESSES_MAX, HOSTS_MAX, RULES_MAX, TIMEOUT_MINUTES_MAX, WEIGHT_MAX, ruleKey, virtualAddresses } from "./parameters.ts";
 import type { ClusterParameters, HealthProbe, HostParameters, MetricCommand, PortRule } from "./parameters.ts";
 

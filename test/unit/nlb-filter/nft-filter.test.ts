@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { addressBytes } from "../../../src/nlb/address.ts";
+import { addressBytes } from "../../../src/model/addresses.ts";
 import type { AffinityEntry, TakenCounts } from "../../../src/nlb-filter/contract.ts";
 import type { FilterAction, FilterPlan, FilterRule } from "../../../src/nlb/filter-contract.ts";
 import { BUCKETS } from "../../../src/nlb/filter-contract.ts";

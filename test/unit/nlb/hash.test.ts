@@ -3,7 +3,7 @@ import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { test } from "node:test";
-import { addressBytes } from "../../../src/nlb/address.ts";
+import { addressBytes } from "../../../src/model/addresses.ts";
 import { BUCKETS } from "../../../src/nlb/filter-contract.ts";
 import { bucketOf, hashKey, jhash, scale } from "../../../src/nlb/hash.ts";
 import type { Sample } from "./kernel-hash.ts";

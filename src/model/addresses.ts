@@ -1,6 +1,6 @@
-import { MusterError } from "../model/errors.ts";
+import { MusterError } from "./errors.ts";
 
-/** Addresses as text and as bytes, without the world: src/network has the same on top of Node's. */
+/** Addresses as text and as bytes. */
 
 /** 4 bytes in the order of the network; null = it is none. No leading zeros, as they mean octal to some programs. */
 export function parseIPv4(text: string): Uint8Array | null {
