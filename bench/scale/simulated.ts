@@ -88,6 +88,7 @@ class Simulated {
       return {
         onMembers: (members) => node.onMembers(members),
         onMessage: (from, payload) => node.onMessage(from, payload),
+        onDatagram: (from, payload) => node.replica.onDatagram(from, payload),
         tick: () => node.tick(),
         flush: () => node.flush(),
         serveFetch: (request) => node.replica.serveFetch(request),

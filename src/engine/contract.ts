@@ -15,6 +15,11 @@ export interface Engine {
   /** To all members, self included. At most {@link MESSAGE_BYTES_MAX}; never blocks: an engine that cannot send drops its connection. */
   multicast(payload: Uint8Array): void;
   /**
+   * To all members, self included, past the order of the group: for small messages that may be lost, doubled and
+   * overtaken. Absent: this engine has no such way. Too much at once, or more than {@link DATAGRAM_BYTES_MAX}, is lost.
+   */
+  datagram?(payload: Uint8Array): void;
+  /**
    * Bulk transfer over a connection of its own, so that ticks are never starved.
    * @throws when the member is gone or does not answer within `timeoutMs`
    */
@@ -26,6 +31,8 @@ export interface Engine {
 export interface EngineListener {
   onMembers(members: readonly Member[]): void;
   onMessage(from: Member, payload: Uint8Array): void;
+  /** A {@link Engine.datagram} of a present member. */
+  onDatagram?(from: Member, payload: Uint8Array): void;
   /** Answers a peer's {@link Engine.fetch}. */
   onFetch(from: Member, request: Uint8Array): Promise<Uint8Array>;
   /** This incarnation has been dropped by the others or cannot go on; only a new incarnation may return. */
@@ -33,4 +40,5 @@ export interface EngineListener {
 }
 
 export const MESSAGE_BYTES_MAX = 32 * 1024;
+export const DATAGRAM_BYTES_MAX = 60 * 1024;
 export const FETCH_BYTES_MAX = 256 * 1024 * 1024;

@@ -1,5 +1,6 @@
 import { sameMember } from "../model/identifiers.ts";
 import type { ViewInput } from "../model/inputs.ts";
+import { createDirect } from "./direct.ts";
 import { advanceCommit, drain, noteCommitted, receive, resubmitRequests, sendAcknowledge } from "./replication.ts";
 import type { Installing, LogState, View } from "./state.ts";
 import { sendTick } from "./presence.ts";
@@ -74,7 +75,7 @@ export function tryActivate(state: LogState): void {
   state.view = view;
   const weights = state.entries.weightsInForce(state.committed);
   // First, so that the entries are on their way to the disk before rows that already hold them.
-  receive(state, view, installing.buffer);
+  receive(state, view, installing.buffer, "group");
   state.effects.push({ kind: "activate", install, entryZero, weights, replay, state: installing.state, position });
   if (state.committed > committedBefore) noteCommitted(state);
   setStatus(state, { phase: "active", epoch: install.epoch, members: install.members, learners: install.learners, orderer: install.orderer.node });
@@ -110,6 +111,8 @@ function createView(state: LogState, install: Install, entryZero: LogEntry, step
     committedIndex: 0,
     durableIndex: 0,
     acknowledged: new Map(acknowledged),
+    answers: "group",
+    ahead: new Map(),
     hashes: new Map(),
     expectedHash: null,
     tickNumber: 0,
@@ -125,6 +128,7 @@ function createView(state: LogState, install: Install, entryZero: LogEntry, step
     clusterBaseMs: entryZero.clusterTimeMs,
     activeSinceMs: nowMs,
     outbox: [],
+    direct: createDirect(),
     ordered: new Map(),
     readsWaiting: [],
   };

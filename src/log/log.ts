@@ -2,10 +2,11 @@ import type { Member } from "../model/identifiers.ts";
 import { sameMember } from "../model/identifiers.ts";
 import { sendActiveIfAccepted, tryActivate } from "./activation.ts";
 import { onClaimed } from "./claiming.ts";
+import { flush } from "./direct.ts";
 import { formationTick, onFetchFailed, onHolds, onInstall, onLogFetched, onMembers, onPropose, onRefuse, onState, onStateFetched, onWaiting } from "./formation.ts";
 import { onHeard, onOwnRead, onPresent, onRead, onReadAt, onTick, presenceTick } from "./presence.ts";
-import { advanceCommit, clusterNowMs, drain, flush, onAcknowledge, onOrdererHash, onOwnRequest, onRequest, onStepped, onWeightsWanted, receive, replicationTick } from "./replication.ts";
-import type { LogState } from "./state.ts";
+import { advanceCommit, clusterNowMs, drain, onAcknowledge, onOrdererHash, onOwnRequest, onRequest, onStepped, onWeightsWanted, receive, replicationTick } from "./replication.ts";
+import type { LogState, View, Way } from "./state.ts";
 import { createLogState, isOrderer } from "./state.ts";
 import type { Clock, FetchedLog, LogEffect, LogInput, LogMessage, LogOptions, LogRecovery, LogStatus, RuntimePosition } from "./types.ts";
 import { EARLY_MESSAGES_MAX, PENDING_ENTRIES_MAX } from "./types.ts";
@@ -100,6 +101,8 @@ function handle(state: LogState, input: LogInput): void {
       return onMembers(state, input.members);
     case "message":
       return onMessage(state, input.from, input.message);
+    case "datagram":
+      return onDatagram(state, input.from, input.message);
     case "tick":
       presenceTick(state);
       formationTick(state);
@@ -174,6 +177,22 @@ function onMessage(state: LogState, from: Member, message: LogMessage): void {
   }
 }
 
+/** Nothing that came past the group is kept for a view that has not begun: the group brings it as well (rule 8). */
+function onDatagram(state: LogState, from: Member, message: LogMessage): void {
+  const { view } = state;
+  if (view === null) return;
+  if (message.kind === "acknowledge") onAcknowledge(state, from, message);
+  else if (message.kind === "entries" && message.epoch === view.epoch && sameMember(from, view.install.orderer)) takeEntries(state, view, message, "direct");
+}
+
+function takeEntries(state: LogState, view: View, message: Extract<LogMessage, { kind: "entries" }>, way: Way): void {
+  receive(state, view, message.entries, way);
+  if (state.view !== view) return;
+  advanceCommit(state, view);
+  drain(state, view);
+  if (state.view === view) onOrdererHash(state, view, message.hash);
+}
+
 function onAccept(state: LogState, from: Member, { epoch, holds }: Extract<LogMessage, { kind: "accept" }>): void {
   const { installing } = state;
   if (installing?.install.epoch !== epoch) return;
@@ -211,11 +230,7 @@ function replayEarly(state: LogState): void {
 function onEntries(state: LogState, from: Member, message: Extract<LogMessage, { kind: "entries" }>): void {
   const { view, installing } = state;
   if (view !== null && view.epoch === message.epoch && sameMember(from, view.install.orderer)) {
-    receive(state, view, message.entries);
-    if (state.view !== view) return;
-    advanceCommit(state, view);
-    drain(state, view);
-    if (state.view === view) onOrdererHash(state, view, message.hash);
+    takeEntries(state, view, message, "group");
   } else if (installing !== null && installing.install.epoch === message.epoch && sameMember(from, installing.install.orderer)) {
     // After a hole the view cannot be joined any more; the deadline of the formation starts another.
     for (const entry of message.entries) if (entry.index === installing.buffer.length) installing.buffer.push(entry);

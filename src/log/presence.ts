@@ -47,7 +47,7 @@ export function sendTick(state: LogState, view: View, urgent: boolean): void {
   if (view.armedAtMs.size > ARMED_TICKS_KEPT) view.armedAtMs.delete(view.armedAtMs.keys().next().value!);
   const heard = [...view.heard.entries()].sort((a, b) => a[0] - b[0]);
   const leftOut = state.engineMembers.filter((member) => isExcluded(state, member));
-  const sent = isOrderer(state) ? view.nextIndex - 1 - view.outbox.length : 0;
+  const sent = isOrderer(state) ? view.direct.multicastIndex : 0;
   send(state, { kind: "tick", epoch: view.epoch, weights: weightsVersion(state), number: view.tickNumber, heard, urgent, acknowledged: view.durableIndex, sent, leftOut });
   gatherEvidence(state, view);
 }

@@ -1,11 +1,12 @@
 import { INDEX_MAX, sameMember } from "../model/identifiers.ts";
 import type { Member, NodeId } from "../model/identifiers.ts";
+import { AHEAD_MAX, confirm, resendOverdue } from "./direct.ts";
 import { takeInOthers } from "./forced.ts";
 import { startForming } from "./formation.ts";
-import type { LogState, View } from "./state.ts";
-import { isOrderer, persist, send } from "./state.ts";
+import type { LogState, View, Way } from "./state.ts";
+import { isOrderer, persist, send, sendDirectly } from "./state.ts";
 import type { EntryBody, LogEntry, LogMessage, Origin } from "./types.ts";
-import { ENTRIES_BYTES_MAX, ENTRIES_PER_MESSAGE_MAX, PENDING_ENTRIES_MAX } from "./types.ts";
+import { PENDING_ENTRIES_MAX } from "./types.ts";
 import { admitStore, isAdmitted, isViewQuorum } from "../quorum/weights.ts";
 import type { Weights } from "../model/votes.ts";
 import { askAgain, finishReads } from "./presence.ts";
@@ -24,6 +25,7 @@ export function replicationTick(state: LogState): void {
     resubmitRequests(state);
     askAgain(state, view);
   }
+  resendOverdue(state, view);
   for (const node of view.install.learners) admitLearner(state, view, node);
   endLearning(state, view);
   takeInOthers(state);
@@ -92,42 +94,22 @@ export function clusterNowMs(state: LogState, view: View): number {
   return Math.max(state.clusterTimeMs, view.clusterBaseMs + Math.floor(state.clock.nowMs - view.activeSinceMs));
 }
 
-/** Sends what was ordered, in as few messages as fit. */
-export function flush(state: LogState): void {
-  const { view } = state;
-  if (view === null || view.outbox.length === 0) return;
-  const newest = [...view.hashes.entries()].at(-1);
-  let hash = newest === undefined ? null : { index: newest[0], value: newest[1] };
-  let batch: LogEntry[] = [];
-  let bytes = 0;
-  const sendBatch = (): void => {
-    if (batch.length > 0) send(state, { kind: "entries", epoch: view.epoch, entries: batch, hash });
-    hash = null;
-    batch = [];
-    bytes = 0;
-  };
-  for (const entry of view.outbox) {
-    const size = 256 + (entry.body.type === "input" ? Buffer.byteLength(entry.body.payload) : 8192);
-    if (batch.length >= ENTRIES_PER_MESSAGE_MAX || bytes + size > ENTRIES_BYTES_MAX) sendBatch();
-    batch.push(entry);
-    bytes += size;
-  }
-  sendBatch();
-  view.outbox.length = 0;
-}
-
 // ---- entries ---------------------------------------------------------------
 
-/** Appends entries of the active epoch in index order; a hole ends the epoch here (rule 8). */
-export function receive(state: LogState, view: View, entries: readonly LogEntry[]): void {
+/** Appends entries of the active epoch in index order; a hole in what the group carries ends the epoch here (rule 8). */
+export function receive(state: LogState, view: View, entries: readonly LogEntry[], way: Way): void {
   const durable: LogEntry[] = [];
   let hole = false;
   let haveAlready = 0;
-  for (const entry of entries) {
+  view.answers = way;
+  for (const entry of withThoseAhead(view, entries)) {
     if (entry.index <= view.appended) continue;
     if (entry.index !== view.appended + 1) {
-      hole = true;
-      break;
+      hole = way === "group";
+      // Past the group nothing is in order: those before it are on their way, or the group will bring them.
+      if (way === "direct" && view.ahead.size < AHEAD_MAX) view.ahead.set(entry.index, entry);
+      if (hole) break;
+      continue;
     }
     view.appended = entry.index;
     view.pending.push(entry);
@@ -154,9 +136,24 @@ export function receive(state: LogState, view: View, entries: readonly LogEntry[
   }
 }
 
+/** The entries, and behind each those that came too early and now follow it. */
+function* withThoseAhead(view: View, entries: readonly LogEntry[]): Generator<LogEntry> {
+  for (const entry of entries) {
+    yield entry;
+    for (let next = view.ahead.get(view.appended + 1); next !== undefined; next = view.ahead.get(view.appended + 1)) {
+      view.ahead.delete(next.index);
+      yield next;
+    }
+  }
+  if (view.ahead.size > 0) for (const index of view.ahead.keys()) if (index <= view.appended) view.ahead.delete(index);
+}
+
+/** An acknowledgement goes the way that the entries came, because the other one may be closed. */
 export function sendAcknowledge(state: LogState, view: View, index: number): void {
   view.durableIndex = Math.max(view.durableIndex, index);
-  send(state, { kind: "acknowledge", epoch: view.epoch, index });
+  const message = { kind: "acknowledge", epoch: view.epoch, index } as const;
+  if (view.answers === "direct") sendDirectly(state, message);
+  else send(state, message);
 }
 
 export function onAcknowledge(state: LogState, from: Member, message: Extract<LogMessage, { kind: "acknowledge" }>): void {
@@ -172,6 +169,7 @@ export function onAcknowledge(state: LogState, from: Member, message: Extract<Lo
 export function noteAcknowledged(state: LogState, view: View, node: NodeId, index: number): void {
   if (index <= (view.acknowledged.get(node) ?? -1)) return;
   view.acknowledged.set(node, index);
+  confirm(state, view, node);
   advanceCommit(state, view);
 }
 

@@ -1,5 +1,6 @@
 import type { Member, NodeId } from "../model/identifiers.ts";
 import { sameMember } from "../model/identifiers.ts";
+import type { Direct } from "./direct.ts";
 import { EntryStore } from "./entries.ts";
 import { EXCLUSIONS_MAX } from "./types.ts";
 import type { Clock, Exclusion, Install, Lineage, LogEffect, LogEntry, LogMessage, LogOptions, LogRecovery, LogStatus, LogWrite, MemberState, RuntimePosition } from "./types.ts";
@@ -104,6 +105,9 @@ export interface Installing {
   failedFetches: number;
 }
 
+/** How a message came: in the order of the group, or past it. */
+export type Way = "group" | "direct";
+
 /** An active view. */
 export interface View {
   readonly install: Install;
@@ -119,6 +123,10 @@ export interface View {
   /** Index up to which this node's disk has everything. */
   durableIndex: number;
   readonly acknowledged: Map<NodeId, number>;
+  /** The way that the newest entries came, and acknowledgements go. */
+  answers: Way;
+  /** Came past the group before those that precede them. */
+  readonly ahead: Map<number, LogEntry>;
   /** State hashes of this node by index, newest last, and the orderer's that is still to be compared. */
   readonly hashes: Map<number, string>;
   expectedHash: { readonly index: number; readonly value: string } | null;
@@ -141,6 +149,7 @@ export interface View {
   readonly clusterBaseMs: number;
   readonly activeSinceMs: number;
   readonly outbox: LogEntry[];
+  readonly direct: Direct;
   readonly ordered: Map<string, number>;
   readonly readsWaiting: { readonly from: Member; readonly id: number; readonly index: number; readonly tickNumber: number }[];
 }
@@ -210,6 +219,11 @@ export function createInstalling(state: LogState, install: Install): Installing 
 
 export function send(state: LogState, message: LogMessage): void {
   state.effects.push({ kind: "send", message });
+}
+
+/** Past the group: it may be lost, doubled and overtaken. */
+export function sendDirectly(state: LogState, message: LogMessage): void {
+  state.effects.push({ kind: "sendDirectly", message });
 }
 
 /** Asks for a durable write; `proceed` runs, in order, once it is on the disk. */

@@ -146,6 +146,8 @@ export interface Clock {
 export type LogInput =
   | { readonly kind: "members"; readonly members: readonly Member[] }
   | { readonly kind: "message"; readonly from: Member; readonly message: LogMessage }
+  /** A message that came past the group's order. */
+  | { readonly kind: "datagram"; readonly from: Member; readonly message: LogMessage }
   | { readonly kind: "tick" }
   | { readonly kind: "persisted"; readonly ticket: number }
   /** A request of this node's own service. Durable ones are numbered 1, 2, 3… and sent again until seen in an entry. */
@@ -202,6 +204,8 @@ export interface Lineage {
 
 export type LogEffect =
   | { readonly kind: "send"; readonly message: LogMessage }
+  /** To all members, this one included, past the group's order; only where {@link LogOptions.direct} says that there is such a way. */
+  | { readonly kind: "sendDirectly"; readonly message: LogMessage }
   /** Answer with `persisted` once it is on the disk. */
   | { readonly kind: "persist"; readonly ticket: number; readonly write: LogWrite }
   /** Everything up to `sequence` is committed: remember it when convenient. */
@@ -256,6 +260,8 @@ export interface LogOptions {
   readonly holdMs: number;
   /** The same for processes that only their own permit ends; absent = as long. */
   readonly permitHoldMs?: number;
+  /** The engine can send datagrams past the group's order. */
+  readonly direct?: boolean;
   /** "force": the operator states that the others are down (rule 13). "prevent": join, never form. */
   readonly start?: "force" | "prevent";
 }

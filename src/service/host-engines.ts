@@ -144,6 +144,7 @@ export class HostEngines implements EngineSource {
         listenAddresses: own?.addresses ?? [],
         peerOf: (id) => this.#members.nodes.find((node) => node.id === id) ?? null,
       },
+      datagrams: { key: readKey(this.#directory), port: this.#host.transferPort, addressesOf: (id) => this.#addressesOf(id) },
       onNotice: this.#log,
     });
     return this.#engine;
@@ -158,6 +159,13 @@ export class HostEngines implements EngineSource {
     if (links.length === 0 || this.#engine === null) return null;
     const connected = this.#engine.links().filter((state) => links.includes(state.link) && state.isConnected).map((state) => state.node);
     return [...new Set([...connected, ...fresh])];
+  }
+
+  /** Those first that corosync has a link to. */
+  #addressesOf(id: NodeId): readonly string[] {
+    const addresses = this.#members.nodes.find((node) => node.id === id)?.addresses ?? [];
+    const connected = (this.#engine?.links() ?? []).filter((state) => state.node === id && state.isConnected).map((state) => state.link);
+    return [...addresses.filter((_, link) => connected.includes(link)), ...addresses.filter((_, link) => !connected.includes(link))];
   }
 
   refused(): readonly Refusal[] {

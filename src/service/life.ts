@@ -92,10 +92,11 @@ export async function startLife(options: LifeOptions, listener: LifeListener): P
   }) ?? null;
   const life: { -readonly [Key in keyof Life]: Life[Key] } = { member, engine, monitor, database, lease, over: false, typesRegistered: false } as Life;
   const leave = (cause: LeaveCause | "engine" | "lease", reason: string): void => listener.onLeave(life, cause, reason);
-  life.node = new ClusterNode({ ...engines.times, self: member, store, ...(options.start === undefined ? {} : { start: options.start }) }, durable, initialWeights(configuration), {
+  life.node = new ClusterNode({ ...engines.times, self: member, store, direct: engine.datagram !== undefined, ...(options.start === undefined ? {} : { start: options.start }) }, durable, initialWeights(configuration), {
     clock: () => ({ nowMs: monotonicMs(), wallTimeMs: Date.now() }),
     utcOffsetMinutes,
     multicast: (payload) => engine.multicast(payload),
+    ...(engine.datagram === undefined ? {} : { datagram: (payload: Uint8Array) => engine.datagram!(payload) }),
     fetch: (from, request, done) => {
       engine.fetch(from, request, FETCH_TIMEOUT_MS).then(done, () => done(null));
     },
@@ -138,6 +139,11 @@ export async function startLife(options: LifeOptions, listener: LifeListener): P
       onMessage: (from, payload) => {
         if (life.over) return;
         listener.guarded(() => life.node.onMessage(from, payload));
+        listener.onMessage(life);
+      },
+      onDatagram: (from, payload) => {
+        if (life.over) return;
+        listener.guarded(() => life.node.replica.onDatagram(from, payload));
         listener.onMessage(life);
       },
       onFetch: (_from, request) => listener.onFetch(life, request),

@@ -35,7 +35,7 @@ export interface CommandOutcome {
 }
 
 /** What one life of a node needs from the world, beside what its replica needs. */
-export interface NodeEnvironment extends Pick<ReplicaEnvironment<StepResult>, "clock" | "utcOffsetMinutes" | "multicast" | "fetch" | "write" | "writeLazily"> {
+export interface NodeEnvironment extends Pick<ReplicaEnvironment<StepResult>, "clock" | "utcOffsetMinutes" | "multicast" | "datagram" | "fetch" | "write" | "writeLazily"> {
   /** To this node's resource monitor. */
   order(order: MonitorOrder): void;
   inventory(): readonly InventoryItem[];

@@ -20,6 +20,8 @@ export interface ReplicaEnvironment<Result> {
   /** How far this machine's local time is from UTC now, in minutes, east positive; a model of the world may leave it out. */
   utcOffsetMinutes?(): number;
   multicast(payload: Uint8Array): void;
+  /** Past the group's order ({@link Engine.datagram}); absent where the engine has no such way. */
+  datagram?(payload: Uint8Array): void;
   /** `done` gets the reply, or null when there is none. */
   fetch(from: Member, request: Uint8Array, done: (reply: Uint8Array | null) => void): void;
   write(write: DurableWrite, done: (error: Error | null) => void): void;
@@ -130,6 +132,11 @@ export class Replica<Result> {
     if (whole !== null) this.#step({ kind: "message", from, message: decodeMessage(whole) });
   }
 
+  /** A message that came past the group's order. */
+  onDatagram(from: Member, payload: Uint8Array): void {
+    this.#step({ kind: "datagram", from, message: decodeMessage(payload) });
+  }
+
   tick(): void {
     this.#step({ kind: "tick" });
     this.#askForDue();
@@ -170,6 +177,8 @@ export class Replica<Result> {
       case "send":
         for (const piece of this.#fragmenter.cut(encodeMessage(effect.message))) environment.multicast(piece);
         return;
+      case "sendDirectly":
+        return environment.datagram?.(encodeMessage(effect.message));
       case "persist":
         this.#tellLeaseOfWeights(effect.write);
         return environment.write(this.#durableWrite(effect.write), (error) => {

@@ -85,6 +85,7 @@ export class SimulatedCluster {
       const process: SimulatedProcess = {
         onMembers: (members) => node.onMembers(members),
         onMessage: (from, payload) => node.onMessage(from, payload),
+        onDatagram: (from, payload) => node.replica.onDatagram(from, payload),
         tick: () => node.tick(),
         flush: () => node.flush(),
         serveFetch: (request) => node.replica.serveFetch(request),

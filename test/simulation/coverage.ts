@@ -21,6 +21,7 @@ export class Coverage {
 
 /** What must have happened in so many seeds, or else the faults do not reach it. */
 const EXPECTED_RULES = [
+  "entries past the group",
   "claim won",
   "claim lost",
   "claim refused: partition in time",

@@ -30,6 +30,7 @@ const FAULTS: readonly { readonly weight: number; readonly inflict: (world: Worl
   { weight: 1, inflict: (world) => halve(world) },
   { weight: 1, inflict: (world) => oneByOne(world) },
   { weight: 1, inflict: (world) => void (world.network.delayMaxMs = world.random.pick([1, 3, 30, 120])) },
+  { weight: 1, inflict: (world) => void (world.network.datagramLoss = world.random.pick([0, 0.05, 0.5, 1])) },
 ];
 
 /** Each seed has faults of its own: some never happen in it and others often, so that few get in each other's way. */

@@ -122,6 +122,7 @@ export function logProcessFactory(world: World): ProcessFactory {
     return {
       onMembers: (members) => replica.onMembers(members),
       onMessage: (from, payload) => replica.onMessage(from, payload),
+      onDatagram: (from, payload) => replica.onDatagram(from, payload),
       tick: () => replica.tick(),
       flush: () => replica.flush(),
       serveFetch: (request) => replica.serveFetch(request),

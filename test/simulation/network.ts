@@ -12,6 +12,7 @@ export interface Station {
   run(action: () => void): void;
   onMembers(members: readonly Member[]): void;
   onMessage(from: Member, payload: Uint8Array): void;
+  onDatagram(from: Member, payload: Uint8Array): void;
   serveFetch(request: Uint8Array): Uint8Array;
 }
 
@@ -36,6 +37,8 @@ export class SimulatedNetwork {
   readonly #lossy = new Map<string, number>();
   readonly #lastDeliveryMs = new Map<string, number>();
   delayMaxMs = 3;
+  /** Share of datagrams that are lost. */
+  datagramLoss = 0;
   /** Longest time until a node hears of a change. */
   membershipDelayMaxMs = 150;
   /** Longest way of a fetch there, and back. */
@@ -103,6 +106,20 @@ export class SimulatedNetwork {
       const atMs = Math.max(this.#scheduler.nowMs + delayMs, self ? 0 : this.stalledUntilMs, this.#lastDeliveryMs.get(pair) ?? 0);
       this.#lastDeliveryMs.set(pair, atMs);
       this.#scheduler.after(atMs - this.#scheduler.nowMs, () => this.#deliver(from, station, payload, pair));
+    }
+  }
+
+  /** In no order, with some twice and some long after; no membership holds them up. */
+  datagram(from: Member, payload: Uint8Array): void {
+    for (const { station } of this.#attached.values()) {
+      const self = sameMember(station.member, from);
+      for (let copy = 0; copy === 0 || this.#random.chance(0.02); copy++) {
+        if (!self && this.#random.chance(this.datagramLoss)) continue;
+        const delayMs = self ? 0.05 : 0.05 + this.#random.next() * this.#random.pick([this.delayMaxMs, this.delayMaxMs, 20, this.#random.chance(0.05) ? 5_000 : 1]);
+        this.#scheduler.after(delayMs, () => {
+          if (this.#attached.get(station.member.node)?.station === station && (self || !this.#cuts.has(`${from.node}>${station.member.node}`))) station.run(() => station.onDatagram(from, payload));
+        });
+      }
     }
   }
 

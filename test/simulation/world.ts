@@ -25,6 +25,7 @@ import { Trace } from "./trace.ts";
 export interface SimulatedProcess {
   onMembers(members: readonly Member[]): void;
   onMessage(from: Member, payload: Uint8Array): void;
+  onDatagram(from: Member, payload: Uint8Array): void;
   tick(): void;
   flush(): void;
   serveFetch(request: Uint8Array): Uint8Array;
@@ -47,7 +48,7 @@ export interface SimulatedProcess {
   readonly promised: number;
 }
 
-export interface ProcessEnvironment extends Pick<ReplicaEnvironment<unknown>, "clock" | "multicast" | "fetch" | "write" | "writeLazily" | "claim"> {
+export interface ProcessEnvironment extends Pick<ReplicaEnvironment<unknown>, "clock" | "multicast" | "datagram" | "fetch" | "write" | "writeLazily" | "claim"> {
   readonly slot: Slot;
   /** Does something to the world outside: not any more when the process has died, later when it has been stopped. */
   act(action: () => void): void;
@@ -93,6 +94,7 @@ export interface WorldOptions {
 }
 
 const TICK_MS = 100;
+const ENTRIES_MARK = '"kind":"entries"';
 const LOG_LIMITS = { silenceMs: 250, tickMs: TICK_MS, detectionMs: 1_000, permitMs: 5_000, diskLimitMs: 5_000, keepEntries: 30, arbitrationMs: 3_000, claimRetryMs: 700 };
 
 /** A cluster on simulated machines, network and disks. Everything random comes from the seed. */
@@ -117,6 +119,8 @@ export class World {
   #incarnations = 0;
   /** Until then a partition stays as it is. */
   partedUntilMs = 0;
+  /** The engine of this cluster sends datagrams. */
+  readonly hasDatagrams: boolean;
   /** No more faults are inflicted. */
   isCalm = false;
 
@@ -146,6 +150,8 @@ export class World {
     this.#votes.set(1, this.#weights);
     // Some clusters have much to copy.
     this.network.fetchDelayMaxMs = this.random.pick([20, 20, 20, 2_000]);
+    this.hasDatagrams = this.random.chance(0.7);
+    this.network.datagramLoss = this.random.pick([0, 0, 0.01, 0.2, 1]);
     this.#factory = options.factory(this);
   }
 
@@ -176,11 +182,12 @@ export class World {
     this.trace.add(this.scheduler.nowMs, slot.node, "start", `incarnation ${member.incarnation} store ${durable.storeId} ${durable.promised}:${durable.accepted}:${durable.committed}`);
     this.checker.onStart(slot.node);
     const act = (action: () => void): void => this.#act(slot, member, action);
-    const process = this.#factory({ ...LOG_LIMITS, self: member, store: durable.storeId, holdMs: this.mode.holdMs, ...(start === undefined ? {} : { start }) }, durable, this.#weights, {
+    const process = this.#factory({ ...LOG_LIMITS, self: member, store: durable.storeId, holdMs: this.mode.holdMs, direct: this.hasDatagrams, ...(start === undefined ? {} : { start }) }, durable, this.#weights, {
       slot,
       act,
       clock: () => this.clockOf(slot),
       multicast: (payload) => act(() => this.network.multicast(member, payload)),
+      datagram: (payload) => act(() => this.network.datagram(member, payload)),
       fetch: (from, request, done) => act(() => this.network.fetch(member, from, request, (reply) => this.run(slot, member, () => done(reply)))),
       claim: (witness, request, done) => act(() => this.#claim(slot, witness, request, (outcome) => this.run(slot, member, () => done(outcome)))),
       write: (write, done) => act(() => this.#noteVotes(write, () => slot.disk.write(write, (error) => this.run(slot, member, () => done(error))))),
@@ -218,6 +225,11 @@ export class World {
       },
       onMessage: (from, payload) => {
         process.onMessage(from, payload);
+        process.flush();
+      },
+      onDatagram: (from, payload) => {
+        if (Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength).includes(ENTRIES_MARK)) this.coverage.count("entries past the group");
+        process.onDatagram(from, payload);
         process.flush();
       },
       serveFetch: (request) => process.serveFetch(request),

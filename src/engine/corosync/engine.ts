@@ -4,6 +4,8 @@ import { MusterError } from "../../model/errors.ts";
 import type { Member, NodeId } from "../../model/identifiers.ts";
 import { NODES_MAX } from "../../model/identifiers.ts";
 import type { LinkState } from "./cmap.ts";
+import { Datagrams } from "./datagrams.ts";
+import type { DatagramOptions } from "./datagrams.ts";
 import { CorosyncThread } from "./thread.ts";
 import { Transfer } from "./transfer.ts";
 import type { TransferOptions } from "./transfer.ts";
@@ -19,6 +21,8 @@ export interface CorosyncEngineOptions {
   readonly protocolVersion: number;
   /** Null: this engine has no {@link Engine.fetch}. */
   readonly transfer: TransferOptions | null;
+  /** Absent: this engine has no {@link Engine.datagram}. */
+  readonly datagrams?: DatagramOptions;
   /** Another group of the same cluster, for a second engine in this process. Letters and digits. */
   readonly purpose?: string;
   /** When corosync has not answered for so long this node counts as alone. Default 3000 ms. */
@@ -75,6 +79,8 @@ class CorosyncGroupEngine implements CorosyncEngine {
   readonly self: Member;
   readonly #options: CorosyncEngineOptions;
   readonly #transfer: Transfer | null;
+  readonly #datagrams: Datagrams | null;
+  readonly datagram?: (payload: Uint8Array) => void;
   #thread: CorosyncThread | null = null;
   #listener: EngineListener | null = null;
   #started: { resolve: () => void; reject: (error: MusterError) => void } | null = null;
@@ -92,6 +98,12 @@ class CorosyncGroupEngine implements CorosyncEngine {
     this.#options = options;
     this.self = { node: options.self.node, incarnation: options.self.incarnation };
     this.#transfer = options.transfer === null ? null : new Transfer({ ...options.transfer, clusterId: options.clusterId, self: this.self, protocolVersion: options.protocolVersion, onNotice: (text) => this.#notice(text) });
+    const { clusterId, datagrams } = options;
+    this.#datagrams =
+      datagrams === undefined
+        ? null
+        : new Datagrams({ ...datagrams, clusterId, self: this.self, onDatagram: (from, payload) => this.#isOver || this.#listener?.onDatagram?.(from, payload), onNotice: (text) => this.#notice(text) });
+    if (this.#datagrams !== null) this.datagram = (payload) => this.#sendDatagram(payload);
   }
 
   /**
@@ -109,6 +121,7 @@ class CorosyncGroupEngine implements CorosyncEngine {
     await new Promise<void>((resolve, reject) => {
       this.#started = { resolve, reject };
       this.#thread = this.#begin();
+      this.#datagrams?.start();
     });
   }
 
@@ -119,6 +132,15 @@ class CorosyncGroupEngine implements CorosyncEngine {
     if (!this.#isMember || this.#isOver) return;
     if (this.#isAlone) this.#sendToSelf(payload);
     else this.#thread?.multicast(payload);
+  }
+
+  #sendDatagram(payload: Uint8Array): void {
+    if (!this.#isMember || this.#isOver) return;
+    // To this process as well, but never inside of what it is doing now.
+    setImmediate(() => {
+      if (this.#isMember && !this.#isOver) this.#listener?.onDatagram?.(this.self, payload);
+    });
+    if (!this.#isAlone) this.#datagrams?.send(payload);
   }
 
   links(): readonly LinkState[] {
@@ -170,6 +192,7 @@ class CorosyncGroupEngine implements CorosyncEngine {
     this.#isAlone = false;
     this.#isMember = true;
     for (const { node } of members) this.#refused.delete(node);
+    this.#datagrams?.follow(members);
     this.#listener?.onMembers(members);
     this.#settle();
   }
@@ -180,6 +203,7 @@ class CorosyncGroupEngine implements CorosyncEngine {
     this.#notice(`this node is alone: ${problem}`);
     this.#isAlone = true;
     this.#isMember = true;
+    this.#datagrams?.follow([]);
     this.#listener?.onMembers([this.self]);
     this.#settle();
   }
@@ -228,6 +252,7 @@ class CorosyncGroupEngine implements CorosyncEngine {
     this.#isMember = false;
     this.#own = [];
     this.#links = [];
+    this.#datagrams?.close();
     await Promise.all([this.#thread?.stop(), this.#transfer?.close()]);
   }
 

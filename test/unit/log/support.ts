@@ -22,10 +22,14 @@ export class LogNode {
   sent: LogMessage[] = [];
   fetches: Extract<LogEffect, { kind: "fetchState" | "fetchLog" }>[] = [];
   nowMs = 0;
+  /** What it sent past the group's order. */
+  datagrams: LogMessage[] = [];
+  readonly #hasDatagrams: boolean;
   /** What it sends reaches nobody else. */
   lost = false;
 
-  constructor(node: number, weights: Weights) {
+  constructor(node: number, weights: Weights, hasDatagrams = false) {
+    this.#hasDatagrams = hasDatagrams;
     this.self = { node, incarnation: 10 + node };
     this.#storedWeights = { sequence: 0, weights };
     this.log = this.#start();
@@ -34,7 +38,7 @@ export class LogNode {
   #start(): ReplicatedLog {
     const { entries, ...disk } = this.#disk;
     return new ReplicatedLog(
-      { self: this.self, store: `s${this.self.node}`, silenceMs: 250, tickMs: 100, detectionMs: 1_000, permitMs: 5_000, diskLimitMs: 10_000, keepEntries: 100, arbitrationMs: 2_000, claimRetryMs: 1_000, holdMs: 0, ...(this.#how === undefined ? {} : { start: this.#how }) },
+      { self: this.self, store: `s${this.self.node}`, silenceMs: 250, tickMs: 100, detectionMs: 1_000, permitMs: 5_000, diskLimitMs: 10_000, keepEntries: 100, arbitrationMs: 2_000, claimRetryMs: 1_000, holdMs: 0, direct: this.#hasDatagrams, ...(this.#how === undefined ? {} : { start: this.#how }) },
       { ...disk, applied: 0, weights: this.#storedWeights, entries: [...entries], before: { sequence: 0, epoch: 0 }, clusterTimeMs: 0 },
     );
   }
@@ -50,6 +54,7 @@ export class LogNode {
   step(input: LogInput): void {
     for (const effect of this.log.step({ nowMs: this.nowMs, wallTimeMs: 1_000_000 + this.nowMs }, input)) {
       if (effect.kind === "send") this.sent.push(effect.message);
+      if (effect.kind === "sendDirectly") this.datagrams.push(effect.message);
       if (effect.kind === "persist") this.waiting.push(effect);
       if (effect.kind === "fetchState" || effect.kind === "fetchLog") this.fetches.push(effect);
       if (effect.kind === "apply") {
@@ -103,10 +108,13 @@ export class LogCluster {
   /** Nodes whose fetches get no answer for the time being. */
   readonly slow = new Set<number>();
 
-  constructor(count: number, witness: Weights["witness"] = null) {
+  /** Whether datagrams arrive. */
+  passesDatagrams = true;
+
+  constructor(count: number, witness: Weights["witness"] = null, hasDatagrams = false) {
     const ids = Array.from({ length: count }, (_, position) => position + 1);
     const weights: Weights = { version: 1, votes: ids.map((node) => ({ node, store: `s${node}`, votes: 1 })), witness };
-    this.nodes = ids.map((node) => new LogNode(node, weights));
+    this.nodes = ids.map((node) => new LogNode(node, weights, hasDatagrams));
   }
 
   at(id: number): LogNode {
@@ -145,7 +153,11 @@ export class LogCluster {
           if (node.self.node === from.node || (!this.at(from.node).lost && this.cut.has(node.self.node) === this.cut.has(from.node))) node.step({ kind: "message", from, message });
         }
       }
-      if (deliveries.length === 0 && (!disks || this.nodes.every((node) => node.waiting.length === 0))) return;
+      const datagrams = this.nodes.flatMap((node) => node.datagrams.splice(0).map((message) => ({ from: node.self, message })));
+      for (const { from, message } of datagrams) {
+        for (const node of this.nodes) if (node.self.node === from.node || this.passesDatagrams) node.step({ kind: "datagram", from, message });
+      }
+      if (deliveries.length + datagrams.length === 0 && (!disks || this.nodes.every((node) => node.waiting.length === 0))) return;
     }
     assert.fail("it does not settle");
   }

@@ -1,0 +1,124 @@
+import assert from "node:assert/strict";
+import { beforeEach, describe, test } from "node:test";
+import type { LogMessage } from "../../../src/log/types.ts";
+import { LogCluster } from "./support.ts";
+
+/** Entries and acknowledgements that do not wait for the order of the group. */
+describe("past the group's order", () => {
+  let cluster: LogCluster;
+
+  beforeEach(() => {
+    cluster = new LogCluster(3, null, true);
+    cluster.members(1, 2, 3);
+    cluster.settle();
+  });
+
+  function request(number: number, durable = true): void {
+    cluster.at(1).step({ kind: "request", durable, number, payload: `r${number}` });
+  }
+
+  function payloads(): string[][] {
+    return [1, 2, 3].map((id) => cluster.payloads(id));
+  }
+
+  test("durable entries and their acknowledgements go by datagrams alone", () => {
+    request(1);
+    assert.deepEqual(cluster.at(1).take(), [], "the group carries nothing");
+    cluster.settle();
+    assert.deepEqual(payloads(), [["r1"], ["r1"], ["r1"]]);
+    assert.deepEqual(kinds(cluster), [], "and nothing afterwards");
+  });
+
+  test("what does not arrive is brought by the group, and so is all that follows", () => {
+    cluster.passesDatagrams = false;
+    request(1);
+    cluster.settle();
+    assert.deepEqual(payloads(), [[], [], []]);
+    cluster.pass(300);
+    assert.deepEqual(payloads(), [["r1"], ["r1"], ["r1"]]);
+    request(2);
+    assert.deepEqual(cluster.at(1).take().map((message) => message.kind), ["entries"]);
+  });
+
+  test("after a while datagrams are tried again", () => {
+    cluster.passesDatagrams = false;
+    request(1);
+    cluster.pass(300);
+    cluster.passesDatagrams = true;
+    cluster.pass(6_000);
+    request(2);
+    assert.deepEqual(cluster.at(1).take(), []);
+    cluster.settle();
+    assert.deepEqual(payloads()[2], ["r1", "r2"]);
+  });
+
+  test("an entry of memory takes those along that may be missing somewhere, so the group has no hole", () => {
+    cluster.passesDatagrams = false;
+    request(1);
+    cluster.settle();
+    request(0, false);
+    cluster.settle();
+    assert.deepEqual(payloads(), [["r1"], ["r1"], ["r1"]]);
+    assert.deepEqual([1, 2, 3].map((id) => cluster.view(id)), [[1, 2, 3], [1, 2, 3], [1, 2, 3]], "nobody left the view for a hole");
+  });
+
+  test("entries in another order are put into theirs", () => {
+    const messages = [1, 2, 3].map((number) => {
+      request(number);
+      cluster.at(1).take();
+      return cluster.at(1).datagrams.splice(0)[0]!;
+    });
+    for (const message of messages.toReversed()) for (const node of cluster.nodes) node.step({ kind: "datagram", from: cluster.at(1).self, message });
+    cluster.settle();
+    assert.deepEqual(payloads(), Array.from({ length: 3 }, () => ["r1", "r2", "r3"]));
+    assert.deepEqual([2, 3].map((id) => cluster.view(id)), [[1, 2, 3], [1, 2, 3]]);
+  });
+
+  test("a datagram of an earlier epoch does nothing", () => {
+    request(1);
+    cluster.at(1).take();
+    const old = cluster.at(1).datagrams.splice(0);
+    cluster.members(1, 2, 3);
+    cluster.settle();
+    const before = payloads();
+    for (const message of old) for (const node of cluster.nodes) node.step({ kind: "datagram", from: cluster.at(1).self, message });
+    cluster.settle();
+    assert.deepEqual(payloads(), before);
+  });
+
+  test("only the orderer's entries count, and nothing but entries and acknowledgements", () => {
+    request(1);
+    cluster.at(1).take();
+    const [entries] = cluster.at(1).datagrams.splice(0);
+    cluster.at(3).step({ kind: "datagram", from: cluster.at(2).self, message: entries! });
+    cluster.at(3).step({ kind: "datagram", from: cluster.at(1).self, message: { kind: "propose", epoch: 999, members: [] } });
+    assert.deepEqual([cluster.payloads(3), cluster.view(3)], [[], [1, 2, 3]]);
+  });
+
+  test("no acknowledgement is sent before the disk has answered", () => {
+    request(1);
+    cluster.at(1).take();
+    const [entries] = cluster.at(1).datagrams.splice(0);
+    cluster.at(2).step({ kind: "datagram", from: cluster.at(1).self, message: entries! });
+    assert.deepEqual(cluster.at(2).datagrams, []);
+    cluster.at(2).sync();
+    assert.deepEqual(cluster.at(2).datagrams.map((message) => message.kind), ["acknowledge"]);
+  });
+
+  test("a slow disk is not taken for a lost datagram", () => {
+    request(1);
+    cluster.settle();
+    for (let number = 2; number <= 6; number++) {
+      request(number);
+      cluster.settle();
+      cluster.pass(100);
+    }
+    assert.deepEqual(cluster.at(1).take(), []);
+    assert.equal(payloads()[0]!.length, 6);
+  });
+});
+
+/** What the nodes would send in the group now, ticks left out. */
+function kinds(cluster: LogCluster): LogMessage["kind"][] {
+  return cluster.nodes.flatMap((node) => node.take()).map((message) => message.kind).filter((kind) => kind !== "tick");
+}
