@@ -20,6 +20,8 @@ const SCENARIOS: readonly Scenario[] = [
   { name: "the owner and another node do not reach each other, the third node reaches both", on: "owner", fault: faults.cutFromOne, expect: "either", isStable: true },
   { name: "the owner does not hear another node, which hears it", on: "owner", fault: faults.oneWayFromOne, expect: "either", isStable: true },
   { name: "the links of the owner lose a tenth", on: "owner", fault: faults.lossy, expect: "either", watchMs: 8_000 },
+  { name: "a firewall lets no datagrams in at the owner", on: "owner", fault: faults.datagramsBlocked, expect: "stays" },
+  { name: "a firewall lets no datagrams in at another node", on: "other", fault: faults.datagramsBlocked, expect: "stays" },
   { name: "the link of the owner flaps", on: "owner", fault: faults.flapping, expect: "either", watchMs: 0 },
 ];
 

@@ -96,6 +96,15 @@ export const gateFlushed: Fault = async (scene, name) => {
   return null;
 };
 
+/** A firewall that was written before there were datagrams: updates of the database go with corosync alone. */
+export const datagramsBlocked: Fault = async (scene, name) => {
+  const host = scene.lab.host(name);
+  await host.run(["nft", "add table inet firewall; add chain inet firewall input { type filter hook input priority 0; }; add rule inet firewall input udp dport 3344 drop"]);
+  return async () => {
+    await host.run(["nft", "delete", "table", "inet", "firewall"]);
+  };
+};
+
 const FLAPS = 4;
 const FLAP_MS = 800;
 
