@@ -49,13 +49,13 @@ const SUITES: readonly Suite[] = [
   { name: "load balancing on a wire", command: nodeTest(1, "test/nlb/*.test.ts"), needs: ["ip", "nft", "ping", "openssl", "curl"], isBuilt: true },
   { name: "monitor", command: nodeTest(1, "test/unit/monitor/*.test.ts", "test/unit/resources/!(network-name)*.test.ts") },
   { name: "names", command: nodeTest(1, "test/unit/resources/network-name*.test.ts"), needs: ["named", "nsupdate", "ip"] },
-  { name: "lab", command: nodeTest(2, "test/lab/{checkers,lab,forming,network-faults,node-faults,quorum,refusals}.test.ts"), needs: ["corosync", "ip", "nft", "openssl", "ping", "ceph-mon", "ceph-osd", "radosgw"], isBuilt: true },
+  { name: "lab", command: nodeTest(2, "test/lab/{checkers,lab,forming,network-faults,node-faults,quorum,refusals}.test.ts"), needs: ["corosync", "ip", "nft", "openssl", "ping", "ssh", "sshd", "ceph-mon", "ceph-osd", "radosgw"], isBuilt: true },
   { name: "packaging", command: nodeTest(1, "test/packaging/*.test.ts"), needs: ["mmdebstrap", "ip"] },
   { name: "end to end", command: nodeTest(2, "test/endtoend/*.test.ts"), needs: ["python3", "nginx", "named", "nsupdate"], isBuilt: true },
 ];
 
 /** Debian packages of the programs that suites need. */
-const PACKAGES: Readonly<Record<string, string>> = { strace: "strace", python3: "python3", nginx: "nginx-light", ip: "iproute2", nft: "nftables", ping: "iputils-ping", corosync: "corosync", named: "bind9", nsupdate: "bind9-dnsutils", openssl: "openssl", spin: "spin", cc: "gcc libc6-dev", clang: "clang libbpf-dev", "llvm-strip": "llvm", tc: "iproute2" };
+const PACKAGES: Readonly<Record<string, string>> = { strace: "strace", python3: "python3", nginx: "nginx-light", ip: "iproute2", nft: "nftables", ping: "iputils-ping", corosync: "corosync", named: "bind9", nsupdate: "bind9-dnsutils", openssl: "openssl", spin: "spin", cc: "gcc libc6-dev", ssh: "openssh-client", sshd: "openssh-server", clang: "clang libbpf-dev", "llvm-strip": "llvm", tc: "iproute2" };
 
 const wanted = process.argv.slice(2);
 const isWanted = (suite: Suite): boolean => wanted.length === 0 || wanted.some((name) => suite.name.startsWith(name));

@@ -1,9 +1,12 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { fileURLToPath } from "node:url";
+import type { Lab } from "../../src/lab/lab.ts";
 import { LabCluster } from "./support/cluster.ts";
 import { withLab } from "./support/with-lab.ts";
 
 const LOGS = ["/var/lib/muster/nodes/*/service.log", "/var/lib/muster/corosync/corosync.log"];
+const MUSTER = fileURLToPath(new URL("../../bin/muster.js", import.meta.url));
 
 describe("machines form a cluster", () => {
   test("three join, a role starts, and goes on elsewhere when its machine loses power", async () => {
@@ -22,4 +25,31 @@ describe("machines form a cluster", () => {
       await cluster.untilUp(watcher, 3);
     });
   });
+
+  test("one is told over ssh to join, and its token stands in no command line", async () => {
+    await withLab({ hosts: 2, logs: LOGS }, async (lab) => {
+      const cluster = await LabCluster.create(lab, { nodes: ["n1"] });
+      const { address, options } = await letIn(lab, "n1", "n2");
+      const refused = await cluster.refused("n1", "node", "add", address, "--ssh-option", ...options, "IdentityFile=/run/none");
+      assert.match(refused.message, /did not join/);
+      const said = await cluster.muster("n1", "node", "add", address, "--ssh-option", ...options, "IdentityFile=/run/ssh/client");
+      await cluster.untilUp("n1", 2);
+      assert.doesNotMatch(said, /muster-join|token/i);
+      assert.equal((await lab.host("n2").run(["cat", "/run/ssh/words"])).stdout.trim(), "node join -");
+    });
+  });
 });
+
+/** A real sshd on one host, that lets root in from another with a key of the test's own. @returns where, and what ssh is to be told */
+async function letIn(lab: Lab, from: string, to: string): Promise<{ readonly address: string; readonly options: readonly string[] }> {
+  const address = lab.host(to).addresses[0]!.ipv4;
+  const script = (name: string, text: string, input = ""): Promise<void> =>
+    lab.host(name).run(["sh", "-ec", text], { input }).then(({ code, stderr }) => assert.equal(code, 0, stderr));
+  await script(from, "mkdir -p /run/ssh && ssh-keygen -q -t ed25519 -N '' -f /run/ssh/client");
+  const { stdout: key } = await lab.host(from).run(["cat", "/run/ssh/client.pub"]);
+  await script(to, "mkdir -p /run/ssh/bin /run/sshd && cat > /run/ssh/authorized && ssh-keygen -q -t ed25519 -N '' -f /run/ssh/host", key);
+  await script(to, "cat > /run/ssh/bin/muster && chmod +x /run/ssh/bin/muster", `#!/bin/sh\necho "$*" >> /run/ssh/words\nexec ${process.execPath} --disable-warning=ExperimentalWarning ${MUSTER} "$@"\n`);
+  const configuration = [`ListenAddress ${address}`, "HostKey /run/ssh/host", "AuthorizedKeysFile /run/ssh/authorized", "PermitRootLogin prohibit-password", "StrictModes no", "UsePAM no", "PidFile none", "SetEnv PATH=/run/ssh/bin:/usr/sbin:/usr/bin:/sbin:/bin"];
+  await script(to, "cat > /run/ssh/sshd_config && /usr/sbin/sshd -f /run/ssh/sshd_config", `${configuration.join("\n")}\n`);
+  return { address, options: ["StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "BatchMode=yes", "IdentitiesOnly=yes", "LogLevel=ERROR"] };
+}

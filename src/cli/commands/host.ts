@@ -13,6 +13,7 @@ import { maskOf, parseSubnet } from "../../core/subnets.ts";
 import { connect } from "../connect.ts";
 import { destroyCommand } from "./destroy.ts";
 import { data, json, talk } from "../output.ts";
+import { readSecret } from "../secrets.ts";
 
 /** What concerns this machine: creating a cluster, joining one, starting and stopping the Cluster Service. */
 
@@ -72,8 +73,9 @@ export function hostCommands(cluster: Program, node: Program, program: Program):
       talk(`It counts once, until ${new Date(issued.expiresAtWallMs).toISOString()}. On the machine that is to join: muster node join TOKEN`);
     });
 
-  member(node.command("join").argument("<token>", "made on a node of the cluster by: muster node token").description("make this machine a node of a cluster")).action(async (token: string, options: MemberOptions) => {
+  member(node.command("join").argument("<token>", "made on a node of the cluster by: muster node token; - is read from the standard input").description("make this machine a node of a cluster")).action(async (word: string, options: MemberOptions) => {
     requireRoot("Joining a cluster");
+    const token = word === "-" ? readSecret("-", "token") : word;
     const directory = directoryOf(options);
     const configuration = await joinCluster({ directory, token, node: options.node ?? ownName(), addresses: addressesOf(options), onNotice: talk });
     if (options.start) await startService(directory, undefined);
@@ -171,7 +173,7 @@ export function requireRoot(what: string): void {
 export async function addOverSsh(host: string, options: HostOptions & { readonly sshOption?: string[] }): Promise<void> {
   const issued = await (await connect(options)).send<{ readonly token: string }>("POST", "/v1/join-tokens", { body: {} });
   talk(`Asking ${host} over ssh to join…`);
-  const { status, error } = spawnSync("ssh", [...(options.sshOption ?? []).flatMap((option) => ["-o", option]), host, "muster", "node", "join", issued.token], { stdio: ["ignore", "inherit", "inherit"] });
+  const { status, error } = spawnSync("ssh", [...(options.sshOption ?? []).flatMap((option) => ["-o", option]), "--", host, "muster", "node", "join", "-"], { input: `${issued.token}\n`, stdio: ["pipe", "inherit", "inherit"] });
   if (error !== undefined) throw new MusterError("MUSTER_PROGRAM_MISSING", { program: "ssh", package: "openssh-client" }, { cause: error });
   if (status !== 0) throw new MusterError("MUSTER_INVALID_ARGUMENT", { field: "host", problem: `${host} did not join (ssh ended with ${status}); on the machine itself: muster node join TOKEN` });
 }

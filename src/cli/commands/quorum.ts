@@ -8,6 +8,7 @@ import type { ChangeOptions, CommonOptions } from "../common.ts";
 import { connect } from "../connect.ts";
 import { data, duration, json, table } from "../output.ts";
 import { parsePairs } from "../properties.ts";
+import { readSecret } from "../secrets.ts";
 
 /** Who decides (reference 4). */
 export function quorumCommands(program: Program): void {
@@ -25,8 +26,9 @@ export function quorumCommands(program: Program): void {
     else data(explanationText(why));
   });
 
-  changing(quorum.command("set").argument("<witness>", `none, ${WitnessKinds.join(", ")}`).argument("[properties...]", "NAME=VALUE").description("configure the witness")).action((kind: string, words: string[], options: ChangeOptions) => {
-    const witness = kind === "none" ? null : { kind: known(kind), properties: parsePairs(words, witnessProperties[known(kind)]) };
+  changing(quorum.command("set").argument("<witness>", `none, ${WitnessKinds.join(", ")}`).argument("[properties...]", "NAME=VALUE").description("configure the witness").option("--primary-key-file <file>", "PrimaryKey is the first line of this file; - is the standard input")).action((kind: string, words: string[], options: ChangeOptions & { readonly primaryKeyFile?: string }) => {
+    const given = options.primaryKeyFile === undefined ? words : [...words, `PrimaryKey=${readSecret(options.primaryKeyFile, "--primary-key-file")}`];
+    const witness = kind === "none" ? null : { kind: known(kind), properties: parsePairs(given, witnessProperties[known(kind)]) };
     return change(options, { method: "PUT", path: "/v1/quorum", body: { witness }, said: witness === null ? "The nodes alone decide now." : "The witness was configured." }, (client) => client.get("/v1/quorum"));
   });
 }
