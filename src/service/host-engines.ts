@@ -34,6 +34,8 @@ const SILENCE_MS = 250;
 const LOOP_MS = 50;
 /** corosync tells of a link seconds after it uses it: until then who is a member is heard, on whatever link. */
 const LINKS_SETTLE_MS = 10_000;
+/** Others say twice a second that they do not know this machine; who has not for so long has changed its mind. */
+const UNKNOWN_MS = 5_000;
 /** So many ticks are sent in the time after which a silent member is missed. */
 const TICKS_IN_DETECTION = 5;
 /** Above everything that is not as pressing; below corosync's own. */
@@ -61,6 +63,8 @@ export class HostEngines implements EngineSource {
   readonly #heartbeat: Heartbeat;
   #daemon: CorosyncDaemon;
   #aside: string | null = null;
+  /** Who said last that this machine is no node. */
+  #unknown: { readonly by: NodeId; readonly atMs: number } = { by: 0, atMs: Number.NEGATIVE_INFINITY };
   #votes: KnownVotes = { version: 0, votes: [] };
   #changing: Promise<void> = Promise.resolve();
   #isStopped = false;
@@ -88,6 +92,7 @@ export class HostEngines implements EngineSource {
       nowMs: monotonicMs,
       onAside: (reason) => this.#standAside(reason),
       onNotice: log,
+      onUnknown: (by) => this.#noteUnknown(by),
     });
   }
 
@@ -99,7 +104,15 @@ export class HostEngines implements EngineSource {
 
   /** Why there is no engine at the moment; null = there is, or it is on its way. */
   get problem(): string | null {
-    return this.#aside;
+    if (this.#aside !== null || monotonicMs() - this.#unknown.atMs > UNKNOWN_MS) return this.#aside;
+    const { by } = this.#unknown;
+    return `for ${this.#members.nodes.find((node) => node.id === by)?.name ?? `node ${by}`} this machine is no node of the cluster any more: it was evicted. To let it join again: muster node stop, muster node clean, and with a new token muster node join TOKEN`;
+  }
+
+  #noteUnknown(by: NodeId): void {
+    const wasKnown = this.problem !== null;
+    this.#unknown = { by, atMs: monotonicMs() };
+    if (!wasKnown) this.#log(this.problem!);
   }
 
   #makeDaemon(): CorosyncDaemon {

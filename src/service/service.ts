@@ -243,7 +243,7 @@ export class ClusterService implements ServiceFacade {
     }
     if (status.phase === "active" && life.node.replica.isOrderer) this.#registerTypesOnce(life);
     if (status.phase === "active") this.#setStatus({ phase: "active", epoch: status.epoch, members: status.members.map((member) => nameOf(member.node)), orderer: nameOf(status.orderer) });
-    else if (status.phase === "waiting") this.#setStatus({ phase: "waiting", reason: `${this.#engines.problem ?? status.reason ?? "not enough nodes for a majority"}; waiting for ${status.waitingFor.map(nameOf).join(", ")}` });
+    else if (status.phase === "waiting") this.#setStatus({ phase: "waiting", reason: `${status.reason ?? "not enough nodes for a majority"}; waiting for ${status.waitingFor.map(nameOf).join(", ")}` });
     else this.#setStatus({ phase: "forming", reason: status.reason });
   }
 
@@ -295,7 +295,8 @@ export class ClusterService implements ServiceFacade {
   }
 
   get status(): ServiceStatus {
-    return this.#status;
+    const { problem } = this.#engines;
+    return this.#status.phase !== "waiting" || problem === undefined || problem === null ? this.#status : { ...this.#status, reason: `${problem}; ${this.#status.reason}` };
   }
 
   problems(): readonly string[] {

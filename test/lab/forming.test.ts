@@ -26,6 +26,24 @@ describe("machines form a cluster", () => {
     });
   });
 
+  test("one that was evicted while it did not run is told so when it comes back, and may join again", async () => {
+    await withLab({ hosts: 3, logs: LOGS }, async (lab) => {
+      const cluster = await LabCluster.create(lab);
+      await cluster.muster("n3", "node", "stop");
+      await cluster.untilUp("n1", 2);
+      await cluster.muster("n1", "node", "evict", "n3", "--force");
+      await cluster.muster("n3", "node", "start");
+      let said = "";
+      await cluster.until("n3 says that it was evicted", 60_000, async () => /evicted/.test((said = (await cluster.try("n3", "status")).stdout)), () => said);
+      assert.match(said, /muster node clean/);
+      await cluster.muster("n3", "node", "stop");
+      await cluster.muster("n3", "node", "clean", "--force");
+      await cluster.muster("n1", "cluster", "set", "AddEvictDelay=0");
+      await cluster.join("n1", "n3");
+      await cluster.untilUp("n1", 3);
+    });
+  });
+
   test("one is told over ssh to join, and its token stands in no command line", async () => {
     await withLab({ hosts: 2, logs: LOGS }, async (lab) => {
       const cluster = await LabCluster.create(lab, { nodes: ["n1"] });

@@ -19,6 +19,8 @@ export interface HeartbeatOptions {
   /** This node is to stop its engine, and why; null = it may run again. */
   readonly onAside: (reason: string | null) => void;
   readonly onNotice: (text: string) => void;
+  /** A node of the cluster says that this machine is none: it was evicted while it did not run. Said again with every heartbeat. */
+  readonly onUnknown: (by: NodeId) => void;
 }
 
 interface Known {
@@ -27,6 +29,10 @@ interface Known {
   readonly sequence: number;
   readonly atMs: number;
 }
+
+type Beat = [from: NodeId, version: number, votes: readonly (readonly [NodeId, number])[], rows: (readonly [NodeId, incarnation: number, sequence: number, heard: readonly NodeId[]])[]];
+/** The answer to a machine that is no node. */
+type Stranger = { readonly unknown: NodeId; readonly by: NodeId };
 
 /** Windows sends one a second (reference 1.6); two are enough to see a cut before anybody loses patience. */
 const PERIOD_MS = 500;
@@ -66,7 +72,7 @@ export class Heartbeat {
         this.#sockets = this.#sockets.filter((one) => one !== socket);
         socket.close();
       });
-      socket.on("message", (message) => this.#receive(message));
+      socket.on("message", (message, { address }) => this.#receive(message, address));
       socket.bind(port, () => this.#sockets.push(socket));
     }
     this.#timer = setInterval(() => this.#beat(), PERIOD_MS);
@@ -112,7 +118,11 @@ export class Heartbeat {
   }
 
   #encode(rows: readonly Known[]): Buffer {
-    const body = Buffer.from(JSON.stringify([this.#options.self, this.#votes.version, this.#votes.votes, rows.map(({ row, incarnation, sequence }) => [row.node, incarnation, sequence, row.heard])]));
+    return this.#signed([this.#options.self, this.#votes.version, this.#votes.votes, rows.map(({ row, incarnation, sequence }) => [row.node, incarnation, sequence, row.heard])]);
+  }
+
+  #signed(said: Beat | Stranger): Buffer {
+    const body = Buffer.from(JSON.stringify(said));
     return Buffer.concat([this.#sign(body), body]);
   }
 
@@ -120,11 +130,18 @@ export class Heartbeat {
     return createHmac("sha256", this.#options.key).update("heartbeat").update(body).digest().subarray(0, SIGNATURE_BYTES);
   }
 
-  #receive(message: Buffer): void {
+  #receive(message: Buffer, address: string): void {
     if (message.length <= SIGNATURE_BYTES || message.length > MESSAGE_BYTES_MAX) return;
     const body = message.subarray(SIGNATURE_BYTES);
     if (!timingSafeEqual(message.subarray(0, SIGNATURE_BYTES), this.#sign(body))) return;
-    const [from, version, votes, rows] = JSON.parse(body.toString()) as [NodeId, number, [NodeId, number][], [NodeId, number, number, NodeId[]][]];
+    const said = JSON.parse(body.toString()) as Beat | Stranger;
+    if (!Array.isArray(said)) {
+      if (said.unknown === this.#options.self) this.#options.onUnknown(said.by);
+      return;
+    }
+    const [from, version, votes, rows] = said;
+    // It has the key and is no node: it does not know yet that it was evicted.
+    if (!this.#options.nodes().some((node) => node.id === from)) return this.#send(this.#signed({ unknown: from, by: this.#options.self }), address);
     const now = this.#options.nowMs();
     this.#learn({ version, votes: votes.slice(0, NODES_MAX) });
     for (const [node, incarnation, sequence, heard] of rows.slice(0, NODES_MAX)) {
