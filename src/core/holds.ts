@@ -1,5 +1,6 @@
 import type { GroupId, NodeId, ResourceId } from "../model/identifiers.ts";
 import type { ReleasedInput, ViewInput } from "../model/inputs.ts";
+import { SERVED_BY_ADDRESS_ONLY } from "../model/resource-types.ts";
 import type { ProtectionClass } from "../model/states.ts";
 import type { StepContext } from "./context.ts";
 import { orderPendingAgain } from "./inventory-step.ts";
@@ -12,6 +13,9 @@ import type { ClusterState } from "./state.ts";
  * Nodes that were left out and may still be serving (PROTOCOL part 2): until their holds have elapsed nothing
  * is started that they may have. Where the machine proves more (the embedded engine) the log brings no holds.
  */
+
+/** Without one of these in a role there is no gate that would keep clients from an old copy. */
+const GATED_ADDRESSES: readonly string[] = ["IP Address", "IPv6 Address"];
 
 /** What ACTIVE tells of those who are not in the view; a hold that runs already ends no sooner for it. */
 export function noteHolds(context: StepContext, input: ViewInput): void {
@@ -123,12 +127,14 @@ function tenths(ms: number): string {
 function waitsOfRole(state: ClusterState, group: GroupId): ReadonlySet<"lease" | "permit"> {
   const waits = new Set<"lease" | "permit">();
   const types = resourceTypes(state);
-  for (const id of state.resourceIdsOf(group)) {
-    const type = state.tables.resources.get(id)?.type;
+  const resources = state.resourceIdsOf(group).flatMap((id) => state.tables.resources.get(id) ?? []);
+  const hasGate = resources.some(({ type }) => GATED_ADDRESSES.includes(type));
+  for (const { type, privateProperties } of resources) {
     // Of a type that does not say, nothing but its process is known.
     const protection: ProtectionClass = types.find((one) => one.name === type)?.protection ?? "process";
-    if (protection === "gatedNetwork") waits.add("lease");
-    if (protection === "process") waits.add("permit");
+    const isBehindGate = hasGate && privateProperties[SERVED_BY_ADDRESS_ONLY] === 1;
+    if (protection === "gatedNetwork" || (protection === "process" && isBehindGate)) waits.add("lease");
+    else if (protection === "process") waits.add("permit");
   }
   return waits;
 }

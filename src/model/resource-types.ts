@@ -2,6 +2,9 @@ import type { ResourceTypeRecord } from "./objects.ts";
 import { ipAddressProperties, ipv6AddressProperties } from "./properties/addresses.ts";
 import { networkNameProperties } from "./properties/network-name.ts";
 
+/** Private property of a program: the gate of its role's addresses protects it (PROTOCOL part 2, "gated network"). */
+export const SERVED_BY_ADDRESS_ONLY = "ServedByAddressOnly";
+
 /** The types every cluster has (reference 3.1, 3.3). The code that runs them is in `resources/`. */
 export const builtInResourceTypes: readonly ResourceTypeRecord[] = [
   {
@@ -16,6 +19,7 @@ export const builtInResourceTypes: readonly ResourceTypeRecord[] = [
       { name: "HealthCheckCommand", type: "string", default: "", description: "A program whose exit code 0 means alive." },
       { name: "HealthCheckTimeout", type: "number", default: 2_000, minimum: 10, maximum: 600_000, unit: "ms", description: "Longest time a health check may take." },
       { name: "HealthCheckDelay", type: "number", default: 10_000, minimum: 0, maximum: 3_600_000, unit: "ms", description: "Time after the start in which a health check that has never succeeded yet does not count." },
+      { name: SERVED_BY_ADDRESS_ONLY, type: "number", default: 0, minimum: 0, maximum: 1, description: "1 = clients reach it through the addresses of its role alone, and a second copy that nobody reaches does no harm: when a node is lost it starts elsewhere as soon as these addresses may. 0 = it also waits until the lost copy has certainly been ended." },
       { name: "StopTimeout", type: "number", default: 5_000, minimum: 0, maximum: 3_600_000, unit: "ms", description: "Time between SIGTERM and SIGKILL when it is taken offline." },
     ],
     protection: "process",
