@@ -3,7 +3,7 @@ import { join } from "node:path";
 import type { Lab, LabHost } from "../../src/lab/lab.ts";
 import { sendSignal } from "../../src/lab/processes.ts";
 import { until } from "../support/wait.ts";
-import type { Contender, FaultName } from "./contender.ts";
+import type { Contender, FaultName, OwnFault } from "./contender.ts";
 import { ADDRESS, DEVICE, PORT, PREFIX_BITS, SERVER } from "./role.ts";
 
 /** keepalived: the address alone moves; the program runs on all nodes, and each looks after its own once a second. */
@@ -61,15 +61,9 @@ export class Keepalived implements Contender {
     return this.#lab.hosts.every((host, position) => has[position] === (host === best));
   }
 
-  async inject(fault: FaultName, node: string, target: string): Promise<void> {
+  async inject(fault: OwnFault, node: string, target: string): Promise<void> {
     const host = this.#lab.host(node);
     switch (fault) {
-      case "node killed":
-        return this.#lab.powerOff(node);
-      case "link cut":
-        return this.#lab.cut(node);
-      case "program crashed":
-        return void host.kill(SERVER, "SIGKILL");
       case "service crashed":
         return void host.kill(DAEMON, "SIGKILL");
       case "clean stop":

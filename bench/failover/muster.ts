@@ -7,7 +7,7 @@ import type { ClusterView } from "../../src/model/views.ts";
 import { quoteCommandLine } from "../../src/model/command-line.ts";
 import { succeed } from "../support/run.ts";
 import { until } from "../support/wait.ts";
-import type { Contender, FaultName } from "./contender.ts";
+import type { Contender, FaultName, OwnFault } from "./contender.ts";
 import { ADDRESS, PORT, SERVER } from "./role.ts";
 
 /** What is installed with the package: compiled, not the sources. */
@@ -61,15 +61,9 @@ export class Muster implements Contender {
     return views.every((view) => view?.state === "Active" && view.nodesUp === this.#lab.hosts.length && view.groupsOnline === view.groups && view.epoch === views[0]!.epoch);
   }
 
-  async inject(fault: FaultName, node: string, target: string): Promise<void> {
+  async inject(fault: OwnFault, node: string, target: string): Promise<void> {
     const host = this.#lab.host(node);
     switch (fault) {
-      case "node killed":
-        return this.#lab.powerOff(node);
-      case "link cut":
-        return this.#lab.cut(node);
-      case "program crashed":
-        return void host.kill(SERVER, "SIGKILL");
       case "service crashed":
         return void host.kill(SERVICE, "SIGKILL");
       case "clean stop":

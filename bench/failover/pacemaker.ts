@@ -4,7 +4,7 @@ import type { Lab, LabHost } from "../../src/lab/lab.ts";
 import { corosyncConfiguration } from "../../src/engine/corosync/configuration.ts";
 import { succeed } from "../support/run.ts";
 import { pause, until } from "../support/wait.ts";
-import type { Contender, FaultName } from "./contender.ts";
+import type { Contender, FaultName, OwnFault } from "./contender.ts";
 import { ADDRESS, DEVICE, PORT, PREFIX_BITS, SERVER } from "./role.ts";
 
 /** Pacemaker on corosync, as its documentation sets it up without fencing: what is measured is the software alone. */
@@ -92,15 +92,9 @@ export class Pacemaker implements Contender {
     return running.length === 2 && (await this.#online()) === this.#lab.hosts.length;
   }
 
-  async inject(fault: FaultName, node: string, target: string): Promise<void> {
+  async inject(fault: OwnFault, node: string, target: string): Promise<void> {
     const host = this.#lab.host(node);
     switch (fault) {
-      case "node killed":
-        return this.#lab.powerOff(node);
-      case "link cut":
-        return this.#lab.cut(node);
-      case "program crashed":
-        return void host.kill(SERVER, "SIGKILL");
       case "service crashed":
         // All of its daemons: the death of pacemakerd alone changes nothing.
         return void host.kill(DAEMONS, "SIGKILL");

@@ -2,6 +2,7 @@ import type { Lab } from "../../src/lab/lab.ts";
 import { nowMs } from "../../test/lab/support/clock.ts";
 import { pause, until } from "../support/wait.ts";
 import type { Asker } from "./asker.ts";
+import { inject } from "./contender.ts";
 import type { Contender, FaultName } from "./contender.ts";
 import { serves } from "./serves.ts";
 import { outageMs } from "./outage.ts";
@@ -32,7 +33,7 @@ export async function trial(lab: Lab, contender: Contender, asker: Asker, fault:
   const before = await asker.current();
   const target = lab.hosts.map(({ name }) => name).find((name) => name !== before.node)!;
   const fromMs = nowMs();
-  await contender.inject(fault, before.node, target);
+  await inject(lab, contender, fault, before.node, target);
   const elsewhere = asker.first(fromMs, fault === "service crashed" ? CRASH_WATCH_MS : SERVED_LIMIT_MS, (reply) => (fault === "program crashed" ? reply.node !== before.node || reply.processId !== before.processId : reply.node !== before.node));
   const hasMoved = await elsewhere.then(
     () => true,

@@ -4,16 +4,9 @@ import { describeExit } from "../monitor/exit-codes.ts";
 import { readProcess, readProcesses, hasEnded } from "../monitor/process-table.ts";
 import { sleepMs, withinMs } from "../monitor/clock.ts";
 import { MusterError } from "../model/errors.ts";
-import { builtInRecord } from "./built-in.ts";
+import { builtIn } from "./built-in.ts";
 import { parseCommandLine } from "../model/command-line.ts";
 import { checkUrl, parseHealthCheckUrl } from "./health-check.ts";
-
-/**
- * Generic Application (reference 3.1): a program that is started, watched and ended. Its end is its failure,
- * noticed at once; a program that hangs is noticed by LooksAlive when it is stopped, and by IsAlive when it no
- * longer answers its health check.
- */
-const record = builtInRecord("Generic Application");
 
 /**
  * Online is reported when the program has run for this long: one that cannot start at all (a bad argument, a
@@ -32,12 +25,13 @@ interface Application {
   hasBeenHealthy: boolean;
 }
 
+/**
+ * Generic Application (reference 3.1): a program that is started, watched and ended. Its end is its failure,
+ * noticed at once; a program that hangs is noticed by LooksAlive when it is stopped, and by IsAlive when it no
+ * longer answers its health check.
+ */
 export const genericApplication = defineResourceType<Application>({
-  name: record.name,
-  description: record.description,
-  properties: record.properties,
-  privateProperties: record.privateProperties,
-  protection: record.protection ?? "process",
+  ...builtIn("Generic Application"),
   lockHolder: "processes",
 
   validate(values) {

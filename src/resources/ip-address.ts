@@ -3,7 +3,7 @@ import { MusterError } from "../model/errors.ts";
 import type { PrivateValues, ResourceContext } from "../monitor/resource-type.ts";
 import { defineResourceType } from "../monitor/resource-type.ts";
 import { lengthOfMask, normalizeAddress } from "../network/address-text.ts";
-import { builtInRecord } from "./built-in.ts";
+import { builtIn } from "./built-in.ts";
 import type { AddressClaim, AddressState } from "./address-claim.ts";
 import { looksAlive, releaseClaim, takeClaim } from "./address-claim.ts";
 import { LoopbackClaim, isLoopback } from "./loopback-claim.ts";
@@ -12,14 +12,8 @@ import { LoopbackClaim, isLoopback } from "./loopback-claim.ts";
  * IP Address (reference 3.1, 3.3). Where nodes have gates it is an address on an adapter of the owner; addresses in
  * 127.0.0.0/8, which are all that the embedded engine serves, only need a claim on the machine.
  */
-const record = builtInRecord("IP Address");
-
 export const ipAddress = defineResourceType<AddressState>({
-  name: record.name,
-  description: record.description,
-  properties: record.properties,
-  privateProperties: record.privateProperties,
-  protection: record.protection ?? "process",
+  ...builtIn("IP Address"),
   // The claim is this process's: a hung monitor of an excluded node is fenced through the lock.
   lockHolder: "monitor",
 

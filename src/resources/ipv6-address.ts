@@ -3,19 +3,13 @@ import { MusterError } from "../model/errors.ts";
 import type { ResourceContext } from "../monitor/resource-type.ts";
 import { defineResourceType } from "../monitor/resource-type.ts";
 import { normalizeAddress } from "../network/address-text.ts";
-import { builtInRecord } from "./built-in.ts";
+import { builtIn } from "./built-in.ts";
 import type { AddressClaim, AddressState } from "./address-claim.ts";
 import { looksAlive, releaseClaim, takeClaim } from "./address-claim.ts";
 
 /** IPv6 Address (reference 3.1, 3.3): the same as IP Address, for the other version, and only where nodes have gates. */
-const record = builtInRecord("IPv6 Address");
-
 export const ipv6Address = defineResourceType<AddressState>({
-  name: record.name,
-  description: record.description,
-  properties: record.properties,
-  privateProperties: record.privateProperties,
-  protection: record.protection ?? "process",
+  ...builtIn("IPv6 Address"),
   lockHolder: "monitor",
 
   validate(values, { isGated }) {

@@ -1,23 +1,17 @@
 import { defineResourceType } from "../monitor/resource-type.ts";
-import { builtInRecord } from "./built-in.ts";
+import { builtIn } from "./built-in.ts";
 import { NameRegistration } from "./network-name-registration.ts";
 import { checkNameValues } from "./network-name-values.ts";
+
+/** Two questions, a registration between them, and one that was under way. */
+const CHECK_LIMIT_MS = 60_000;
 
 /**
  * Network Name (reference 3.1, 3.3, 10.3): a name in DNS for the addresses it depends on, by dynamic updates that are
  * signed with a key of the administrator's. The records outlive the resource; the next owner takes them over.
  */
-const record = builtInRecord("Network Name");
-
-/** Two questions, a registration between them, and one that was under way. */
-const CHECK_LIMIT_MS = 60_000;
-
 export const networkName = defineResourceType<NameRegistration>({
-  name: record.name,
-  description: record.description,
-  properties: record.properties,
-  privateProperties: record.privateProperties,
-  protection: record.protection ?? "process",
+  ...builtIn("Network Name"),
   lockHolder: "monitor",
 
   validate: checkNameValues,
