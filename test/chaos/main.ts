@@ -48,6 +48,7 @@ const KINDS: Readonly<Record<string, Fault>> = {
   deaf: faults.deaf,
   mute: faults.mute,
   flapping: faults.flapping,
+  "datagrams blocked": faults.datagramsBlocked,
   "stopped in good order": faults.stoppedInGoodOrder,
   "role moved": faults.movedAway,
   [SITE_OFF]: siteOff,
