@@ -12,6 +12,7 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)));
 
 /** What each room may import, beside itself. A room that is not listed may import nothing. */
 const ALLOWED: Readonly<Record<string, readonly string[]>> = {
+  platform: [],
   model: [],
   quorum: ["model"],
   core: ["model", "quorum"],
@@ -21,12 +22,12 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   history: ["model", "core"],
   engine: ["model"],
   database: ["model", "log"],
-  monitor: ["model"],
+  monitor: ["model", "platform"],
   network: ["model"],
-  "nlb-filter": ["model", "nlb", "network"],
-  "nlb-host": ["model", "nlb", "nlb-filter", "network", "security"],
+  "nlb-filter": ["model", "platform", "nlb", "network"],
+  "nlb-host": ["model", "platform", "nlb", "nlb-filter", "network", "security"],
   "nlb-api": ["model", "nlb", "nlb-filter", "nlb-host", "security", "api"],
-  leasing: ["model", "lease", "quorum", "network"],
+  leasing: ["model", "platform", "lease", "quorum", "network"],
   resources: ["model", "monitor", "network"],
   security: ["model"],
   witness: ["model", "quorum", "security"],

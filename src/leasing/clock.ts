@@ -1,3 +1,5 @@
+import { monotonicMs as preciseMs } from "../platform/clock.ts";
+
 /**
  * The clock of the lease: CLOCK_MONOTONIC in whole milliseconds, the same in every thread and
  * process of the machine. Setting the time of day (settimeofday, a step of NTP) does not move it;
@@ -5,5 +7,5 @@
  * is suspended, as the kernel's jiffies do, by which the gate counts.
  */
 export function monotonicMs(): number {
-  return Number(process.hrtime.bigint() / 1_000_000n);
+  return Math.floor(preciseMs());
 }

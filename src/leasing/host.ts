@@ -11,7 +11,7 @@ import { SharedCells, makeCellMemory } from "./cells.ts";
 import { monotonicMs } from "./clock.ts";
 import type { FromWorker, ToWorker, WorkerOptions, WorkerStatus } from "./messages.ts";
 import { runProgram } from "./program.ts";
-import type { RealTimeOutcome } from "./real-time.ts";
+import type { RealTimeOutcome } from "../platform/real-time.ts";
 
 export interface LeaseHostOptions {
   readonly self: Member;

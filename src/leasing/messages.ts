@@ -4,7 +4,7 @@ import type { LeaseTerms } from "../lease/steps.ts";
 import type { ErrorBody } from "../model/errors.ts";
 import type { GateState } from "../network/gate-state.ts";
 import type { ChannelDescription } from "./channel.ts";
-import type { RealTimeOutcome } from "./real-time.ts";
+import type { RealTimeOutcome } from "../platform/real-time.ts";
 import type { LeaseFigures } from "./statistics.ts";
 
 /** What the worker is started with. */

@@ -1,10 +1,5 @@
-/**
- * CLOCK_MONOTONIC in milliseconds, with a fraction. All processes of a machine share it, so a
- * deadline taken in the service means the same moment in its monitor.
- */
-export function monotonicMs(): number {
-  return Number(process.hrtime.bigint() / 1000n) / 1000;
-}
+/** A deadline taken in the service means the same moment in its monitor. */
+export { monotonicMs } from "../platform/clock.ts";
 
 /** How far local time is from UTC now, in minutes, east positive. */
 export function utcOffsetMinutes(): number {

@@ -1,11 +1,12 @@
 import { MusterError } from "../model/errors.ts";
 import type { FilterLeftover, FilterPlan, LeaseOrder } from "../nlb/filter-contract.ts";
+import { monotonicNs } from "../platform/clock.ts";
 import type { EngineFacts, FilterEngine } from "./choice.ts";
 import { chooseEngine, readFacts } from "./choice.ts";
 import type { AffinityEntry, KernelFilter, TakenCounts } from "./contract.ts";
 import type { NftFilter } from "./nft-filter.ts";
 import { trackedConnections } from "./xdp-connections.ts";
-import { XdpFront, monotonicNs } from "./xdp-front.ts";
+import { XdpFront } from "./xdp-front.ts";
 import { endAfter, leftMs } from "./xdp-layout.ts";
 import { LeftoverProgram } from "./xdp-program.ts";
 

@@ -1,6 +1,7 @@
 import { MusterError } from "../model/errors.ts";
 import type { FilterPlan, FilterRule } from "../nlb/filter-contract.ts";
 import { BUCKETS } from "../nlb/filter-contract.ts";
+import { monotonicNs } from "../platform/clock.ts";
 import type { AffinityEntry, TakenCounts } from "./contract.ts";
 import type { OpenFlow } from "./xdp-connections.ts";
 import { CLIENT_KEY_BYTES, DEFAULT_NUMBER, LeasePlace, addressKey, clientKey, connectionKey, connectionState, encodePlan, endAfter, hotParts, leftMs, number32, number64, readClientKey, readNumber64 } from "./xdp-layout.ts";
@@ -13,9 +14,6 @@ const ELEMENTS_AT_ONCE = 8_192;
 const Update = { any: 0n, unlessThere: 1n } as const;
 const MAPS = ["plans", "active", "addresses", "nlb_lease", "connections", "staying", "away", "taken", "hot_since"] as const;
 type MapName = (typeof MAPS)[number];
-
-/** CLOCK_MONOTONIC, as the program reads it. */
-export const monotonicNs = (): bigint => process.hrtime.bigint();
 
 /** One instance of the program in src/nlb-filter/xdp, and its maps. Nothing of it is in force before it is attached. */
 export class XdpFront {

@@ -3,6 +3,7 @@ import type { AffinityEntry } from "../nlb-filter/contract.ts";
 import type { MapId } from "../nlb/map.ts";
 import type { ClusterParameters } from "../nlb/parameters.ts";
 import { ruleKey } from "../nlb/parameters.ts";
+import { monotonicMs } from "../platform/clock.ts";
 import type { BalancerThread } from "./balancer-thread.ts";
 import type { Peers } from "./peers.ts";
 
@@ -69,7 +70,7 @@ export class AffinityExchange {
     if (address === null) return;
     try {
       const answer = await this.#peers.ask(address, "GET", "/v1/nlb/affinity");
-      this.#lists.set(host, { atMs: Date.now(), lists: answer.json<Lists>() });
+      this.#lists.set(host, { atMs: monotonicMs(), lists: answer.json<Lists>() });
     } catch (error) {
       this.#log(`the clients of host ${host}: ${MusterError.from(error).message}`);
     }
@@ -82,7 +83,7 @@ export class AffinityExchange {
       const away = new Map<string, number>();
       for (const { atMs, lists } of this.#lists.values()) {
         for (const { client, leftMs } of lists[rule] ?? []) {
-          const left = leftMs - (Date.now() - atMs);
+          const left = leftMs - Math.round(monotonicMs() - atMs);
           // Both have it: whoever saw it last keeps it.
           if (left > 0 && left > (mine.get(client) ?? 0)) away.set(client, Math.max(away.get(client) ?? 0, left + SLACK_MS));
         }

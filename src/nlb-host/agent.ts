@@ -10,6 +10,8 @@ import { decodeMap } from "../nlb/map.ts";
 import type { MapId, NlbMap } from "../nlb/map.ts";
 import type { ClusterParameters, HostId, HostParameters } from "../nlb/parameters.ts";
 import { ruleKey } from "../nlb/parameters.ts";
+import { validateCluster } from "../nlb/validation.ts";
+import { monotonicMs } from "../platform/clock.ts";
 import { Admission } from "./admission.ts";
 import { AffinityExchange } from "./affinity.ts";
 import { BalancerThread } from "./balancer-thread.ts";
@@ -28,6 +30,8 @@ const CONNECTIONS_EVERY_MS = 1_000;
 /** The kernel's table is long on a busy host, with all that has just ended: counting takes at most this part of the time, or the API would starve. */
 const COUNTING_PART = 1 / 20;
 const FORGET_NAMES_MS = 60_000;
+/** As the thread of the failover cluster's lease: before every ordinary program, after the kernel's own threads. */
+const REAL_TIME_PRIORITY = 10;
 
 export interface AgentOptions {
   readonly directory: string;
@@ -203,7 +207,7 @@ export class NlbAgent implements NlbFacade {
   takeCluster(clusterId: string, cluster: ClusterParameters): Promise<void> {
     return this.#inTurn(async () => {
       if (clusterId !== this.#file.clusterId) throw new MusterError("MUSTER_INVALID_ARGUMENT", { field: "clusterId", problem: "it is another cluster's" });
-      this.#use(changedCluster(cluster, { kind: "set", values: {} }), null);
+      this.#use(validateCluster(cluster), null);
     });
   }
 
@@ -263,7 +267,7 @@ export class NlbAgent implements NlbFacade {
     const { cluster, host, adapter, heartbeatPort, engine } = this.#file;
     const key = Buffer.from(readFileSync(hostPaths.key(directory), "utf8").trim(), "hex");
     this.#thread = await BalancerThread.start(
-      { cluster, host, adapter, key, heartbeatPort, incarnation: this.#incarnation, persisted: life.mode, engine, realTimePriority: null },
+      { cluster, host, adapter, key, heartbeatPort, incarnation: this.#incarnation, persisted: life.mode, engine, realTimePriority: REAL_TIME_PRIORITY },
       (message) => this.#receive(message),
       onEnd,
     );
@@ -323,9 +327,9 @@ export class NlbAgent implements NlbFacade {
 
   #countLater(afterMs: number): void {
     this.#counting = setTimeout(() => {
-      const startedMs = performance.now();
+      const startedMs = monotonicMs();
       this.#count();
-      this.#countLater(Math.max(CONNECTIONS_EVERY_MS, (performance.now() - startedMs) / COUNTING_PART));
+      this.#countLater(Math.max(CONNECTIONS_EVERY_MS, (monotonicMs() - startedMs) / COUNTING_PART));
     }, afterMs);
   }
 
@@ -348,11 +352,11 @@ export class NlbAgent implements NlbFacade {
   }
 
   async #learnNames({ peers }: BalancerSnapshot): Promise<void> {
-    const unknown = peers.filter(({ host }) => (this.#names.get(host)?.atMs ?? 0) < Date.now() - FORGET_NAMES_MS);
+    const unknown = peers.filter(({ host }) => (this.#names.get(host)?.atMs ?? -Infinity) < monotonicMs() - FORGET_NAMES_MS);
     await Promise.all(
       unknown.map(async ({ host }) => {
         const outcome = await this.#ask<BalancedHost>(peers, host, "GET", "/v1/nlb/configuration");
-        if ("answer" in outcome) this.#names.set(host, { name: outcome.answer.host.name, atMs: Date.now() });
+        if ("answer" in outcome) this.#names.set(host, { name: outcome.answer.host.name, atMs: monotonicMs() });
       }),
     );
   }

@@ -24,7 +24,7 @@ export interface BalancerOptions {
   readonly incarnation: number;
   readonly persisted: Mode | null;
   readonly engine: FilterEngine;
-  /** Real-time priority; null = as everything else. */
+  /** Real-time priority of the thread, 1 to 99; null = as everything else. Where it is refused, the log says so. */
   readonly realTimePriority: number | null;
 }
 

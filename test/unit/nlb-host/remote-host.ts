@@ -3,11 +3,11 @@ import type { Server } from "node:http";
 import { Balancer } from "../../../src/nlb-host/balancer.ts";
 import type { BalancerOptions, FromBalancer } from "../../../src/nlb-host/messages.ts";
 import { decodeMap, encodeMap } from "../../../src/nlb/map.ts";
+import { monotonicMs } from "../../../src/platform/clock.ts";
 import { serve } from "../network/lab.ts";
 
 /** A machine's process for tests of balanced hosts: a balancer, and a web server that says which host it is. */
 
-const nowMs = (): number => Number(process.hrtime.bigint() / 1000n) / 1000;
 let balancer: Balancer | null = null;
 const servers: Server[] = [];
 const told: FromBalancer[] = [];
@@ -18,7 +18,7 @@ serve({
       told.push(message);
       // Who has a map is asked by the test: it stands for the main thread.
       if (message.kind === "fetchMap" || message.kind === "exchangeAffinity" || message.kind === "log") process.send?.(message);
-    }, nowMs);
+    }, monotonicMs);
   },
   snapshot: () => balancer?.snapshot(),
   map: () => { const map = balancer?.snapshot().map ?? null; return map === null ? null : Buffer.from(encodeMap(map)).toString("base64"); },

@@ -1,7 +1,7 @@
 import koffi from "koffi";
 
 /**
- * Real-time priority for the thread that renews the lease: optional. Without it a busy machine may be
+ * Real-time priority for a thread that renews a lease in the kernel: optional. Without it a busy machine may be
  * late with a tick, and the gate closes; it never opens wrongly. So what is not allowed here is said,
  * and nothing else. Memory is not locked: V8 gives pages back with madvise, which the kernel refuses
  * for locked ones, and V8 ends the process for that when the next thread is made.
