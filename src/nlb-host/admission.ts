@@ -6,7 +6,6 @@ import { HOSTS_MAX } from "../nlb/parameters.ts";
 import type { HostId } from "../nlb/parameters.ts";
 import { fingerprint } from "../security/certificates.ts";
 import { formatJoinToken, hashSecret, isSecretOf, newSecret } from "../security/join-token.ts";
-import type { StoredToken } from "../security/join-token.ts";
 import { writeWhole } from "../security/whole-file.ts";
 import type { NlbJoinAnswer, NlbJoinRequest } from "./facade.ts";
 import type { BalancedHost } from "./files.ts";
@@ -14,7 +13,15 @@ import { hostPaths, readSecrets } from "./files.ts";
 
 const TOKENS_MAX = 64;
 
-type Tokens = Record<string, StoredToken>;
+/** What a host keeps of a token that it made. */
+interface HostToken {
+  readonly hash: string;
+  readonly expiresAtWallMs: number;
+  /** The machine that joined with it, and the id it was given; absent = nobody did yet. */
+  readonly usedBy?: { readonly machine: string; readonly host: HostId };
+}
+
+type Tokens = Record<string, HostToken>;
 
 /** How machines become hosts: tokens that count once, on the host that made them. */
 export class Admission {
@@ -22,7 +29,7 @@ export class Admission {
   readonly #configuration: () => BalancedHost;
   readonly #taken: () => readonly HostId[];
 
-  /** In `usedBy` of a token the key is the id that was given. @param taken ids that hosts have that are heard, this one included */
+  /** @param taken ids that hosts have that are heard, this one included */
   constructor(directory: string, configuration: () => BalancedHost, taken: () => readonly HostId[]) {
     this.#directory = directory;
     this.#configuration = configuration;
@@ -50,16 +57,15 @@ export class Admission {
     const stored = tokens[request.id];
     if (stored === undefined || !isSecretOf(stored, request.secret) || stored.expiresAtWallMs < Date.now()) throw new MusterError("MUSTER_JOIN_TOKEN_UNKNOWN", {});
     // The same machine may ask again: an answer that was lost costs nothing.
-    if (stored.usedBy !== undefined && stored.usedBy.node !== request.name) throw new MusterError("MUSTER_JOIN_TOKEN_USED", { node: stored.usedBy.node });
+    if (stored.usedBy !== undefined && stored.usedBy.machine !== request.name) throw new MusterError("MUSTER_JOIN_TOKEN_USED", { node: stored.usedBy.machine });
     if (request.version !== version) throw new MusterError("MUSTER_VERSION_MISMATCH", { node: request.name, theirs: request.version, ours: version });
     // A host that has just been admitted may not be heard yet.
-    const promised = Object.entries(tokens).flatMap(([id, { usedBy }]) => (usedBy === undefined || id === request.id ? [] : [Number(usedBy.key)]));
+    const promised = Object.entries(tokens).flatMap(([id, { usedBy }]) => (usedBy === undefined || id === request.id ? [] : [usedBy.host]));
     const taken = [...this.#taken(), ...promised];
     if (request.host !== null && taken.includes(request.host)) throw new MusterError("MUSTER_NAME_IN_USE", { field: "host", name: String(request.host) });
-    const given = stored.usedBy === undefined ? null : Number(stored.usedBy.key);
-    const host = request.host ?? given ?? Array.from({ length: HOSTS_MAX }, (_, position) => position + 1).find((id) => !taken.includes(id));
+    const host = request.host ?? stored.usedBy?.host ?? Array.from({ length: HOSTS_MAX }, (_, position) => position + 1).find((id) => !taken.includes(id));
     if (host === undefined) throw new MusterError("MUSTER_LIMIT", { what: "The number of hosts", limit: HOSTS_MAX });
-    tokens[request.id] = { ...stored, usedBy: { key: String(host), node: request.name } };
+    tokens[request.id] = { ...stored, usedBy: { machine: request.name, host } };
     this.#keep(tokens);
     const { clusterId, cluster, apiPort, heartbeatPort } = this.#configuration();
     return { clusterId, cluster, host, apiPort, heartbeatPort, ...readSecrets(this.#directory) };

@@ -55,6 +55,6 @@ export function hashSecret(secret: string): string {
   return createHash("sha256").update(secret).digest("hex");
 }
 
-export function isSecretOf(stored: StoredToken, secret: string): boolean {
+export function isSecretOf(stored: Pick<StoredToken, "hash">, secret: string): boolean {
   return timingSafeEqual(Buffer.from(hashSecret(secret), "hex"), Buffer.from(stored.hash, "hex"));
 }
