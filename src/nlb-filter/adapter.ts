@@ -1,4 +1,4 @@
-import { spawnSync } from "node:child_process";
+import { execFile } from "node:child_process";
 import { createSocket } from "node:dgram";
 import type { Socket } from "node:dgram";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
@@ -92,7 +92,7 @@ export class ClusterAdapter {
     this.#unsubscribe();
     await this.#changing;
     this.#setGroup(null, null);
-    this.#accept(null);
+    await this.#accept(null);
     this.#restoreAnnouncing();
     for (const one of this.#ownAddresses()) await this.#table.remove(one).catch((error: Error) => this.#log(`${one.address}: ${error.message}`));
     this.#table.close();
@@ -109,7 +109,7 @@ export class ClusterAdapter {
     const link = this.#table.link(this.name);
     if (this.#isClosed || plan === null || link === null || !link.isUp) return;
     this.#announceBest();
-    this.#accept(plan);
+    await this.#accept(plan);
     this.#setGroup(plan.multicastGroup, this.dedicatedAddress([], plan.virtualAddresses.map(({ address }) => address)));
     const wanted = new Set(plan.virtualAddresses.map(({ address }) => address));
     for (const one of this.#ownAddresses()) if (!wanted.has(one.address)) await this.#table.remove(one);
@@ -134,26 +134,31 @@ export class ClusterAdapter {
   }
 
   /** Network adapters drop frames for addresses they were not told of. */
-  #accept(plan: AdapterPlan | null): void {
+  async #accept(plan: AdapterPlan | null): Promise<void> {
     const wanted = plan === null ? null : `${plan.operationMode} ${plan.hardwareAddress}`;
     if (wanted === this.#accepted) return;
     if (this.#accepted !== null) {
       const [mode, address] = this.#accepted.split(" ") as [string, string];
-      if (mode === "windowsUnicast") this.#command("ip", ["link", "set", "dev", this.name, "address", this.#ownHardwareAddress]);
-      else if (mode === "unicast") this.#command("bridge", ["fdb", "del", address, "dev", this.name, "self"]);
-      else this.#command("ip", ["maddress", "del", address, "dev", this.name]);
+      if (mode === "windowsUnicast") await this.#command("ip", ["link", "set", "dev", this.name, "address", this.#ownHardwareAddress]);
+      else if (mode === "unicast") await this.#command("bridge", ["fdb", "del", address, "dev", this.name, "self"]);
+      else await this.#command("ip", ["maddress", "del", address, "dev", this.name]);
     }
     this.#accepted = wanted;
     if (plan === null) return;
-    if (plan.operationMode === "windowsUnicast") this.#command("ip", ["link", "set", "dev", this.name, "address", plan.hardwareAddress]);
-    else if (plan.operationMode === "unicast") this.#command("bridge", ["fdb", "add", plan.hardwareAddress, "dev", this.name, "self"]);
-    else this.#command("ip", ["maddress", "add", plan.hardwareAddress, "dev", this.name]);
+    if (plan.operationMode === "windowsUnicast") await this.#command("ip", ["link", "set", "dev", this.name, "address", plan.hardwareAddress]);
+    else if (plan.operationMode === "unicast") await this.#command("bridge", ["fdb", "add", plan.hardwareAddress, "dev", this.name, "self"]);
+    else await this.#command("ip", ["maddress", "add", plan.hardwareAddress, "dev", this.name]);
   }
 
-  /** A few times in the life of a host: not worth a dialect of netlink. */
-  #command(program: string, words: readonly string[]): void {
-    const { status, stderr, error } = spawnSync(program, words, { encoding: "utf8", timeout: COMMAND_LIMIT_MS, killSignal: "SIGKILL" });
-    if (status !== 0 && !/File exists|No such/.test(stderr ?? "")) this.#log(`${program} ${words.join(" ")}: ${error?.message ?? stderr.trim()}`);
+  /** A few times in the life of a host: not worth a dialect of netlink. What goes wrong is logged. */
+  #command(program: string, words: readonly string[]): Promise<void> {
+    return new Promise((resolve) => {
+      // Its thread goes on answering the other hosts meanwhile.
+      execFile(program, words, { timeout: COMMAND_LIMIT_MS, killSignal: "SIGKILL" }, (error, _stdout, stderr) => {
+        if (error !== null && !/File exists|No such/.test(stderr)) this.#log(`${program} ${words.join(" ")}: ${stderr.trim() || error.message}`);
+        resolve();
+      });
+    });
   }
 
   #setGroup(group: string | null, interfaceAddress: string | null): void {

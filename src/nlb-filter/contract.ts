@@ -11,8 +11,10 @@ export interface AffinityEntry {
 export type TakenCounts = Readonly<Record<string, number>>;
 
 /**
- * The filter in the kernel of one host and adapter. Every call is one transaction of the kernel and blocks until it has
- * it: it is for a thread of its own. All throw MusterError, and what was there before a call that failed is there still.
+ * The filter in the kernel of one host and adapter. Every call blocks until the kernel has it: it is for a thread of its
+ * own. All throw MusterError. To one engine a call is one transaction: what was there before one that failed is there
+ * still. Where a program of XDP stands before the tables, each is told by itself, the tables first: of a call that failed
+ * the program may still have what was there before, and the caller gives the whole of it again.
  */
 export interface KernelFilter {
   /** `nftables` or `XDP …`, and why that: for people. */

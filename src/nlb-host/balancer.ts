@@ -84,7 +84,8 @@ export class Balancer {
         this.#input({ kind: "configuration", cluster: message.cluster, host: message.host });
         return this.#useSocket();
       case "away":
-        return this.#attempt(() => this.#filter.setAway(message.rule, message.entries));
+        this.#attempt(() => this.#filter.setAway(message.rule, message.entries));
+        return;
       case "ask":
         return this.#tell({ kind: "answer", request: message.request, result: this.#answer(message.question) });
       case "engine":
@@ -165,7 +166,7 @@ export class Balancer {
         this.#socket.send(encodeHeartbeat(effect.heartbeat, this.#authenticate));
         return true;
       case "lease":
-        return this.#succeeds(() => this.#filter.lease(effect.order));
+        return this.#attempt(() => this.#filter.lease(effect.order));
       case "program": {
         let problem: string | null = null;
         try {
@@ -196,7 +197,8 @@ export class Balancer {
     }
   }
 
-  #succeeds(action: () => void): boolean {
+  /** @returns false = it failed; the log says why */
+  #attempt(action: () => void): boolean {
     try {
       action();
       return true;
@@ -204,10 +206,6 @@ export class Balancer {
       this.#tell({ kind: "log", line: MusterError.from(error).message });
       return false;
     }
-  }
-
-  #attempt(action: () => void): void {
-    this.#succeeds(action);
   }
 
   #schedule(): void {

@@ -16,13 +16,14 @@ import type { Health } from "./probes.ts";
 export function statusOf(snapshot: BalancerSnapshot, file: BalancedHost, names: ReadonlyMap<HostId, string>, healthOf: (rule: string) => Health): NlbStatus {
   const { map, self } = snapshot;
   const members = new Set(map?.members.map(({ host }) => host));
-  const view = (id: HostId, name: string | null, address: string | null, state: HostState, reason: OutReason, reasonHost: HostId, heardAgoMs: number | null): HostView => ({ id, name, address, state, code: HostStateCode[state], reason, why: whyNot(state, reason, reasonHost), heardAgoMs, isMember: members.has(id) });
+  const view = (host: Omit<HostView, "code" | "isMember">): HostView => ({ ...host, code: HostStateCode[host.state], isMember: members.has(host.id) });
   const hosts = [
-    { ...view(self.host, file.host.name, null, snapshot.state, snapshot.out.reason, snapshot.out.host, null), why: isWell(snapshot.state) ? null : { text: snapshot.why.reason, next: snapshot.why.next } },
+    view({ id: self.host, name: file.host.name, address: null, state: snapshot.state, reason: snapshot.out.reason, why: isWell(snapshot.state) ? null : { text: snapshot.why.reason, next: snapshot.why.next }, heardAgoMs: null }),
     ...snapshot.peers.map(({ host, address, heartbeat, heardAgoMs }) => {
       // It wants to be in, and is kept out: its heartbeats say what it wants, and this host's map what counts.
       const differs = heartbeat.reason === "none" && map !== null && !members.has(host) && heartbeat.wanted !== map.parameters;
-      return view(host, names.get(host) ?? null, address, heartbeat.state, differs ? "parametersDiffer" : heartbeat.reason, differs ? self.host : heartbeat.reasonHost, heardAgoMs);
+      const reason = differs ? "parametersDiffer" : heartbeat.reason;
+      return view({ id: host, name: names.get(host) ?? null, address, state: heartbeat.state, reason, why: whyNot(heartbeat.state, reason, differs ? self.host : heartbeat.reasonHost), heardAgoMs });
     }),
   ].sort((a, b) => a.id - b.id);
   const cluster = inCanonicalOrder(file.cluster);
