@@ -16,6 +16,7 @@ export interface NlbChangeOptions extends NlbOptions {
 }
 
 const TIMEOUT_MS = 20_000;
+const PORT_MAX = 65_535;
 
 /** Options of every command about a balancing cluster. */
 export function asksNlb(command: Program): Program {
@@ -39,10 +40,25 @@ export function send<Answer>(options: NlbChangeOptions, method: "POST" | "PATCH"
   return clientOf(options).send<Answer>(method, `/v1/nlb/${path}`, { body, timeoutMs: TIMEOUT_MS, query: { dryRun: options.dryRun === true ? "true" : undefined } });
 }
 
+/** @throws MusterError that names the field */
 export function wholeNumber(text: string, field: string, minimum: number, maximum: number): number {
-  const value = Number(text);
-  if (!Number.isInteger(value) || value < minimum || value > maximum) throw new MusterError("MUSTER_PROPERTY_RANGE", { field, value: text, range: `whole numbers from ${minimum} to ${maximum}` });
+  const value = /^[0-9]+$/.test(text) ? Number(text) : Number.NaN;
+  if (!Number.isSafeInteger(value) || value < minimum || value > maximum) throw new MusterError("MUSTER_PROPERTY_RANGE", { field, value: text, range: `whole numbers from ${minimum} to ${maximum}` });
   return value;
+}
+
+/** @throws MusterError that names the field */
+export function yesOrNo(text: string, field: string): boolean {
+  if (text !== "yes" && text !== "no") throw new MusterError("MUSTER_PROPERTY_RANGE", { field, value: text, range: "yes, no" });
+  return text === "yes";
+}
+
+/** `80`, or `8000-8010`. @throws MusterError that names the field */
+export function portsOf(text: string, field: string): { readonly startPort: number; readonly endPort: number } {
+  const match = /^([0-9]+)(?:-([0-9]+))?$/.exec(text);
+  if (match === null) throw new MusterError("MUSTER_INVALID_ARGUMENT", { field, problem: `'${text}' is neither a port such as 80 nor ports such as 8000-8010` });
+  const startPort = wholeNumber(match[1]!, field, 0, PORT_MAX);
+  return { startPort, endPort: match[2] === undefined ? startPort : wholeNumber(match[2], field, startPort, PORT_MAX) };
 }
 
 /** `2`, or a name that a host has. @throws MusterError MUSTER_NLB_HOST_UNKNOWN */
@@ -52,13 +68,13 @@ export function hostOf(text: string, { hosts }: NlbStatus): HostId {
   return found.id;
 }
 
-/** The rule that a text means: its key, its place in the list, or a port that just one rule covers. @throws MusterError naming the rules */
+/** The rule that a text means: its key, or a port that just one rule covers. @throws MusterError naming the rules */
 export function ruleOf(text: string, rules: readonly PortRule[]): PortRule {
   const keys = rules.map(ruleKey);
   const exact = rules.find((rule) => ruleKey(rule) === text);
   if (exact !== undefined) return exact;
-  const port = Number(text);
-  const covering = Number.isInteger(port) ? rules.filter(({ startPort, endPort }) => startPort <= port && port <= endPort) : [];
+  const port = /^[0-9]+$/.test(text) ? Number(text) : Number.NaN;
+  const covering = Number.isSafeInteger(port) ? rules.filter(({ startPort, endPort }) => startPort <= port && port <= endPort) : [];
   if (covering.length === 1) return covering[0]!;
   const problem = covering.length > 1 ? `port ${port} is covered by ${covering.map((rule) => `'${ruleKey(rule)}'`).join(" and ")}` : `there is no rule '${text}'; rules: ${keys.map((key) => `'${key}'`).join(", ") || "none"}`;
   throw new MusterError("MUSTER_INVALID_ARGUMENT", { field: "rule", problem });

@@ -8,6 +8,7 @@ import { clusterHardware } from "../../../nlb/hardware-address.ts";
 import { DEFAULT_RULE, HEARTBEAT_PROFILES } from "../../../nlb/parameters.ts";
 import { maskOf, parseSubnet } from "../../../core/subnets.ts";
 import { data, json, talk } from "../../output.ts";
+import { requireRoot } from "../host.ts";
 import { asksNlb, send, wholeNumber } from "./common.ts";
 import type { NlbOptions } from "./common.ts";
 
@@ -38,6 +39,7 @@ export function nlbHostCommands(nlb: Program): void {
     .option("--profile <profile>", "default: heartbeats of 100 ms; classic: of 1 s, as Windows has them", "default")
     .option("--no-rules", "without the rule that spreads everything over all hosts")
     .action(async (options: CreateOptions) => {
+      requireRoot("Creating a balancing cluster");
       const subnets = options.address.map((text) => {
         const subnet = parseSubnet(text);
         if (subnet === null) throw new MusterError("MUSTER_INVALID_ARGUMENT", { field: "--address", problem: `'${text}' is no ADDRESS/LENGTH` });
@@ -66,6 +68,7 @@ export function nlbHostCommands(nlb: Program): void {
     });
 
   newHost(nlb.command("join").argument("<token>", "made on a host of the cluster by: muster nlb token").description("make this machine a host of a balancing cluster")).action(async (token: string, options: NewHostOptions) => {
+    requireRoot("Joining a balancing cluster");
     const file = await joinBalancingCluster(newHostOf(options), token);
     if (options.start) await startHost(options.directory);
     if (options.json) json({ clusterId: file.clusterId, host: file.host.id, cluster: file.cluster });
@@ -82,6 +85,7 @@ export function nlbHostCommands(nlb: Program): void {
     });
 
   asksNlb(nlb.command("remove").description("this machine is no host any more; its connections end")).action(async (options: NlbOptions) => {
+    requireRoot("Leaving a balancing cluster");
     await removeHost(options.directory);
     talk("This machine is no host of a balancing cluster any more. The others share what was its.");
   });

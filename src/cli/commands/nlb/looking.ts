@@ -7,7 +7,7 @@ import type { BalancedHost } from "../../../nlb-host/files.ts";
 import type { Mismatch } from "../../../nlb/consistency.ts";
 import type { ClusterParameters, HostParameters } from "../../../nlb/parameters.ts";
 import { clock, data, json, table, talk } from "../../output.ts";
-import { ask, asksNlb, changesNlb, clientOf, hostOf, ruleOf, send, wholeNumber } from "./common.ts";
+import { ask, asksNlb, changesNlb, clientOf, hostOf, ruleOf, send, wholeNumber, yesOrNo } from "./common.ts";
 import type { NlbChangeOptions, NlbOptions } from "./common.ts";
 import { changeCluster, rulesTable } from "./rules.ts";
 
@@ -70,7 +70,7 @@ export function nlbLookingCommands(nlb: Program): void {
         additionalAddresses: options.address,
         heartbeatPeriodMs: options.period === undefined ? undefined : wholeNumber(options.period, "--period", 100, 10_000),
         heartbeatTolerance: options.tolerance === undefined ? undefined : wholeNumber(options.tolerance, "--tolerance", 5, 100),
-        filtersIcmp: options.filterIcmp === undefined ? undefined : options.filterIcmp === "yes",
+        filtersIcmp: options.filterIcmp === undefined ? undefined : yesOrNo(options.filterIcmp, "--filter-icmp"),
       };
       await changeCluster(options, { kind: "set", values: Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as Partial<ClusterParameters> }, "The parameters were changed.");
     });
@@ -82,7 +82,7 @@ export function nlbLookingCommands(nlb: Program): void {
     .option("--initial-state <state>", "started, stopped or suspended: what it does when it comes up")
     .option("--retain-suspended <yes|no>", "yes: a host that went down suspended comes back suspended")
     .action(async (options: HostOptions) => {
-      const change = { id: options.id === undefined ? undefined : wholeNumber(options.id, "--id", 1, 64), name: options.name, engine: options.engine, initialState: options.initialState, retainsSuspended: options.retainSuspended === undefined ? undefined : options.retainSuspended === "yes" };
+      const change = { id: options.id === undefined ? undefined : wholeNumber(options.id, "--id", 1, 64), name: options.name, engine: options.engine, initialState: options.initialState, retainsSuspended: options.retainSuspended === undefined ? undefined : yesOrNo(options.retainSuspended, "--retain-suspended") };
       const after = await send<HostParameters>(options, "PATCH", "host", Object.fromEntries(Object.entries(change).filter(([, value]) => value !== undefined)));
       if (options.json) json(after);
       else data(hostText(after));

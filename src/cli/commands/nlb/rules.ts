@@ -5,7 +5,7 @@ import type { BalancedHost } from "../../../nlb-host/files.ts";
 import type { ClusterParameters, HealthProbe, HostParameters, HostRule, MetricCommand, PortRule } from "../../../nlb/parameters.ts";
 import { DEFAULT_RULE, ruleKey } from "../../../nlb/parameters.ts";
 import { data, json, table, talk } from "../../output.ts";
-import { ask, asksNlb, changesNlb, ruleOf, send, wholeNumber } from "./common.ts";
+import { ask, asksNlb, changesNlb, portsOf, ruleOf, send, wholeNumber } from "./common.ts";
 import type { NlbChangeOptions, NlbOptions } from "./common.ts";
 
 interface RuleOptions extends NlbChangeOptions {
@@ -43,7 +43,9 @@ export function nlbRuleCommands(nlb: Program): void {
     const own = ownOf(options);
     if (Object.keys(values).length > 0) await changeCluster(options, { kind: "setRule", rule: ruleKey(found), values }, "The rule was changed.");
     if (Object.keys(own).length > 0) {
-      const host = await send<HostParameters>(options, "PATCH", "host", { rules: { [ruleKey({ ...found, ...values })]: own } });
+      // Of a dry run, the rule still has its old key.
+      const key = options.dryRun === true ? ruleKey(found) : ruleKey({ ...found, ...values });
+      const host = await send<HostParameters>(options, "PATCH", "host", { rules: { [key]: own } });
       if (options.json) json(host.rules);
       talk(options.dryRun === true ? "Nothing was changed." : "This host's word about the rule was changed.");
     }
@@ -70,13 +72,12 @@ function ruleFields(command: Program): Program {
 }
 
 function fieldsOf(options: RuleOptions): Partial<PortRule> {
-  const [start, end] = options.ports?.split("-") ?? [];
+  const ports = options.ports === undefined ? undefined : portsOf(options.ports, "--ports");
   const everyMs = wholeNumber(options.every ?? EVERY_DEFAULT_S, "--every", 1, 3_600) * 1_000;
-  const startPort = start === undefined ? undefined : wholeNumber(start, "--ports", 0, 65_535);
   const fields: { [Field in keyof PortRule]?: PortRule[Field] | undefined } = {
     virtualAddress: options.address === undefined ? undefined : options.address === "all" ? null : options.address,
-    startPort,
-    endPort: end === undefined ? startPort : wholeNumber(end, "--ports", 0, 65_535),
+    startPort: ports?.startPort,
+    endPort: ports?.endPort,
     // What is no value at all is refused where the rule is checked, which names the values.
     protocol: options.protocol as PortRule["protocol"] | undefined,
     mode: options.mode as PortRule["mode"] | undefined,
