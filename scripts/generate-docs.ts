@@ -3,6 +3,7 @@ import { dirname, join, normalize } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Command } from "commander";
 import type { Argument, Option } from "commander";
+import type { ApiServer } from "../src/api/http-server.ts";
 import { createApi } from "../src/api/server.ts";
 import { asking, changing, waiting } from "../src/cli/common.ts";
 import { exitCodes } from "../src/cli/exit-codes.ts";
@@ -13,6 +14,8 @@ import { commonProperties } from "../src/model/properties.ts";
 import type { PropertyDefinition, PropertyTable } from "../src/model/properties.ts";
 import { builtInResourceTypes } from "../src/model/resource-types.ts";
 import { UNSET } from "../src/model/states.ts";
+import { createNlbApi } from "../src/nlb-api/server.ts";
+import type { NlbFacade } from "../src/nlb-host/facade.ts";
 import type { ServiceFacade } from "../src/service/facade.ts";
 
 /**
@@ -158,19 +161,25 @@ interface Described {
 }
 
 async function routes(): Promise<string> {
-  // No route is called: what the API can do is known when it has been put together.
-  const server = await createApi({} as ServiceFacade, { token: "none" });
+  // No route is called: what an API can do is known when it has been put together.
+  const rows = await rowsOf(await createApi({} as ServiceFacade, { token: "none" }));
+  const nlbRows = await rowsOf(await createNlbApi({} as NlbFacade, { token: "none" }));
+  const heading = ["method", "path", "what it does", "query"];
+  const note = "Every node answers for the whole cluster: on its Unix socket, or over TCP with `Authorization: Bearer TOKEN`. Bodies and answers are described at `/openapi.json`.";
+  const nlbNote = "A balanced host answers for itself and tells what it hears of the others: on its Unix socket, and to the other hosts over TLS. Bodies are described at its own `/openapi.json`.";
+  return ["## API routes", note, table(heading, rows), "### Of a balanced host", nlbNote, table(heading, nlbRows)].join("\n\n");
+}
+
+async function rowsOf(server: ApiServer): Promise<string[][]> {
   await server.ready();
   const { paths = {} } = server.swagger() as Described;
   await server.close();
-  const rows = Object.entries(paths).flatMap(([path, methods]) =>
+  return Object.entries(paths).flatMap(([path, methods]) =>
     Object.entries(methods).map(([method, { summary, parameters }]) => {
       const query = (parameters ?? []).filter((parameter) => parameter.in === "query").map((parameter) => code(parameter.name));
       return [method.toUpperCase(), code(path.replace("{*}", "…")), summary ?? "", query.join(", ")];
     }),
   );
-  const note = "Every node answers for the whole cluster: on its Unix socket, or over TCP with `Authorization: Bearer TOKEN`. Bodies and answers are described at `/openapi.json`.";
-  return ["## API routes", note, table(["method", "path", "what it does", "query"], rows)].join("\n\n");
 }
 
 function table(heading: readonly string[], rows: readonly (readonly string[])[]): string {

@@ -14,7 +14,7 @@ import { ClusterChangeSchema, ClusterChangeSchemas, ClusterSchema, CommandSchema
 export const NLB_JOIN_PATH = "/v1/nlb/join";
 const EVENTS_DEFAULT = 100;
 const VALID_MAX_MS = 30 * 86_400_000;
-/** Answers are described by their words; their fields stand in docs/nlb.md. */
+/** Answers are described by their words; their fields stand in src/nlb-host/facade.ts, and the routes in docs/reference.md. */
 const Answer = Type.Any();
 const answers = (description: string) => ({ 200: { ...Answer, description }, ...failures });
 
