@@ -5,7 +5,7 @@ import { createHttpServer } from "../api/http-server.ts";
 import type { ApiServer } from "../api/http-server.ts";
 import { failures, mutable } from "../api/routes/answers.ts";
 import { MusterError } from "../model/errors.ts";
-import type { ClusterChange, NlbFacade } from "../nlb-host/facade.ts";
+import type { ClusterChange, CommandRequest, NlbFacade } from "../nlb-host/facade.ts";
 import { encodeMap } from "../nlb/map.ts";
 import type { ClusterParameters } from "../nlb/parameters.ts";
 import { metricsText } from "./metrics.ts";
@@ -61,7 +61,10 @@ function lookingRoutes(server: ApiServer, facade: NlbFacade): void {
 }
 
 function changingRoutes(server: ApiServer, facade: NlbFacade): void {
-  server.post("/command", { schema: { summary: "Start, stop, drain, suspend hosts and rules", body: CommandSchema, response: answers("A return code for each host.") } }, async ({ body }) => mutable(await facade.command(body as Parameters<NlbFacade["command"]>[0])));
+  server.post("/command", { schema: { summary: "Start, stop, drain, suspend hosts and rules", body: CommandSchema, querystring: DryRunSchema, response: answers("A return code for each host; of a dry run, what would move as well.") } }, async ({ body, query }) => {
+    const request = body as CommandRequest;
+    return mutable(query.dryRun === "true" ? await facade.forecast(request) : await facade.command(request));
+  });
   server.post("/changes", { preValidation: async ({ body }) => checkChange(body), schema: { summary: "Changes what is equal on all hosts", body: ClusterChangeSchema, querystring: DryRunSchema, response: answers("Before, after, what moves, and who has it.") } }, async ({ body, query }) => mutable(await facade.changeCluster(body as ClusterChange, { dryRun: query.dryRun === "true" })));
   server.patch("/host", { schema: { summary: "Changes this host's own parameters", body: HostChangeSchema, querystring: DryRunSchema, response: answers("As they are, or would be.") } }, async ({ body, query }) => mutable(await facade.changeHost(body as Parameters<NlbFacade["changeHost"]>[0], { dryRun: query.dryRun === "true" })));
   server.post("/sync", { schema: { summary: "Takes the cluster's parameters from another host", body: Type.Object({ from: Type.Union([Type.Integer({ minimum: 1, maximum: 64 }), Type.Null()]) }, { additionalProperties: false }), querystring: DryRunSchema, response: answers("What was different.") } }, async ({ body, query }) => mutable(await facade.sync(body.from, { dryRun: query.dryRun === "true" })));
@@ -71,6 +74,7 @@ function changingRoutes(server: ApiServer, facade: NlbFacade): void {
 
 /** Between hosts. */
 function peerRoutes(server: ApiServer, facade: NlbFacade): void {
+  server.post("/trial", { schema: { summary: "What a command would make of this host", body: CommandSchema, response: answers("What it would answer, and say of each rule.") } }, async ({ body }) => mutable(await facade.tries(body as CommandRequest)));
   server.get("/maps/:hash", { schema: { summary: "The map with this hash, as bytes", params: Type.Object({ hash: Type.String({ pattern: "^[0-9a-f]{16}$" }) }), response: answers("Bytes.") } }, async ({ params }, reply) => {
     const map = await facade.map(params.hash);
     if (map === null) throw new MusterError("MUSTER_INVALID_ARGUMENT", { field: "hash", problem: "this host has no such map" });

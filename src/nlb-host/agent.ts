@@ -6,7 +6,6 @@ import type { Mismatch } from "../nlb/consistency.ts";
 import { inCanonicalOrder, mismatches } from "../nlb/consistency.ts";
 import { whoTakes, whyShare } from "../nlb/explain.ts";
 import type { Answer, Question } from "../nlb/explain.ts";
-import { decodeMap } from "../nlb/map.ts";
 import type { MapId, NlbMap } from "../nlb/map.ts";
 import type { ClusterParameters, HostId, HostParameters } from "../nlb/parameters.ts";
 import { ruleKey } from "../nlb/parameters.ts";
@@ -17,19 +16,21 @@ import { AffinityExchange } from "./affinity.ts";
 import { BalancerThread } from "./balancer-thread.ts";
 import { changedCluster, changedHost, hostAfter, movesOf } from "./changes.ts";
 import { countByRule, openConnections } from "./connections.ts";
-import type { ClusterChange, ClusterChangeOutcome, CommandRequest, Explanation, HostChange, HostOutcome, NlbEvent, NlbFacade, NlbJoinAnswer, NlbJoinRequest, NlbStatus } from "./facade.ts";
+import { HostControl } from "./control.ts";
+import type { ClusterChange, ClusterChangeOutcome, CommandForecast, CommandRequest, Explanation, HostChange, HostOutcome, NlbEvent, NlbFacade, NlbJoinAnswer, NlbJoinRequest, NlbStatus } from "./facade.ts";
 import type { BalancedHost } from "./files.ts";
 import { balancedHost, hostPaths, peerToken, readLife, readSecrets, writeBalancedHost, writeLife } from "./files.ts";
 import { Journal } from "./journal.ts";
 import type { BalancerSnapshot, FromBalancer } from "./messages.ts";
+import { Others } from "./others.ts";
 import { Peers } from "./peers.ts";
 import { Probes } from "./probes.ts";
 import { statusOf } from "./status.ts";
+import type { Trial } from "./trial.ts";
 
 const CONNECTIONS_EVERY_MS = 1_000;
 /** The kernel's table is long on a busy host, with all that has just ended: counting takes at most this part of the time, or the API would starve. */
 const COUNTING_PART = 1 / 20;
-const FORGET_NAMES_MS = 60_000;
 /** As the thread of the failover cluster's lease: before every ordinary program, after the kernel's own threads. */
 const REAL_TIME_PRIORITY = 10;
 
@@ -45,12 +46,11 @@ export class NlbAgent implements NlbFacade {
   readonly #options: AgentOptions;
   readonly #journal = new Journal();
   readonly #listeners = new Set<() => void>();
-  readonly #peers: Peers;
+  readonly #others: Others;
   readonly #probes: Probes;
   readonly #affinity: AffinityExchange;
   readonly #admission: Admission;
-  readonly #names = new Map<HostId, { readonly name: string; readonly atMs: number }>();
-  readonly #deadlines = new Map<string, NodeJS.Timeout>();
+  readonly #control: HostControl;
   #file: BalancedHost;
   #incarnation = 0;
   #thread: BalancerThread | null = null;
@@ -62,12 +62,14 @@ export class NlbAgent implements NlbFacade {
     this.#options = options;
     this.#file = file;
     const { key, authority } = readSecrets(options.directory);
-    this.#peers = new Peers(authority, peerToken(key), file.apiPort);
+    const peers = new Peers(authority, peerToken(key), file.apiPort);
+    this.#others = new Others(peers);
     this.#probes = new Probes((rule, { isHealthy, capacity }) => {
       this.#thread?.send({ kind: "health", rule, isHealthy, capacity });
       this.#tell();
     });
-    this.#affinity = new AffinityExchange(() => this.#running, this.#peers, () => this.#file.cluster, options.log);
+    this.#affinity = new AffinityExchange(() => this.#running, peers, () => this.#file.cluster, options.log);
+    this.#control = new HostControl(() => this.#running, this.#others, () => this.#file.cluster, options.log);
     this.#admission = new Admission(options.directory, () => this.#file, () => [this.#file.host.id, ...this.#running.snapshot.peers.map(({ host }) => host)]);
   }
 
@@ -85,7 +87,7 @@ export class NlbAgent implements NlbFacade {
   async stop(): Promise<void> {
     if (this.#counting !== null) clearTimeout(this.#counting);
     this.#counting = null;
-    for (const timer of this.#deadlines.values()) clearTimeout(timer);
+    this.#control.stop();
     this.#probes.stop();
     this.#affinity.stop();
     const thread = this.#thread;
@@ -105,9 +107,8 @@ export class NlbAgent implements NlbFacade {
 
   async status(): Promise<NlbStatus> {
     const snapshot = await this.snapshot();
-    await this.#learnNames(snapshot);
-    const names = new Map([...this.#names].map(([host, { name }]) => [host, name]));
-    return statusOf(snapshot, this.#file, names, (rule) => this.#probes.health(rule));
+    await this.#others.learnNames(snapshot.peers);
+    return statusOf(snapshot, this.#file, this.#others.names, (rule) => this.#probes.health(rule));
   }
 
   async who(question: Question): Promise<Answer> {
@@ -126,7 +127,7 @@ export class NlbAgent implements NlbFacade {
     if (found !== undefined) {
       if (found.id === self) return [{ host: self, text: snapshot.why.reason, next: snapshot.why.next }];
       // It knows best.
-      const outcome = await this.#ask<readonly Explanation[]>(snapshot.peers, found.id, "GET", "/v1/nlb/why");
+      const outcome = await this.#others.ask<readonly Explanation[]>(snapshot.peers, found.id, "GET", "/v1/nlb/why");
       if ("answer" in outcome) return outcome.answer;
       return [{ host: found.id, text: `Its heartbeats say '${found.state}'. ${found.why?.text ?? ""} It cannot be asked: ${outcome.problem}`, next: found.why?.next ?? null }];
     }
@@ -159,30 +160,15 @@ export class NlbAgent implements NlbFacade {
   // ---- commands ------------------------------------------------------------------
 
   async command(request: CommandRequest): Promise<readonly HostOutcome[]> {
-    const { self, peers } = await this.snapshot();
-    const heard = [self.host, ...peers.map(({ host }) => host)];
-    const wanted = request.hosts === null ? [self.host] : request.hosts === "all" ? heard : request.hosts;
-    for (const host of wanted) if (!heard.includes(host)) throw new MusterError("MUSTER_NLB_HOST_UNKNOWN", { host });
-    return Promise.all(
-      wanted.map(async (host): Promise<HostOutcome> => {
-        if (host === self.host) return { host, code: await this.#obey(request), problem: null };
-        const outcome = await this.#ask<readonly HostOutcome[]>(peers, host, "POST", "/v1/nlb/command", { ...request, hosts: null });
-        return "problem" in outcome ? { host, code: null, problem: outcome.problem } : outcome.answer[0]!;
-      }),
-    );
+    return this.#control.command(await this.snapshot(), request);
   }
 
-  async #obey({ verb, rule, deadlineMs }: CommandRequest): Promise<number> {
-    const timer = `${verb === "drain" || verb === "disable" || verb === "enable" ? "rule" : "host"} ${rule ?? "*"}`;
-    clearTimeout(this.#deadlines.get(timer));
-    this.#deadlines.delete(timer);
-    const command = verb === "enable" || verb === "disable" || verb === "drain" ? { verb, rule } : { verb };
-    const code = await this.#running.ask<number>({ kind: "command", command });
-    const last = verb === "drainstop" ? "stop" : verb === "drain" ? "disable" : null;
-    if (last !== null && deadlineMs !== null) {
-      this.#deadlines.set(timer, setTimeout(() => void this.#obey({ verb: last, rule, hosts: null, deadlineMs: null }).catch((error: Error) => this.#options.log(error.message)), deadlineMs));
-    }
-    return code;
+  async forecast(request: CommandRequest): Promise<CommandForecast> {
+    return this.#control.forecast(await this.snapshot(), request);
+  }
+
+  tries(request: CommandRequest): Promise<Trial> {
+    return this.#control.tries(request);
   }
 
   changeCluster(change: ClusterChange, { dryRun }: { readonly dryRun: boolean }): Promise<ClusterChangeOutcome> {
@@ -196,7 +182,7 @@ export class NlbAgent implements NlbFacade {
       this.#use(after, change.kind === "addRule" ? { rule: after.rules.at(-1)!, own: change.own } : null);
       const hosts = await Promise.all(
         others.map(async (host): Promise<HostOutcome> => {
-          const outcome = await this.#ask(snapshot.peers, host, "PUT", "/v1/nlb/cluster", { clusterId: this.#file.clusterId, cluster: after });
+          const outcome = await this.#others.ask(snapshot.peers, host, "PUT", "/v1/nlb/cluster", { clusterId: this.#file.clusterId, cluster: after });
           return { host, code: "problem" in outcome ? null : 1_000, problem: "problem" in outcome ? outcome.problem : null };
         }),
       );
@@ -234,7 +220,7 @@ export class NlbAgent implements NlbFacade {
       // Those who serve are right; the lowest of them when nobody says.
       const source = from ?? [...peers].sort((a, b) => Number(b.heartbeat.map.counter > 0) - Number(a.heartbeat.map.counter > 0) || a.host - b.host)[0]?.host;
       if (source === undefined) throw new MusterError("MUSTER_NLB_HOST_UNKNOWN", { host: from ?? "any" });
-      const outcome = await this.#ask<BalancedHost>(peers, source, "GET", "/v1/nlb/configuration");
+      const outcome = await this.#others.ask<BalancedHost>(peers, source, "GET", "/v1/nlb/configuration");
       if ("problem" in outcome) throw new MusterError("MUSTER_NOT_REACHABLE", { address: `host ${source}`, problem: outcome.problem });
       const there = outcome.answer.cluster;
       const found = mismatches(this.#file.cluster, there);
@@ -297,8 +283,7 @@ export class NlbAgent implements NlbFacade {
   async #fetchMap(address: string | null, id: MapId): Promise<void> {
     if (address === null) return;
     try {
-      const { bytes } = await this.#peers.ask(address, "GET", `/v1/nlb/maps/${id.hash}`);
-      const map = decodeMap(bytes);
+      const map = await this.#others.map(address, id);
       if (map !== null) this.#thread?.send({ kind: "map", map });
     } catch (error) {
       // It is asked for again as long as it is wanted.
@@ -339,26 +324,6 @@ export class NlbAgent implements NlbFacade {
     } catch (error) {
       this.#options.log(`open connections: ${(error as Error).message}`);
     }
-  }
-
-  async #ask<Answer>(peers: BalancerSnapshot["peers"], host: HostId, method: "GET" | "POST" | "PUT", path: string, body?: unknown): Promise<{ readonly answer: Answer } | { readonly problem: string }> {
-    const address = peers.find((peer) => peer.host === host)?.address ?? null;
-    if (address === null) return { problem: "it is not heard" };
-    try {
-      return { answer: (await this.#peers.ask(address, method, path, body)).json<Answer>() };
-    } catch (error) {
-      return { problem: MusterError.from(error).message };
-    }
-  }
-
-  async #learnNames({ peers }: BalancerSnapshot): Promise<void> {
-    const unknown = peers.filter(({ host }) => (this.#names.get(host)?.atMs ?? -Infinity) < monotonicMs() - FORGET_NAMES_MS);
-    await Promise.all(
-      unknown.map(async ({ host }) => {
-        const outcome = await this.#ask<BalancedHost>(peers, host, "GET", "/v1/nlb/configuration");
-        if ("answer" in outcome) this.#names.set(host, { name: outcome.answer.host.name, atMs: monotonicMs() });
-      }),
-    );
   }
 
   #tell(): void {

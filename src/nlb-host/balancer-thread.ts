@@ -69,8 +69,11 @@ export class BalancerThread {
     });
   }
 
-  question<Result>(question: Question): Promise<Result> {
-    return this.ask<Result>({ kind: "ask", question });
+  /** @throws MusterError MUSTER_TIMEOUT, or MUSTER_INTERNAL with what the kernel said */
+  async question<Result extends object>(question: Question): Promise<Result> {
+    const result = await this.ask<Result | { readonly problem: string }>({ kind: "ask", question });
+    if ("problem" in result) throw new MusterError("MUSTER_INTERNAL", { problem: result.problem });
+    return result;
   }
 
   /** In good order; afterwards nothing of it is in the kernel. */

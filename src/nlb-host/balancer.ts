@@ -16,6 +16,7 @@ import { HeartbeatReceiver } from "../nlb/receiver.ts";
 import { HeartbeatSocket } from "./heartbeat-socket.ts";
 import type { BalancerOptions, FromBalancer, Question, ToBalancer } from "./messages.ts";
 import { snapshotOf } from "./snapshot.ts";
+import { tryCommand } from "./trial.ts";
 
 /** Snapshots are for people: no more often than they can look. */
 const TELL_AT_MOST_MS = 100;
@@ -121,7 +122,8 @@ export class Balancer {
 
   #answer(question: Question): unknown {
     try {
-      return question.what === "snapshot" ? this.snapshot() : this.#filter.staying(question.rule);
+      if (question.what === "snapshot") return this.snapshot();
+      return question.what === "try" ? tryCommand(this.#state, question.command, this.#nowMs()) : this.#filter.staying(question.rule);
     } catch (error) {
       return { problem: MusterError.from(error).message };
     }

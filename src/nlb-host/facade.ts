@@ -7,7 +7,9 @@ import type { AffinityEntry, TakenCounts } from "../nlb-filter/contract.ts";
 import type { BalancerSnapshot } from "./messages.ts";
 import type { FilterEngine } from "../nlb-filter/choice.ts";
 import type { BalancedHost } from "./files.ts";
+import type { Forecast } from "./forecast.ts";
 import type { Health } from "./probes.ts";
+import type { Trial } from "./trial.ts";
 
 /** What the API of a balanced host stands on. All methods throw MusterError. */
 export interface NlbFacade {
@@ -28,6 +30,10 @@ export interface NlbFacade {
   onEvent(listener: (event: NlbEvent) => void): () => void;
 
   command(request: CommandRequest): Promise<readonly HostOutcome[]>;
+  /** What the command would be answered, and change in the map. Nothing is changed. */
+  forecast(request: CommandRequest): Promise<CommandForecast>;
+  /** For another host, which works out a forecast: what this one would answer, and be. */
+  tries(request: CommandRequest): Promise<Trial>;
   /** Changes what must be equal on all hosts: here, and on all that are heard. */
   changeCluster(change: ClusterChange, options: { readonly dryRun: boolean }): Promise<ClusterChangeOutcome>;
   /** From another host of the cluster: what it changed. Nothing is passed on. */
@@ -113,6 +119,11 @@ export interface HostOutcome {
   /** A return code of Windows' tools; null = it could not be asked. */
   readonly code: number | null;
   readonly problem: string | null;
+}
+
+export interface CommandForecast extends Forecast {
+  /** What each would answer. */
+  readonly hosts: readonly HostOutcome[];
 }
 
 export type ClusterChange =

@@ -2,6 +2,8 @@ import type { FilterEngine } from "../nlb-filter/choice.ts";
 import type { AffinityEntry, TakenCounts } from "../nlb-filter/contract.ts";
 import type { MusterError } from "../model/errors.ts";
 import type { EventName } from "../model/events.ts";
+import type { RuleReport } from "../nlb/assignment.ts";
+import type { Digest } from "../nlb/consistency.ts";
 import type { Heartbeat, Refusal } from "../nlb/heartbeat.ts";
 import type { Command, Mode } from "../nlb/inputs.ts";
 import type { MapId, NlbMap } from "../nlb/map.ts";
@@ -42,8 +44,8 @@ export type ToBalancer =
   | { readonly kind: "ask"; readonly request: number; readonly question: Question }
   | { readonly kind: "stop"; readonly request: number };
 
-/** `staying` answers {@link AffinityEntry}s; `snapshot` a {@link BalancerSnapshot}. */
-export type Question = { readonly what: "snapshot" } | { readonly what: "staying"; readonly rule: string };
+/** `staying` answers {@link AffinityEntry}s; `snapshot` a {@link BalancerSnapshot}; `try` a Trial. */
+export type Question = { readonly what: "snapshot" } | { readonly what: "try"; readonly command: Command } | { readonly what: "staying"; readonly rule: string };
 
 export type FromBalancer =
   | { readonly kind: "ready"; readonly snapshot: BalancerSnapshot }
@@ -74,6 +76,10 @@ export interface BalancerSnapshot {
   readonly map: NlbMap | null;
   /** What the map is made for; null = there is none. */
   readonly mapParameters: ClusterParameters | null;
+  /** Of the parameters that this host has been given, whatever the map is made for. */
+  readonly wanted: Digest;
+  /** Its word about each rule of these, in canonical order. */
+  readonly reports: readonly RuleReport[];
   readonly peers: readonly PeerView[];
   readonly ruleStates: Readonly<Record<string, "enabled" | "disabled" | "draining">>;
   readonly health: Readonly<Record<string, { readonly isHealthy: boolean; readonly capacity: number }>>;

@@ -1,6 +1,6 @@
 import type { TakenCounts } from "../nlb-filter/contract.ts";
 import type { NlbState } from "../nlb/convergence-state.ts";
-import { timing } from "../nlb/convergence-state.ts";
+import { ownReports, timing } from "../nlb/convergence-state.ts";
 import type { Refusal } from "../nlb/heartbeat.ts";
 import type { HostId } from "../nlb/parameters.ts";
 import { hostState } from "../nlb/sending.ts";
@@ -30,6 +30,8 @@ export function snapshotOf(state: NlbState, nowMs: number, around: AroundState):
     isLinkUp: state.isLinkUp,
     map: state.map,
     mapParameters: state.map === null ? null : (state.active?.cluster ?? null),
+    wanted: state.wanted.digest,
+    reports: ownReports(state),
     peers: [...state.peers.values()].map((peer) => ({ host: peer.host, incarnation: peer.incarnation, address: around.addresses.get(peer.host) ?? null, heardAgoMs: nowMs - peer.heardAtMs, isMutual: peer.isMutual, heartbeat: peer.heartbeat })),
     ruleStates: Object.fromEntries(state.ruleStates),
     health: Object.fromEntries([...state.health].map(([rule, { isHealthy, capacity }]) => [rule, { isHealthy, capacity }])),

@@ -1,6 +1,6 @@
 import type { Command as Program } from "commander";
 import { MusterError } from "../../../model/errors.ts";
-import type { CommandRequest, HostOutcome, NlbStatus } from "../../../nlb-host/facade.ts";
+import type { CommandForecast, CommandRequest, HostOutcome, NlbStatus } from "../../../nlb-host/facade.ts";
 import { ruleKey } from "../../../nlb/parameters.ts";
 import { ReturnCode } from "../../../nlb/states.ts";
 import { data, json, table, talk } from "../../output.ts";
@@ -56,12 +56,16 @@ async function control(verb: Verb, ruleText: string | null, options: ControlOpti
   const rule = ruleText === null ? null : ruleKey(ruleOf(ruleText, status.cluster.rules));
   const deadlineMs = options.deadline === undefined ? null : wholeNumber(options.deadline, "--deadline", 1, 86_400) * SECOND_MS;
   const request: CommandRequest = { verb, rule, hosts, deadlineMs };
-  if (options.dryRun === true) return show(plan(request, status), options);
-  const outcomes = await send<readonly HostOutcome[]>({ ...options, dryRun: false }, "POST", "command", request);
+  if (options.dryRun === true) return foresee(verb, request, status, options);
+  const outcomes = await send<readonly HostOutcome[]>(options, "POST", "command", request);
   if (options.json) json(outcomes);
-  else data(table(["HOST", "RESULT"], outcomes.map(({ host, code, problem }) => [String(host), problem ?? `${code} ${NAMES.get(code!) ?? ""}`])));
-  const failed = outcomes.filter(({ code, problem }) => problem !== null || isRefused(verb, code!));
-  if (failed.length > 0) throw refusal(failed[0]!);
+  else data(table(["HOST", "RESULT"], outcomes.map((outcome) => [String(outcome.host), resultText(outcome)])));
+  throwRefusal(verb, outcomes);
+}
+
+function throwRefusal(verb: Verb, outcomes: readonly HostOutcome[]): void {
+  const failed = outcomes.find(({ code, problem }) => problem !== null || isRefused(verb, code!));
+  if (failed !== undefined) throw refusal(failed);
 }
 
 /** Suspending a host that runs answers 'stopped': it was carried out, and the host was stopped for it (reference: NLB 16). */
@@ -69,21 +73,45 @@ function isRefused(verb: Verb, code: number): boolean {
   return REFUSED.has(code) && !(verb === "suspend" && code === ReturnCode.stopped);
 }
 
-/** What the shares would be is shown by the hosts that stay: from the same code that decides. */
-function plan({ verb, rule, hosts }: CommandRequest, status: NlbStatus): readonly (readonly string[])[] {
-  const wanted = hosts === null ? [status.self] : hosts === "all" ? status.hosts.map(({ id }) => id) : hosts;
-  const gives = verb !== "start" && verb !== "enable" && verb !== "resume";
-  return wanted.map((host) => {
-    const owned = status.rules.filter(({ key }) => rule === null || key === rule).map(({ key, shares }) => ({ key, share: shares.find((one) => one.host === host) }));
-    const text = owned.flatMap(({ key, share }) => (share === undefined || share.parts === 0 ? [] : [`${share.parts} of ${share.of} parts of '${key}'`])).join(", ");
-    return [String(host), status.hosts.find(({ id }) => id === host)?.state ?? "", gives ? (text === "" ? "gives nothing away" : `gives away ${text}`) : "takes its share"];
-  });
+async function foresee(verb: Verb, request: CommandRequest, status: NlbStatus, options: NlbChangeOptions): Promise<void> {
+  const forecast = await send<CommandForecast>(options, "POST", "command", request);
+  if (options.json) json(forecast);
+  else data(forecastText(forecast, status));
+  talk("Nothing was changed.");
+  throwRefusal(verb, forecast.hosts);
 }
 
-function show(rows: readonly (readonly string[])[], options: NlbChangeOptions): void {
-  if (options.json) return json(rows.map(([host, state, effect]) => ({ host: Number(host), state, effect })));
-  data(table(["HOST", "STATE NOW", "WOULD"], rows));
-  talk("Nothing was changed.");
+function forecastText({ hosts, rules, defaultHost }: CommandForecast, status: NlbStatus): string {
+  const answers = hosts.map((outcome) => [String(outcome.host), status.hosts.find(({ id }) => id === outcome.host)?.state ?? "", resultText(outcome)]);
+  const shares = rules.flatMap(({ key, of, shares: all }) => all.map(({ host, before, after }) => [key, String(host), shareText(before, of), shareText(after, of)]));
+  const moves = rules.flatMap(({ key, of, moves: all }) => all.map(({ from, to, parts }) => `  '${key}': ${parts.length} of ${of} from ${hostText(from)} to ${hostText(to)}${of === 1 ? "" : ` (buckets ${rangesText(parts)})`}`));
+  const isMoved = defaultHost.before !== defaultHost.after;
+  const lines = [...moves, ...(isMoved ? [`  what no rule covers: from ${hostText(defaultHost.before)} to ${hostText(defaultHost.after)}`] : [])];
+  return [table(["HOST", "STATE NOW", "WOULD ANSWER"], answers), "", table(["RULE", "HOST", "NOW", "THEN"], shares), "", "Moves:", ...(lines.length === 0 ? ["  none"] : lines)].join("\n");
+}
+
+function shareText(parts: number, of: number): string {
+  return of === 0 ? "-" : `${((100 * parts) / of).toFixed(1)}%`;
+}
+
+function hostText(host: number): string {
+  return host === 0 ? "nobody" : `host ${host}`;
+}
+
+/** `0-3, 7` */
+function rangesText(parts: readonly number[]): string {
+  const texts: string[] = [];
+  for (let at = 0; at < parts.length; ) {
+    let end = at;
+    while (parts[end + 1] === parts[end]! + 1) end++;
+    texts.push(at === end ? `${parts[at]}` : `${parts[at]}-${parts[end]}`);
+    at = end + 1;
+  }
+  return texts.join(", ");
+}
+
+function resultText({ code, problem }: HostOutcome): string {
+  return problem ?? `${code} ${NAMES.get(code!) ?? ""}`;
 }
 
 function refusal({ host, code, problem }: HostOutcome): MusterError {
