@@ -53,12 +53,15 @@ export const ClusterSchema = Type.Object({ ...clusterFields, rules: Type.Array(R
 /** By what the change is, so that what is wrong with one can be told by its own schema. */
 export const ClusterChangeSchemas = {
   set: Type.Object({ kind: Type.Literal("set"), values: Type.Partial(Type.Object(clusterFields), { additionalProperties: false }) }, { additionalProperties: false }),
+  addAddress: Type.Object({ kind: Type.Literal("addAddress"), address: Text("A virtual address that is new.") }, { additionalProperties: false }),
+  removeAddress: Type.Object({ kind: Type.Literal("removeAddress"), address: Text("Additional, and named by no rule.") }, { additionalProperties: false }),
+  replaceAddress: Type.Object({ kind: Type.Literal("replaceAddress"), address: Text("An additional one."), to: Text("Instead of it, also in rules that name it.") }, { additionalProperties: false }),
   addRule: Type.Object({ kind: Type.Literal("addRule"), rule: RuleSchema, own: HostRuleChangeSchema }, { additionalProperties: false }),
   setRule: Type.Object({ kind: Type.Literal("setRule"), rule: Text("Key of a rule that is there."), values: RuleChangeSchema }, { additionalProperties: false }),
   deleteRule: Type.Object({ kind: Type.Literal("deleteRule"), rule: Text("Key of a rule that is there.") }, { additionalProperties: false }),
 } as const;
 
-export const ClusterChangeSchema = Type.Union([ClusterChangeSchemas.set, ClusterChangeSchemas.addRule, ClusterChangeSchemas.setRule, ClusterChangeSchemas.deleteRule]);
+export const ClusterChangeSchema = Type.Union([ClusterChangeSchemas.set, ClusterChangeSchemas.addAddress, ClusterChangeSchemas.removeAddress, ClusterChangeSchemas.replaceAddress, ClusterChangeSchemas.addRule, ClusterChangeSchemas.setRule, ClusterChangeSchemas.deleteRule]);
 
 export const HostChangeSchema = Type.Partial(
   Type.Object({

@@ -8,13 +8,12 @@ import { whoTakes, whyShare } from "../nlb/explain.ts";
 import type { Answer, Question } from "../nlb/explain.ts";
 import type { MapId, NlbMap } from "../nlb/map.ts";
 import type { ClusterParameters, HostId, HostParameters } from "../nlb/parameters.ts";
-import { ruleKey } from "../nlb/parameters.ts";
 import { validateCluster } from "../nlb/validation.ts";
 import { monotonicMs } from "../platform/clock.ts";
 import { Admission } from "./admission.ts";
 import { AffinityExchange } from "./affinity.ts";
 import { BalancerThread } from "./balancer-thread.ts";
-import { changedCluster, changedHost, hostAfter, movesOf } from "./changes.ts";
+import { changedCluster, changedHost, hostAfter, movesOf, refuseDedicated } from "./changes.ts";
 import { countByRule, openConnections } from "./connections.ts";
 import { HostControl } from "./control.ts";
 import type { ClusterChange, ClusterChangeOutcome, CommandForecast, CommandRequest, Explanation, HostChange, HostOutcome, NlbEvent, NlbFacade, NlbJoinAnswer, NlbJoinRequest, NlbStatus } from "./facade.ts";
@@ -114,9 +113,7 @@ export class NlbAgent implements NlbFacade {
   async who(question: Question): Promise<Answer> {
     const snapshot = await this.snapshot();
     const { cluster, map } = mapOf(snapshot);
-    const dedicated = new Map(snapshot.peers.flatMap(({ host, address }) => (address === null ? [] : [[address, host] as const])));
-    for (const address of this.#file.host.dedicatedAddresses) dedicated.set(address, this.#file.host.id);
-    return whoTakes(question, cluster, map, dedicated);
+    return whoTakes(question, cluster, map, this.#dedicated(snapshot));
   }
 
   async why(name: string | null): Promise<readonly Explanation[]> {
@@ -176,10 +173,12 @@ export class NlbAgent implements NlbFacade {
       const before = this.#file.cluster;
       const after = changedCluster(before, change);
       const snapshot = await this.snapshot();
-      const moves = movesOf(snapshot, after);
+      refuseDedicated(after, this.#dedicated(snapshot));
+      const host = hostAfter(this.#file.host, before, after, change.kind === "addRule" ? { rule: after.rules.at(-1)!, own: change.own } : null);
+      const moves = movesOf(snapshot, before, after, host);
       const others = snapshot.peers.map(({ host }) => host);
       if (dryRun) return { before, after, moves, hosts: [snapshot.self.host, ...others].map((host) => ({ host, code: null, problem: null })) };
-      this.#use(after, change.kind === "addRule" ? { rule: after.rules.at(-1)!, own: change.own } : null);
+      this.#use(after, host);
       const hosts = await Promise.all(
         others.map(async (host): Promise<HostOutcome> => {
           const outcome = await this.#others.ask(snapshot.peers, host, "PUT", "/v1/nlb/cluster", { clusterId: this.#file.clusterId, cluster: after });
@@ -193,7 +192,8 @@ export class NlbAgent implements NlbFacade {
   takeCluster(clusterId: string, cluster: ClusterParameters): Promise<void> {
     return this.#inTurn(async () => {
       if (clusterId !== this.#file.clusterId) throw new MusterError("MUSTER_INVALID_ARGUMENT", { field: "clusterId", problem: "it is another cluster's" });
-      this.#use(validateCluster(cluster), null);
+      const after = validateCluster(cluster);
+      this.#use(after, hostAfter(this.#file.host, this.#file.cluster, after));
     });
   }
 
@@ -224,7 +224,7 @@ export class NlbAgent implements NlbFacade {
       if ("problem" in outcome) throw new MusterError("MUSTER_NOT_REACHABLE", { address: `host ${source}`, problem: outcome.problem });
       const there = outcome.answer.cluster;
       const found = mismatches(this.#file.cluster, there);
-      if (!dryRun) this.#use(there, null);
+      if (!dryRun) this.#use(there, hostAfter(this.#file.host, this.#file.cluster, there));
       return { from: source, mismatches: found };
     });
   }
@@ -238,6 +238,12 @@ export class NlbAgent implements NlbFacade {
   }
 
   // ---- inside ------------------------------------------------------------------------
+
+  /** Addresses of hosts that are known here, which are never balanced. */
+  #dedicated({ peers }: BalancerSnapshot): ReadonlyMap<string, HostId> {
+    const { dedicatedAddresses, id } = this.#file.host;
+    return new Map([...peers.flatMap(({ host, address }) => (address === null ? [] : [[address, host] as const])), ...dedicatedAddresses.map((address) => [address, id] as const)]);
+  }
 
   get #running(): BalancerThread {
     if (this.#thread === null) throw new MusterError("MUSTER_NOT_REACHABLE", { address: this.#options.directory, problem: "the balancer is starting or stopping" });
@@ -296,9 +302,7 @@ export class NlbAgent implements NlbFacade {
     this.#journal.add(this.#file.host.id, name, cause, text, next);
   }
 
-  #use(after: ClusterParameters, added: { readonly rule: ClusterParameters["rules"][number]; readonly own: Partial<HostParameters["rules"][string]> } | null): void {
-    const carried = hostAfter(this.#file.host, this.#file.cluster, after);
-    const host = added === null ? carried : changedHost(carried, { rules: { [ruleKey(added.rule)]: added.own } }, after);
+  #use(after: ClusterParameters, host: HostParameters): void {
     this.#keep({ ...this.#file, cluster: after, host });
     this.#running.send({ kind: "configuration", cluster: after, host });
     this.#probes.use(after);

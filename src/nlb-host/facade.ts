@@ -128,6 +128,11 @@ export interface CommandForecast extends Forecast {
 
 export type ClusterChange =
   | { readonly kind: "set"; readonly values: Partial<Omit<ClusterParameters, "rules">> }
+  | { readonly kind: "addAddress"; readonly address: string }
+  /** Refused for the primary address, and while a rule names it. */
+  | { readonly kind: "removeAddress"; readonly address: string }
+  /** Rules that name it go with it. */
+  | { readonly kind: "replaceAddress"; readonly address: string; readonly to: string }
   | { readonly kind: "addRule"; readonly rule: PortRule; readonly own: Partial<HostRule> }
   /** `rule`: the key of one that is there. */
   | { readonly kind: "setRule"; readonly rule: string; readonly values: Partial<PortRule> }

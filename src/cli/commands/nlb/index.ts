@@ -1,4 +1,5 @@
 import type { Command as Program } from "commander";
+import { nlbAddressCommands } from "./addresses.ts";
 import { nlbControlCommands } from "./control.ts";
 import { nlbHostCommands } from "./host.ts";
 import { nlbLookingCommands } from "./looking.ts";
@@ -11,4 +12,5 @@ export function nlbCommands(program: Program): void {
   nlbLookingCommands(nlb);
   nlbControlCommands(nlb);
   nlbRuleCommands(nlb);
+  nlbAddressCommands(nlb);
 }
