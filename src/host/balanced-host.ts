@@ -1,6 +1,5 @@
 import { networkInterfaces } from "node:os";
-import { readFileSync, rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { readFileSync, writeFileSync } from "node:fs";
 import { ApiClient } from "../api/client.ts";
 import { MusterError } from "../model/errors.ts";
 import { version } from "../model/version.ts";
@@ -72,7 +71,7 @@ export async function runHost(directory: string): Promise<void> {
   balancedHost(directory);
   await daemonOf(directory).claim();
   const observer = await openTeller(process.env, (line) => process.stdout.write(`${line}\n`));
-  writeFileSync(processFile(directory), String(process.pid), { mode: 0o600 });
+  writeFileSync(hostPaths.process(directory), String(process.pid), { mode: 0o600 });
   const { runBalancedHost } = await import("../nlb-api/host-main.ts");
   await runBalancedHost(directory, observer);
 }
@@ -97,20 +96,15 @@ export function isHostRunning(directory: string): Promise<boolean> {
 export async function removeHost(directory: string): Promise<void> {
   await stopHost(directory);
   forgetBalancedHost(directory);
-  rmSync(processFile(directory), { force: true });
 }
 
 function daemonOf(directory: string): Daemon {
   return new Daemon({ name: "The balancing host", kind: "nlb", unit: "muster-nlb.service", directory, socket: hostPaths.socket(directory), log: hostPaths.log(directory), processId: () => processIdOf(directory) });
 }
 
-function processFile(directory: string): string {
-  return join(directory, "process");
-}
-
 function processIdOf(directory: string): number | null {
   try {
-    return Number(readFileSync(processFile(directory), "utf8"));
+    return Number(readFileSync(hostPaths.process(directory), "utf8"));
   } catch {
     return null;
   }

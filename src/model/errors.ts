@@ -123,6 +123,7 @@ export const ErrorCatalogue = {
   MUSTER_NLB_HOST_UNKNOWN: { httpStatus: 404, exitCode: 105, message: "No host '{host}' is heard.", next: "Hosts: muster nlb query" },
   MUSTER_NLB_STOPPED: { httpStatus: 409, exitCode: 113, message: "Load balancing is stopped on host {host}.", next: "Start it: muster nlb start" },
   MUSTER_NLB_SUSPENDED: { httpStatus: 409, exitCode: 113, message: "Load balancing is suspended on host {host}; it takes no other command.", next: "Resume it: muster nlb resume" },
+  MUSTER_NLB_SERVES: { httpStatus: 409, exitCode: 113, message: "The balancing cluster {cluster} serves {addresses} on the hosts {hosts}.", next: "Look at what would end (--dry-run). Then repeat it with --force: connections end, and nothing of the cluster is left." },
   MUSTER_NLB_DRAINING: { httpStatus: 409, exitCode: 113, message: "Host {host} is draining: its port rules cannot be changed one by one.", next: "Start it again (muster nlb start), or wait until it has stopped." },
 
   MUSTER_INTERNAL: { httpStatus: 500, exitCode: 70, message: "Internal error: {problem}", next: "Please report this, with the output of: muster events --json" },

@@ -45,9 +45,11 @@ async function run(directory: string, observer: NlbObserver | null, log: (line: 
   const secrets = readSecrets(directory);
   const doors: Door[] = [];
   const socket = hostPaths.socket(directory);
+  let isStopping = false;
   const agent = await NlbAgent.start({
     directory,
     log,
+    onLeft: () => void stop("this machine is no host any more"),
     onEnd: (problem) => {
       log(`ends: ${problem}`);
       process.exit(70);
@@ -55,8 +57,7 @@ async function run(directory: string, observer: NlbObserver | null, log: (line: 
   });
   const api = await createNlbApi(agent, { token: peerToken(secrets.key) });
   await api.ready();
-  let isStopping = false;
-  const stop = async (reason: string): Promise<void> => {
+  async function stop(reason: string): Promise<void> {
     if (isStopping) return;
     isStopping = true;
     observer?.stopping(reason);
@@ -68,7 +69,7 @@ async function run(directory: string, observer: NlbObserver | null, log: (line: 
     }
     rmSync(socket, { force: true });
     process.exit(0);
-  };
+  }
   process.on("SIGTERM", () => void stop("it was asked to stop"));
   process.on("SIGINT", () => void stop("it was interrupted"));
   rmSync(socket, { force: true });

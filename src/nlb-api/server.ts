@@ -68,12 +68,18 @@ function changingRoutes(server: ApiServer, facade: NlbFacade): void {
   server.post("/changes", { preValidation: async ({ body }) => checkChange(body), schema: { summary: "Changes what is equal on all hosts", body: ClusterChangeSchema, querystring: DryRunSchema, response: answers("Before, after, what moves, and who has it.") } }, async ({ body, query }) => mutable(await facade.changeCluster(body as ClusterChange, { dryRun: query.dryRun === "true" })));
   server.patch("/host", { schema: { summary: "Changes this host's own parameters", body: HostChangeSchema, querystring: DryRunSchema, response: answers("As they are, or would be.") } }, async ({ body, query }) => mutable(await facade.changeHost(body as Parameters<NlbFacade["changeHost"]>[0], { dryRun: query.dryRun === "true" })));
   server.post("/sync", { schema: { summary: "Takes the cluster's parameters from another host", body: Type.Object({ from: Type.Union([Type.Integer({ minimum: 1, maximum: 64 }), Type.Null()]) }, { additionalProperties: false }), querystring: DryRunSchema, response: answers("What was different.") } }, async ({ body, query }) => mutable(await facade.sync(body.from, { dryRun: query.dryRun === "true" })));
+  server.post("/dismissal", { schema: { summary: "Makes all other hosts leave the cluster: before its end", querystring: DryRunSchema, response: answers("Who left, and who could not be asked.") } }, async ({ query }) => mutable(await facade.dismiss({ dryRun: query.dryRun === "true" })));
   server.post("/tokens", { schema: { summary: "Makes a token with which one machine may join", body: Type.Object({ validMs: Type.Integer({ minimum: 1_000, maximum: VALID_MAX_MS }) }, { additionalProperties: false }), response: answers("The token.") } }, async ({ body }) => facade.issueToken(body.validMs));
   server.post("/join", { schema: { summary: "A machine becomes a host", body: JoinSchema, response: answers("What it needs for that.") } }, async ({ body }) => mutable(await facade.admit(body)));
 }
 
 /** Between hosts. */
 function peerRoutes(server: ApiServer, facade: NlbFacade): void {
+  // Whoever asks waits for the answer: the process ends when it has been sent.
+  server.post("/leave", { onResponse: async (_request, { statusCode }) => (statusCode === 200 ? facade.hasLeft() : undefined), schema: { summary: "The cluster ends: this machine is no host any more", body: Type.Object({ clusterId: Type.String({ maxLength: 64 }) }, { additionalProperties: false }), response: answers("Nothing.") } }, async ({ body }) => {
+    await facade.leave(body.clusterId);
+    return {};
+  });
   server.post("/trial", { schema: { summary: "What a command would make of this host", body: CommandSchema, response: answers("What it would answer, and say of each rule.") } }, async ({ body }) => mutable(await facade.tries(body as CommandRequest)));
   server.get("/maps/:hash", { schema: { summary: "The map with this hash, as bytes", params: Type.Object({ hash: Type.String({ pattern: "^[0-9a-f]{16}$" }) }), response: answers("Bytes.") } }, async ({ params }, reply) => {
     const map = await facade.map(params.hash);

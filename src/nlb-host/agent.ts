@@ -8,6 +8,7 @@ import { whoTakes, whyShare } from "../nlb/explain.ts";
 import type { Answer, Question } from "../nlb/explain.ts";
 import type { MapId, NlbMap } from "../nlb/map.ts";
 import type { ClusterParameters, HostId, HostParameters } from "../nlb/parameters.ts";
+import { ReturnCode } from "../nlb/states.ts";
 import { validateCluster } from "../nlb/validation.ts";
 import { monotonicMs } from "../platform/clock.ts";
 import { Admission } from "./admission.ts";
@@ -16,9 +17,9 @@ import { BalancerThread } from "./balancer-thread.ts";
 import { changedCluster, changedHost, hostAfter, movesOf, refuseDedicated } from "./changes.ts";
 import { countByRule, openConnections } from "./connections.ts";
 import { HostControl } from "./control.ts";
-import type { ClusterChange, ClusterChangeOutcome, CommandForecast, CommandRequest, Explanation, HostChange, HostOutcome, NlbEvent, NlbFacade, NlbJoinAnswer, NlbJoinRequest, NlbStatus } from "./facade.ts";
+import type { ClusterChange, ClusterChangeOutcome, CommandForecast, CommandRequest, Dismissal, Explanation, HostChange, HostOutcome, NlbEvent, NlbFacade, NlbJoinAnswer, NlbJoinRequest, NlbStatus } from "./facade.ts";
 import type { BalancedHost } from "./files.ts";
-import { balancedHost, hostPaths, peerToken, readLife, readSecrets, writeBalancedHost, writeLife } from "./files.ts";
+import { balancedHost, forgetBalancedHost, hostPaths, peerToken, readLife, readSecrets, writeBalancedHost, writeLife } from "./files.ts";
 import { Journal } from "./journal.ts";
 import type { BalancerSnapshot, FromBalancer } from "./messages.ts";
 import { Others } from "./others.ts";
@@ -38,6 +39,8 @@ export interface AgentOptions {
   readonly log: (line: string) => void;
   /** The balancer's thread ended by itself: nothing can go on. */
   readonly onEnd: (problem: string) => void;
+  /** This machine is no host any more, and who asked for that knows it: the process may end. */
+  readonly onLeft: () => void;
 }
 
 /** A host of a balancing cluster, but for its doors: what people and other hosts may ask of it. */
@@ -182,16 +185,16 @@ export class NlbAgent implements NlbFacade {
       const hosts = await Promise.all(
         others.map(async (host): Promise<HostOutcome> => {
           const outcome = await this.#others.ask(snapshot.peers, host, "PUT", "/v1/nlb/cluster", { clusterId: this.#file.clusterId, cluster: after });
-          return { host, code: "problem" in outcome ? null : 1_000, problem: "problem" in outcome ? outcome.problem : null };
+          return { host, code: "problem" in outcome ? null : ReturnCode.ok, problem: "problem" in outcome ? outcome.problem : null };
         }),
       );
-      return { before, after, moves, hosts: [{ host: snapshot.self.host, code: 1_000, problem: null }, ...hosts] };
+      return { before, after, moves, hosts: [{ host: snapshot.self.host, code: ReturnCode.ok, problem: null }, ...hosts] };
     });
   }
 
   takeCluster(clusterId: string, cluster: ClusterParameters): Promise<void> {
     return this.#inTurn(async () => {
-      if (clusterId !== this.#file.clusterId) throw new MusterError("MUSTER_INVALID_ARGUMENT", { field: "clusterId", problem: "it is another cluster's" });
+      this.#refuseOther(clusterId);
       const after = validateCluster(cluster);
       this.#use(after, hostAfter(this.#file.host, this.#file.cluster, after));
     });
@@ -229,6 +232,32 @@ export class NlbAgent implements NlbFacade {
     });
   }
 
+  async dismiss({ dryRun }: { readonly dryRun: boolean }): Promise<Dismissal> {
+    const { peers } = await this.snapshot();
+    await this.#others.learnNames(peers);
+    const silent = [...this.#others.names].filter(([host]) => !peers.some((peer) => peer.host === host)).map(([host, name]) => ({ host, name }));
+    const hosts = await Promise.all(
+      peers.map(async ({ host }): Promise<HostOutcome> => {
+        const outcome = dryRun ? { answer: {} } : await this.#others.ask(peers, host, "POST", "/v1/nlb/leave", { clusterId: this.#file.clusterId });
+        return "problem" in outcome ? { host, code: null, problem: outcome.problem } : { host, code: dryRun ? null : ReturnCode.ok, problem: null };
+      }),
+    );
+    return { hosts, silent };
+  }
+
+  leave(clusterId: string): Promise<void> {
+    return this.#inTurn(async () => {
+      this.#refuseOther(clusterId);
+      this.#options.log("another host ends the cluster: this one is none any more");
+      await this.stop();
+      forgetBalancedHost(this.#options.directory);
+    });
+  }
+
+  hasLeft(): void {
+    this.#options.onLeft();
+  }
+
   async issueToken(validMs: number): Promise<{ readonly token: string; readonly expiresAtWallMs: number }> {
     return this.#admission.issue(validMs);
   }
@@ -238,6 +267,10 @@ export class NlbAgent implements NlbFacade {
   }
 
   // ---- inside ------------------------------------------------------------------------
+
+  #refuseOther(clusterId: string): void {
+    if (clusterId !== this.#file.clusterId) throw new MusterError("MUSTER_INVALID_ARGUMENT", { field: "clusterId", problem: "it is another cluster's" });
+  }
 
   /** Addresses of hosts that are known here, which are never balanced. */
   #dedicated({ peers }: BalancerSnapshot): ReadonlyMap<string, HostId> {

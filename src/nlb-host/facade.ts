@@ -41,6 +41,12 @@ export interface NlbFacade {
   changeHost(change: HostChange, options: { readonly dryRun: boolean }): Promise<HostParameters>;
   /** Makes this host's parameters those of another one. @returns what was different */
   sync(from: HostId | null, options: { readonly dryRun: boolean }): Promise<{ readonly from: HostId; readonly mismatches: readonly Mismatch[] }>;
+  /** The end of the cluster: all that are heard leave it, and this host is told who did; it leaves afterwards by itself. */
+  dismiss(options: { readonly dryRun: boolean }): Promise<Dismissal>;
+  /** From another host: this one is none any more. It stops serving, and nothing of it is left but its process and its log. */
+  leave(clusterId: string): Promise<void>;
+  /** The answer to {@link leave} has been sent: the process may end. */
+  hasLeft(): void;
   /** @returns what an administrator carries to a machine that is to join */
   issueToken(validMs: number): Promise<{ readonly token: string; readonly expiresAtWallMs: number }>;
   admit(request: NlbJoinRequest): Promise<NlbJoinAnswer>;
@@ -145,6 +151,13 @@ export interface ClusterChangeOutcome {
   readonly hosts: readonly HostOutcome[];
   /** Parts of rules that would change hands, by rule, from the code that decides; null = there is no map now. */
   readonly moves: Readonly<Record<string, number>> | null;
+}
+
+export interface Dismissal {
+  /** The other hosts that are heard; of a dry run without a code. */
+  readonly hosts: readonly HostOutcome[];
+  /** Heard earlier, while this process ran, and not now. */
+  readonly silent: readonly { readonly host: HostId; readonly name: string }[];
 }
 
 export interface HostChange {

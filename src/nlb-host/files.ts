@@ -53,6 +53,7 @@ export const hostPaths = {
   certificateKey: (directory: string) => join(directory, "certificate.key"),
   tokens: (directory: string) => join(directory, "tokens.json"),
   socket: (directory: string) => join(directory, "api.sock"),
+  process: (directory: string) => join(directory, "process"),
   log: (directory: string) => join(directory, "agent.log"),
 } as const;
 
@@ -125,8 +126,8 @@ export async function makeBalancedHost(directory: string, file: BalancedHost, se
 
 /** What made this machine a host; what it logged stays. */
 export function forgetBalancedHost(directory: string): void {
-  const { configuration, life, key, authority, authorityKey, certificate, certificateKey, tokens, socket } = hostPaths;
-  for (const path of [configuration, life, key, authority, authorityKey, certificate, certificateKey, tokens, socket]) rmSync(path(directory), { force: true });
+  const { log: _log, ...paths } = hostPaths;
+  for (const path of Object.values(paths)) rmSync(path(directory), { force: true });
 }
 
 /** What hosts show each other over their encrypted connections, beside the certificate. */

@@ -1,6 +1,7 @@
 import type { Command as Program } from "commander";
 import { nlbAddressCommands } from "./addresses.ts";
 import { nlbControlCommands } from "./control.ts";
+import { nlbDestroyCommand } from "./destroy.ts";
 import { nlbHostCommands } from "./host.ts";
 import { nlbLookingCommands } from "./looking.ts";
 import { nlbRuleCommands } from "./rules.ts";
@@ -13,4 +14,5 @@ export function nlbCommands(program: Program): void {
   nlbControlCommands(nlb);
   nlbRuleCommands(nlb);
   nlbAddressCommands(nlb);
+  nlbDestroyCommand(nlb);
 }
