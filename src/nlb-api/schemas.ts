@@ -91,6 +91,11 @@ export const JoinSchema = Type.Object({ id: Text("Of the token."), secret: Text(
 export const DryRunSchema = Type.Object({ dryRun: Type.Optional(Type.Union([Type.Literal("true"), Type.Literal("false")])) }, { additionalProperties: false });
 export const EventsQuerySchema = Type.Object({ after: Type.Optional(Type.String({ pattern: "^[0-9]{1,15}$" })), limit: Type.Optional(Type.String({ pattern: "^[0-9]{1,5}$" })) }, { additionalProperties: false });
 
+/** 0 to 10,000. */
+const Limit = Type.Optional(Type.String({ pattern: "^(?:[0-9]{1,4}|10000)$", description: "So many of a host at most." }));
+export const ConnectionsQuerySchema = Type.Object({ limit: Limit, rule: Type.Optional(Text("Key of a rule.")), local: Type.Optional(Type.Union([Type.Literal("true"), Type.Literal("false")])) }, { additionalProperties: false });
+export const AffinityQuerySchema = Type.Object({ limit: Limit, host: Type.Optional(Type.String({ pattern: "^[0-9]{1,2}$" })) }, { additionalProperties: false });
+
 const Port = Type.String({ pattern: "^[0-9]{1,5}$" });
 export const WhoSchema = Type.Object({ client: Text("Address of the client."), clientPort: Type.Optional(Port), address: Text("A virtual address."), port: Port, protocol: Type.Union([Type.Literal("tcp"), Type.Literal("udp")]) }, { additionalProperties: false });
 export const WhySchema = Type.Object({ name: Type.Optional(Text("Id or name of a host, or key of a rule; default: the host that is asked.")) }, { additionalProperties: false });

@@ -9,10 +9,11 @@ import type { ClusterChange, CommandRequest, NlbFacade } from "../nlb-host/facad
 import { encodeMap } from "../nlb/map.ts";
 import type { ClusterParameters } from "../nlb/parameters.ts";
 import { metricsText } from "./metrics.ts";
-import { ClusterChangeSchema, ClusterChangeSchemas, ClusterSchema, CommandSchema, DryRunSchema, EventsQuerySchema, HostChangeSchema, JoinSchema, WhoSchema, WhySchema } from "./schemas.ts";
+import { AffinityQuerySchema, ClusterChangeSchema, ClusterChangeSchemas, ClusterSchema, CommandSchema, ConnectionsQuerySchema, DryRunSchema, EventsQuerySchema, HostChangeSchema, JoinSchema, WhoSchema, WhySchema } from "./schemas.ts";
 
 export const NLB_JOIN_PATH = "/v1/nlb/join";
 const EVENTS_DEFAULT = 100;
+const LIST_DEFAULT = 100;
 const VALID_MAX_MS = 30 * 86_400_000;
 /** Answers are described by their words; their fields stand in src/nlb-host/facade.ts, and the routes in docs/reference.md. */
 const Answer = Type.Any();
@@ -42,6 +43,10 @@ function lookingRoutes(server: ApiServer, facade: NlbFacade): void {
   server.get("/who", { schema: { summary: "Which host takes a packet, and why", querystring: WhoSchema, response: answers("Host, rule, bucket, and the steps of the decision.") } }, async ({ query }) =>
     mutable(await facade.who({ client: query.client, clientPort: query.clientPort === undefined ? null : Number(query.clientPort), address: query.address, port: Number(query.port), protocol: query.protocol })));
   server.get("/why", { schema: { summary: "Why a host, or a rule on each host, is as it is", querystring: WhySchema, response: answers("One sentence for each host.") } }, async ({ query }) => mutable(await facade.why(query.name ?? null)));
+  server.get("/connections", { schema: { summary: "Open connections, counted and so many of them one by one", querystring: ConnectionsQuerySchema, response: answers("For each host that is heard, or for this one.") } }, async ({ query }) =>
+    mutable(await facade.connections({ rule: query.rule ?? null, limit: Number(query.limit ?? 0), isLocal: query.local === "true" })));
+  server.get("/affinity/list", { schema: { summary: "Clients whom extended affinity keeps, so many of them", querystring: AffinityQuerySchema, response: answers("Who stays with the host, and whom it leaves to others.") } }, async ({ query }) =>
+    mutable(await facade.affinity({ host: query.host === undefined ? null : Number(query.host), limit: Number(query.limit ?? LIST_DEFAULT) })));
   server.get("/events", { schema: { summary: "What happened on this host", querystring: EventsQuerySchema, response: answers("Oldest first.") } }, async ({ query }) => mutable(facade.events(Number(query.after ?? 0), Number(query.limit ?? EVENTS_DEFAULT))));
   server.get("/watch", { schema: { summary: "The status whenever it changes, as server-sent events", response: answers("status and event.") } }, async (_request, reply) => {
     reply.hijack();

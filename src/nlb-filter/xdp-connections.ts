@@ -3,7 +3,7 @@ import { normalizeAddress } from "../network/address-text.ts";
 
 /** Connections of TCP that the kernel tracks. Sockets the program finds by itself; what is passed on to a container has none here. */
 
-const TABLE = "/proc/net/nf_conntrack";
+export const TRACKING_TABLE = "/proc/net/nf_conntrack";
 const CLOSING = new Set(["FIN_WAIT", "CLOSE_WAIT", "LAST_ACK", "TIME_WAIT", "CLOSE"]);
 
 export interface OpenFlow {
@@ -14,21 +14,29 @@ export interface OpenFlow {
   readonly isClosing: boolean;
 }
 
+export interface TrackedConnection extends OpenFlow {
+  /** As the kernel calls it: `ESTABLISHED`. */
+  readonly state: string;
+  /** Another address than that of the server when it is passed on. */
+  readonly answersFrom: string;
+}
+
 /** Connections to the virtual addresses; none when the kernel has no such file. */
-export function trackedConnections(virtualAddresses: readonly string[]): OpenFlow[] {
+export function trackedConnections(virtualAddresses: readonly string[]): TrackedConnection[] {
   try {
-    return parseTracked(readFileSync(TABLE, "utf8"), virtualAddresses);
+    return parseTracked(readFileSync(TRACKING_TABLE, "latin1"), virtualAddresses);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
     throw error;
   }
 }
 
-/** The kernel's text: pure. A connection counts when its server has answered. */
-export function parseTracked(text: string, virtualAddresses: readonly string[]): OpenFlow[] {
+/** The kernel's text: pure. A connection counts when its server has answered. Between the two directions may stand zones and counters. */
+export function parseTracked(text: string, virtualAddresses: readonly string[]): TrackedConnection[] {
   const virtual = new Set(virtualAddresses);
-  return [...text.matchAll(/^ipv[46]\s+\d+\s+tcp\s+\d+\s+\d+\s+(\S+)\s+src=(\S+) dst=(\S+) sport=(\d+) dport=(\d+) (?!\[UNREPLIED\])/gm)].flatMap(([, state = "", client = "", server = "", clientPort, serverPort]) => {
-    const flow = { client: normalizeAddress(client), clientPort: Number(clientPort), server: normalizeAddress(server), serverPort: Number(serverPort), isClosing: CLOSING.has(state) };
-    return virtual.has(flow.server) ? [flow] : [];
+  return [...text.matchAll(/^ipv[46]\s+\d+\s+tcp\s+\d+\s+\d+\s+(\S+)\s+src=(\S+) dst=(\S+) sport=(\d+) dport=(\d+) (?:[a-z-]+=\d+ )*src=(\S+) /gm)].flatMap(([, state = "", client = "", to = "", clientPort, serverPort, from = ""]) => {
+    const server = normalizeAddress(to);
+    if (!virtual.has(server)) return [];
+    return [{ client: normalizeAddress(client), clientPort: Number(clientPort), server, serverPort: Number(serverPort), isClosing: CLOSING.has(state), state, answersFrom: normalizeAddress(from) }];
   });
 }

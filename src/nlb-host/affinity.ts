@@ -5,12 +5,18 @@ import type { ClusterParameters } from "../nlb/parameters.ts";
 import { ruleKey } from "../nlb/parameters.ts";
 import { monotonicMs } from "../platform/clock.ts";
 import type { BalancerThread } from "./balancer-thread.ts";
+import type { AffinityList, StayingClient } from "./facade.ts";
 import type { Peers } from "./peers.ts";
 
 /** Lists are fetched again that often: a client who comes again stays longer than its keeper had said. */
 const EXCHANGE_MS = 5_000;
 /** An owner remembers a client longer than its keeper does: better nobody answers for a moment than two. */
 const SLACK_MS = 3 * EXCHANGE_MS;
+
+export interface KeptBy {
+  readonly host: number;
+  readonly entries: readonly AffinityEntry[];
+}
 
 type Lists = Readonly<Record<string, readonly AffinityEntry[]>>;
 
@@ -76,23 +82,44 @@ export class AffinityExchange {
     }
   }
 
+  /** At most so many of each: who stays here, and whom this host leaves to others. */
+  async list(limit: number): Promise<Omit<AffinityList, "host">> {
+    const own = await this.own();
+    const { host } = this.#thread().snapshot.self;
+    const staying = this.#rules().flatMap((rule) => (own[rule] ?? []).map((entry): StayingClient => ({ rule, host, ...entry })));
+    const away = this.#rules().flatMap((rule) => awayFrom(own[rule] ?? [], this.#known(rule)).map((entry): StayingClient => ({ rule, ...entry })));
+    return { staying: staying.slice(0, limit), stayingLeftOut: Math.max(0, staying.length - limit), away: away.slice(0, limit), awayLeftOut: Math.max(0, away.length - limit) };
+  }
+
   async #apply(): Promise<void> {
     const own = await this.own();
     for (const rule of this.#rules()) {
-      const mine = new Map((own[rule] ?? []).map(({ client, leftMs }) => [client, leftMs]));
-      const away = new Map<string, number>();
-      for (const { atMs, lists } of this.#lists.values()) {
-        for (const { client, leftMs } of lists[rule] ?? []) {
-          const left = leftMs - Math.round(monotonicMs() - atMs);
-          // Both have it: whoever saw it last keeps it.
-          if (left > 0 && left > (mine.get(client) ?? 0)) away.set(client, Math.max(away.get(client) ?? 0, left + SLACK_MS));
-        }
-      }
-      this.#thread().send({ kind: "away", rule, entries: [...away].map(([client, leftMs]) => ({ client, leftMs })) });
+      const entries = awayFrom(own[rule] ?? [], this.#known(rule)).map(({ client, leftMs }) => ({ client, leftMs: leftMs + SLACK_MS }));
+      this.#thread().send({ kind: "away", rule, entries });
     }
+  }
+
+  /** What other hosts said of a rule, with what is left of it now. */
+  #known(rule: string): readonly KeptBy[] {
+    return [...this.#lists].map(([host, { atMs, lists }]) => {
+      const ageMs = Math.round(monotonicMs() - atMs);
+      return { host, entries: (lists[rule] ?? []).map(({ client, leftMs }) => ({ client, leftMs: leftMs - ageMs })) };
+    });
   }
 
   #rules(): string[] {
     return this.#cluster().rules.filter(({ mode, affinity, timeoutMinutes }) => mode === "multiple" && affinity !== "none" && timeoutMinutes > 0).map(ruleKey);
   }
+}
+
+/** Clients who stay with others: of two who have one, who saw it last keeps it. Pure. */
+export function awayFrom(own: readonly AffinityEntry[], others: readonly KeptBy[]): readonly (AffinityEntry & { readonly host: number })[] {
+  const mine = new Map(own.map(({ client, leftMs }) => [client, leftMs]));
+  const away = new Map<string, AffinityEntry & { readonly host: number }>();
+  for (const { host, entries } of others) {
+    for (const { client, leftMs } of entries) {
+      if (leftMs > 0 && leftMs > (mine.get(client) ?? 0) && leftMs > (away.get(client)?.leftMs ?? 0)) away.set(client, { client, leftMs, host });
+    }
+  }
+  return [...away.values()];
 }

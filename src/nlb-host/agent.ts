@@ -10,17 +10,17 @@ import type { MapId, NlbMap } from "../nlb/map.ts";
 import type { ClusterParameters, HostId, HostParameters } from "../nlb/parameters.ts";
 import { ReturnCode } from "../nlb/states.ts";
 import { validateCluster } from "../nlb/validation.ts";
-import { monotonicMs } from "../platform/clock.ts";
 import { Admission } from "./admission.ts";
 import { AffinityExchange } from "./affinity.ts";
 import { BalancerThread } from "./balancer-thread.ts";
 import { changedCluster, changedHost, hostAfter, movesOf, refuseDedicated } from "./changes.ts";
-import { countByRule, openConnections } from "./connections.ts";
+import { ConnectionCounter } from "./connection-counter.ts";
 import { HostControl } from "./control.ts";
-import type { ClusterChange, ClusterChangeOutcome, CommandForecast, CommandRequest, Dismissal, Explanation, HostChange, HostOutcome, NlbEvent, NlbFacade, NlbJoinAnswer, NlbJoinRequest, NlbStatus } from "./facade.ts";
+import type { AffinityList, AffinityQuery, ClusterChange, ClusterChangeOutcome, CommandForecast, CommandRequest, ConnectionsQuery, Dismissal, Explanation, HostChange, HostConnections, HostOutcome, NlbEvent, NlbFacade, NlbJoinAnswer, NlbJoinRequest, NlbStatus } from "./facade.ts";
 import type { BalancedHost } from "./files.ts";
 import { balancedHost, forgetBalancedHost, hostPaths, peerToken, readLife, readSecrets, writeBalancedHost, writeLife } from "./files.ts";
 import { Journal } from "./journal.ts";
+import { Listings } from "./listings.ts";
 import type { BalancerSnapshot, FromBalancer } from "./messages.ts";
 import { Others } from "./others.ts";
 import { Peers } from "./peers.ts";
@@ -28,9 +28,6 @@ import { Probes } from "./probes.ts";
 import { statusOf } from "./status.ts";
 import type { Trial } from "./trial.ts";
 
-const CONNECTIONS_EVERY_MS = 1_000;
-/** The kernel's table is long on a busy host, with all that has just ended: counting takes at most this part of the time, or the API would starve. */
-const COUNTING_PART = 1 / 20;
 /** As the thread of the failover cluster's lease: before every ordinary program, after the kernel's own threads. */
 const REAL_TIME_PRIORITY = 10;
 
@@ -52,11 +49,12 @@ export class NlbAgent implements NlbFacade {
   readonly #probes: Probes;
   readonly #affinity: AffinityExchange;
   readonly #admission: Admission;
+  readonly #counter: ConnectionCounter;
+  readonly #listings: Listings;
   readonly #control: HostControl;
   #file: BalancedHost;
   #incarnation = 0;
   #thread: BalancerThread | null = null;
-  #counting: NodeJS.Timeout | null = null;
   /** One change after the other. */
   #changing: Promise<unknown> = Promise.resolve();
 
@@ -72,6 +70,8 @@ export class NlbAgent implements NlbFacade {
     });
     this.#affinity = new AffinityExchange(() => this.#running, peers, () => this.#file.cluster, options.log);
     this.#control = new HostControl(() => this.#running, this.#others, () => this.#file.cluster, options.log);
+    this.#counter = new ConnectionCounter(() => this.#file.cluster, (open) => this.#thread?.send({ kind: "connections", open }), options.log);
+    this.#listings = new Listings(this.#others, this.#counter, this.#affinity);
     this.#admission = new Admission(options.directory, () => this.#file, () => [this.#file.host.id, ...this.#running.snapshot.peers.map(({ host }) => host)]);
   }
 
@@ -79,7 +79,7 @@ export class NlbAgent implements NlbFacade {
   static async start(options: AgentOptions): Promise<NlbAgent> {
     const agent = new NlbAgent(options, balancedHost(options.directory));
     await agent.#startThread();
-    agent.#countLater(CONNECTIONS_EVERY_MS);
+    agent.#counter.start();
     agent.#probes.use(agent.#file.cluster);
     agent.#affinity.start();
     return agent;
@@ -87,8 +87,7 @@ export class NlbAgent implements NlbFacade {
 
   /** In good order: the others need not wait. */
   async stop(): Promise<void> {
-    if (this.#counting !== null) clearTimeout(this.#counting);
-    this.#counting = null;
+    this.#counter.stop();
     this.#control.stop();
     this.#probes.stop();
     this.#affinity.stop();
@@ -110,7 +109,7 @@ export class NlbAgent implements NlbFacade {
   async status(): Promise<NlbStatus> {
     const snapshot = await this.snapshot();
     await this.#others.learnNames(snapshot.peers);
-    return statusOf(snapshot, this.#file, this.#others.names, (rule) => this.#probes.health(rule));
+    return statusOf(snapshot, this.#file, this.#others.names, this.#counter.counted, (rule) => this.#probes.health(rule));
   }
 
   async who(question: Question): Promise<Answer> {
@@ -138,6 +137,14 @@ export class NlbAgent implements NlbFacade {
   async map(hash: string): Promise<NlbMap | null> {
     const { map } = await this.snapshot();
     return map?.id.hash === hash ? map : null;
+  }
+
+  async connections(query: ConnectionsQuery): Promise<readonly HostConnections[]> {
+    return this.#listings.connections(await this.snapshot(), query);
+  }
+
+  async affinity(query: AffinityQuery): Promise<AffinityList> {
+    return this.#listings.affinity(await this.snapshot(), query);
   }
 
   staying(): Promise<Readonly<Record<string, readonly AffinityEntry[]>>> {
@@ -345,22 +352,6 @@ export class NlbAgent implements NlbFacade {
   #keep(file: BalancedHost): void {
     writeBalancedHost(this.#options.directory, file);
     this.#file = file;
-  }
-
-  #countLater(afterMs: number): void {
-    this.#counting = setTimeout(() => {
-      const startedMs = monotonicMs();
-      this.#count();
-      this.#countLater(Math.max(CONNECTIONS_EVERY_MS, (monotonicMs() - startedMs) / COUNTING_PART));
-    }, afterMs);
-  }
-
-  #count(): void {
-    try {
-      this.#thread?.send({ kind: "connections", open: countByRule(openConnections(), this.#file.cluster) });
-    } catch (error) {
-      this.#options.log(`open connections: ${(error as Error).message}`);
-    }
   }
 
   #tell(): void {

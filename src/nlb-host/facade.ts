@@ -4,6 +4,7 @@ import type { CauseName, HostState, OutReason } from "../nlb/states.ts";
 import type { Answer, Question } from "../nlb/explain.ts";
 import type { NlbMap } from "../nlb/map.ts";
 import type { AffinityEntry, TakenCounts } from "../nlb-filter/contract.ts";
+import type { OpenConnection } from "./connections.ts";
 import type { BalancerSnapshot } from "./messages.ts";
 import type { FilterEngine } from "../nlb-filter/choice.ts";
 import type { BalancedHost } from "./files.ts";
@@ -22,6 +23,10 @@ export interface NlbFacade {
   map(hash: string): Promise<NlbMap | null>;
   /** By rule with extended affinity: the clients who stay with this host. */
   staying(): Promise<Readonly<Record<string, readonly AffinityEntry[]>>>;
+  /** Connections that are open, of this host or of all that are heard. */
+  connections(query: ConnectionsQuery): Promise<readonly HostConnections[]>;
+  /** Extended affinity of one host: who stays with it, and whom it leaves to others. */
+  affinity(query: AffinityQuery): Promise<AffinityList>;
   /** Which host takes a packet, and why. */
   who(question: Question): Promise<Answer>;
   /** Why a host, or a rule on each host, is as it is. @param name id or name of a host, key of a rule; null = this host */
@@ -79,6 +84,8 @@ export interface NlbStatus {
   readonly map: string | null;
   readonly isConverged: boolean;
   readonly engine: string;
+  /** Which connections count as open here, in words. */
+  readonly counted: string;
   readonly leaseMs: number;
   readonly holdMs: number;
   readonly heartbeats: BalancerSnapshot["heartbeats"];
@@ -108,6 +115,53 @@ export interface RuleView {
   readonly health: Health;
   readonly openConnections: number;
   readonly taken: TakenCounts[string];
+}
+
+export interface ConnectionsQuery {
+  /** Lists only those of this rule; null = all. */
+  readonly rule: string | null;
+  /** So many of each host at most. */
+  readonly limit: number;
+  /** Of this host alone. */
+  readonly isLocal: boolean;
+}
+
+export interface ConnectionList {
+  /** By rule key, and of what no rule covers as `default`. */
+  readonly open: Readonly<Record<string, number>>;
+  /** In words. */
+  readonly counted: string;
+  readonly connections: readonly (OpenConnection & { readonly rule: string })[];
+  readonly leftOut: number;
+}
+
+export interface HostConnections {
+  readonly host: HostId;
+  readonly problem: string | null;
+  /** null = it could not be asked. */
+  readonly list: ConnectionList | null;
+}
+
+export interface AffinityQuery {
+  /** null = the host that is asked. */
+  readonly host: HostId | null;
+  /** So many of each list at most. */
+  readonly limit: number;
+}
+
+export interface AffinityList {
+  readonly host: HostId;
+  readonly staying: readonly StayingClient[];
+  readonly stayingLeftOut: number;
+  /** With other hosts, whoever owns their bucket. */
+  readonly away: readonly StayingClient[];
+  readonly awayLeftOut: number;
+}
+
+export interface StayingClient extends AffinityEntry {
+  readonly rule: string;
+  /** With whom it stays. */
+  readonly host: HostId;
 }
 
 export interface CommandRequest {

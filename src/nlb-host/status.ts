@@ -13,7 +13,7 @@ import type { BalancerSnapshot } from "./messages.ts";
 import type { Health } from "./probes.ts";
 
 /** What people see of a balancing cluster from one of its hosts: pure. */
-export function statusOf(snapshot: BalancerSnapshot, file: BalancedHost, names: ReadonlyMap<HostId, string>, healthOf: (rule: string) => Health): NlbStatus {
+export function statusOf(snapshot: BalancerSnapshot, file: BalancedHost, names: ReadonlyMap<HostId, string>, counted: string, healthOf: (rule: string) => Health): NlbStatus {
   const { map, self } = snapshot;
   const members = new Set(map?.members.map(({ host }) => host));
   const view = (host: Omit<HostView, "code" | "isMember">): HostView => ({ ...host, code: HostStateCode[host.state], isMember: members.has(host.id) });
@@ -36,6 +36,7 @@ export function statusOf(snapshot: BalancerSnapshot, file: BalancedHost, names: 
     map: map === null ? null : mapText(map.id),
     isConverged: hosts.every(({ state }) => state !== "converging"),
     engine: snapshot.engine,
+    counted,
     leaseMs: snapshot.lease.leaseMs,
     holdMs: snapshot.lease.holdMs,
     heartbeats: snapshot.heartbeats,

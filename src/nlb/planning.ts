@@ -90,11 +90,16 @@ function places(parts: Uint8Array | undefined): number[] {
 /** A count that was on its way when parts were lost knows nothing of the connections that came in between. */
 const COUNTS_TO_TRUST = 2;
 
+/** Whether the newest count knows of all connections that came before parts were lost. */
+export function knowsOpen(state: NlbState): boolean {
+  return state.openConnections !== null && state.countsSinceLoss >= COUNTS_TO_TRUST;
+}
+
 /** Forgets lost parts of which no connection is left. @returns whether there were any */
 export function forgetLost(state: NlbState): boolean {
   const configuration = state.active ?? state.wanted;
   const open = state.openConnections;
-  if (open === null || state.countsSinceLoss < COUNTS_TO_TRUST || isNothing(state.recentlyLost)) return false;
+  if (open === null || !knowsOpen(state) || isNothing(state.recentlyLost)) return false;
   const kept = new Map([...state.recentlyLost].filter(([text]) => {
     const position = configuration.ruleTexts.indexOf(text);
     const key = text === DEFAULT_HOST_PART ? DEFAULT_HOST_PART : configuration.ruleKeys[position];

@@ -7,6 +7,7 @@ import type { Heartbeat, PeerReport } from "./heartbeat.ts";
 import { isNothing } from "./holding.ts";
 import { arm, confirm, rememberSent } from "./lease-keeping.ts";
 import { NO_MAP, sameMap } from "./map.ts";
+import { knowsOpen } from "./planning.ts";
 import type { HostState } from "./states.ts";
 
 /** What a host tells the others: when its period is over, and sooner when others wait for it. */
@@ -106,5 +107,5 @@ export function hostState(state: NlbState): HostState {
 /** Whether this host owns nothing and has nothing open: the end of its draining. */
 export function isDrained(state: NlbState): boolean {
   if (state.mode !== "draining" || !isNothing(state.held) || (state.map !== null && !isConverged(state))) return false;
-  return state.openConnections !== null && Object.values(state.openConnections).every((open) => open === 0);
+  return knowsOpen(state) && Object.values(state.openConnections!).every((open) => open === 0);
 }

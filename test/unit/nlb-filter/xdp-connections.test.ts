@@ -13,11 +13,14 @@ test("tracked connections are read from the kernel's text", () => {
     "ipv4     2 tcp      6 110 SYN_SENT src=10.77.0.3 dst=10.77.0.100 sport=40001 dport=80 [UNREPLIED] src=10.77.0.100 dst=10.77.0.3 sport=80 dport=40001 mark=0 use=2",
     "ipv4     2 tcp      6 431999 ESTABLISHED src=10.77.0.2 dst=10.77.0.1 sport=40000 dport=22 src=10.77.0.1 dst=10.77.0.2 sport=22 dport=40000 [ASSURED] mark=0 use=2",
     "ipv6     10 tcp      6 118 TIME_WAIT src=fd77:0000:0000:0000:0000:0000:0000:0002 dst=fd77:0000:0000:0000:0000:0000:0000:0100 sport=40002 dport=80 src=fd77:0000:0000:0000:0000:0000:0000:0100 dst=fd77:0000:0000:0000:0000:0000:0000:0002 sport=80 dport=40002 [ASSURED] mark=0 use=2",
+    "ipv4     2 tcp      6 431999 ESTABLISHED src=10.77.0.4 dst=10.77.0.100 sport=40003 dport=80 zone-orig=3 packets=5 bytes=300 src=172.17.0.2 dst=10.77.0.4 sport=8080 dport=40003 packets=4 bytes=900 [ASSURED] mark=0 use=2",
+    "ipv4     2 tcp      6 110 SYN_SENT src=10.77.0.3 dst=10.77.0.100 sport=40004 dport=80 packets=1 bytes=60 [UNREPLIED] src=10.77.0.100 dst=10.77.0.3 sport=80 dport=40004 packets=0 bytes=0 mark=0 use=2",
     "ipv4     2 udp      17 29 src=10.77.0.2 dst=10.77.0.100 sport=40000 dport=53 src=10.77.0.100 dst=10.77.0.2 sport=53 dport=40000 mark=0 use=2",
   ].join("\n");
   assert.deepEqual(parseTracked(text, VIRTUAL), [
-    { client: "10.77.0.2", clientPort: 40_000, server: "10.77.0.100", serverPort: 80, isClosing: false },
-    { client: "fd77::2", clientPort: 40_002, server: "fd77::100", serverPort: 80, isClosing: true },
+    { client: "10.77.0.2", clientPort: 40_000, server: "10.77.0.100", serverPort: 80, isClosing: false, state: "ESTABLISHED", answersFrom: "10.77.0.100" },
+    { client: "fd77::2", clientPort: 40_002, server: "fd77::100", serverPort: 80, isClosing: true, state: "TIME_WAIT", answersFrom: "fd77::100" },
+    { client: "10.77.0.4", clientPort: 40_003, server: "10.77.0.100", serverPort: 80, isClosing: false, state: "ESTABLISHED", answersFrom: "172.17.0.2" },
   ]);
 });
 

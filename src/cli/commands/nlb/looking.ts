@@ -127,7 +127,7 @@ export function statusText(status: NlbStatus): string {
   const { cluster, hosts, rules } = status;
   const addresses = [cluster.primaryAddress, ...cluster.additionalAddresses].join(", ");
   const rows = hosts.map(({ id, name, address, state, code, isMember, why, heardAgoMs }) => [String(id), name ?? "", id === status.self ? "this host" : (address ?? ""), `${state} (${code})`, isMember ? "yes" : "no", heardAgoMs === null ? "" : `${Math.round(heardAgoMs)} ms ago`, why === null ? "" : `${why.text}${why.next === null ? "" : ` ${why.next}`}`]);
-  return [`${cluster.name} at ${addresses}, ${cluster.operationMode}, filter ${status.engine}; map ${status.map ?? "none"}`, "", table(["HOST", "NAME", "ADDRESS", "STATE", "IN THE MAP", "HEARD", "WHY"], rows), "", rulesTable(rules)].join("\n");
+  return [`${cluster.name} at ${addresses}, ${cluster.operationMode}, filter ${status.engine}; map ${status.map ?? "none"}`, "", table(["HOST", "NAME", "ADDRESS", "STATE", "IN THE MAP", "HEARD", "WHY"], rows), "", rulesTable(rules), "", `Open here are ${status.counted}.`].join("\n");
 }
 
 function parametersText(adapter: string, cluster: ClusterParameters, host: HostParameters): string {
