@@ -35,8 +35,13 @@ export function trackedConnections(virtualAddresses: readonly string[]): Tracked
 export function parseTracked(text: string, virtualAddresses: readonly string[]): TrackedConnection[] {
   const virtual = new Set(virtualAddresses);
   return [...text.matchAll(/^ipv[46]\s+\d+\s+tcp\s+\d+\s+\d+\s+(\S+)\s+src=(\S+) dst=(\S+) sport=(\d+) dport=(\d+) (?:[a-z-]+=\d+ )*src=(\S+) /gm)].flatMap(([, state = "", client = "", to = "", clientPort, serverPort, from = ""]) => {
-    const server = normalizeAddress(to);
+    const server = normalized(to);
     if (!virtual.has(server)) return [];
-    return [{ client: normalizeAddress(client), clientPort: Number(clientPort), server, serverPort: Number(serverPort), isClosing: CLOSING.has(state), state, answersFrom: normalizeAddress(from) }];
+    return [{ client: normalized(client), clientPort: Number(clientPort), server, serverPort: Number(serverPort), isClosing: CLOSING.has(state), state, answersFrom: normalized(from) }];
   });
+}
+
+/** There are many, and the kernel writes those of IPv4 in their one form. */
+function normalized(address: string): string {
+  return address.includes(":") ? normalizeAddress(address) : address;
 }

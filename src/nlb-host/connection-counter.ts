@@ -1,8 +1,8 @@
-import { readFile } from "node:fs/promises";
 import { parseTracked, TRACKING_TABLE } from "../nlb-filter/xdp-connections.ts";
 import type { ClusterParameters } from "../nlb/parameters.ts";
 import { virtualAddresses } from "../nlb/parameters.ts";
 import { monotonicMs } from "../platform/clock.ts";
+import { readKernelTable } from "../platform/kernel-file.ts";
 import { countByRule, forwarded, keyOf, parseSockets } from "./connections.ts";
 import type { OpenConnection } from "./connections.ts";
 import type { ConnectionList } from "./facade.ts";
@@ -10,9 +10,9 @@ import type { ConnectionList } from "./facade.ts";
 const SOCKET_TABLES = ["/proc/net/tcp", "/proc/net/tcp6"] as const;
 const EVERY_MS = 1_000;
 /** The kernel's tables are long on a busy host, with all that has just ended: reading them takes at most this part of the time. */
-const COUNTING_PART = 1 / 20;
+const COUNTING_PART = 1 / 10;
 
-/** Looks again and again at what is open here. Reading waits in threads of its own: 20,000 sockets take the kernel 0.2 s. */
+/** Looks again and again at what is open here. */
 export class ConnectionCounter {
   readonly #cluster: () => ClusterParameters;
   readonly #onCount: (open: Readonly<Record<string, number>>) => void;
@@ -73,14 +73,15 @@ export class ConnectionCounter {
 
   async #look(): Promise<OpenConnection[]> {
     const virtual = virtualAddresses(this.#cluster());
-    const texts = await Promise.all(SOCKET_TABLES.map((path) => readFile(path, "latin1")));
-    return [...texts.flatMap((text) => parseSockets(text, virtual)), ...forwarded(parseTracked(await this.#tracked(), virtual))];
+    let found = forwarded(parseTracked(await this.#tracked(), virtual));
+    for (const path of SOCKET_TABLES) found = found.concat(parseSockets(await readKernelTable(path), virtual));
+    return found;
   }
 
   /** Without connection tracking nothing can be passed on to another address. */
   async #tracked(): Promise<string> {
     try {
-      const text = await readFile(TRACKING_TABLE, "latin1");
+      const text = await readKernelTable(TRACKING_TABLE);
       this.#trackingProblem = null;
       return text;
     } catch (error) {
