@@ -6,7 +6,7 @@ import { MusterError } from "../model/errors.ts";
 import { AddressTable } from "../network/addresses.ts";
 import type { WantedAddress } from "../network/addresses.ts";
 import { BALANCED_ADDRESS_PROTOCOL } from "../network/netlink-messages.ts";
-import type { FilterPlan } from "../nlb/filter-contract.ts";
+import type { FilterAddress, FilterPlan } from "../nlb/filter-contract.ts";
 
 const COMMAND_LIMIT_MS = 10_000;
 /** Requests of ARP never come from a virtual address, whatever a program binds to. */
@@ -84,6 +84,16 @@ export class ClusterAdapter {
     if (this.#plan !== null && JSON.stringify(this.#plan) === JSON.stringify(plan)) return;
     this.#plan = plan;
     this.#look();
+  }
+
+  /** Virtual addresses that the adapter has now. */
+  held(): readonly FilterAddress[] {
+    return this.#ownAddresses().map(({ address }) => ({ address, family: address.includes(":") ? 6 : 4 }));
+  }
+
+  /** What was asked for has been tried. */
+  settled(): Promise<void> {
+    return this.#changing;
   }
 
   /** Everything that the plans put there goes. */

@@ -9,9 +9,10 @@ import { clusterTag, createState, initialMode } from "../nlb/convergence-state.t
 import type { NlbState } from "../nlb/convergence-state.ts";
 import { encodeHeartbeat } from "../nlb/heartbeat.ts";
 import type { Authenticate } from "../nlb/heartbeat.ts";
+import type { FilterAddress, FilterPlan } from "../nlb/filter-contract.ts";
 import type { Effect, Input } from "../nlb/inputs.ts";
 import type { ClusterParameters, HostId } from "../nlb/parameters.ts";
-import { virtualAddresses } from "../nlb/parameters.ts";
+import { ADDRESSES_MAX, virtualAddresses } from "../nlb/parameters.ts";
 import { HeartbeatReceiver } from "../nlb/receiver.ts";
 import { HeartbeatSocket } from "./heartbeat-socket.ts";
 import type { BalancerOptions, FromBalancer, Question, ToBalancer } from "./messages.ts";
@@ -36,6 +37,7 @@ export class Balancer {
   readonly #state: NlbState;
   readonly #addresses = new Map<HostId, string>();
   #receiver: HeartbeatReceiver;
+  #plan: FilterPlan | null = null;
   #timer: NodeJS.Timeout | null = null;
   #telling: NodeJS.Timeout | null = null;
   #sent = 0;
@@ -172,9 +174,7 @@ export class Balancer {
       case "program": {
         let problem: string | null = null;
         try {
-          this.#filter.apply(effect.plan);
-          // Only what is filtered may be answered for.
-          this.#adapter.apply(effect.plan);
+          this.#program(effect.plan);
         } catch (error) {
           problem = MusterError.from(error).message;
         }
@@ -197,6 +197,20 @@ export class Balancer {
         this.#tell({ kind: "event", name: effect.name, cause: effect.cause, text: effect.text, next: effect.next });
         return true;
     }
+  }
+
+  /** Only what is filtered may be answered for: the filter comes before an address, and goes after it. */
+  #program(plan: FilterPlan): void {
+    const isWanted = ({ address }: FilterAddress): boolean => plan.virtualAddresses.some((one) => one.address === address);
+    const leaving = this.#adapter.held().filter((one) => !isWanted(one)).slice(0, Math.max(0, ADDRESSES_MAX - plan.virtualAddresses.length));
+    this.#filter.apply({ ...plan, virtualAddresses: [...plan.virtualAddresses, ...leaving] });
+    this.#plan = plan;
+    this.#adapter.apply(plan);
+    if (leaving.length === 0) return;
+    void this.#adapter.settled().then(() => {
+      if (this.#isStopped || this.#plan !== plan || !this.#adapter.held().every(isWanted)) return;
+      this.#attempt(() => this.#filter.apply(plan));
+    });
   }
 
   /** @returns false = it failed; the log says why */

@@ -87,7 +87,7 @@ function commandOf({ verb, rule }: CommandRequest): Command {
 }
 
 function hostsOf({ self, peers }: BalancerSnapshot, { hosts }: CommandRequest): readonly HostId[] {
-  const heard = [self.host, ...peers.map(({ host }) => host)];
+  const heard = [self.host, ...peers.map(({ host }) => host)].sort((a, b) => a - b);
   const wanted = hosts === null ? [self.host] : hosts === "all" ? heard : hosts;
   for (const host of wanted) if (!heard.includes(host)) throw new MusterError("MUSTER_NLB_HOST_UNKNOWN", { host });
   return wanted;

@@ -80,6 +80,7 @@ export interface BalancerSnapshot {
   readonly wanted: Digest;
   /** Its word about each rule of these, in canonical order. */
   readonly reports: readonly RuleReport[];
+  /** By ascending id. */
   readonly peers: readonly PeerView[];
   readonly ruleStates: Readonly<Record<string, "enabled" | "disabled" | "draining">>;
   readonly health: Readonly<Record<string, { readonly isHealthy: boolean; readonly capacity: number }>>;

@@ -32,7 +32,7 @@ export function snapshotOf(state: NlbState, nowMs: number, around: AroundState):
     mapParameters: state.map === null ? null : (state.active?.cluster ?? null),
     wanted: state.wanted.digest,
     reports: ownReports(state),
-    peers: [...state.peers.values()].map((peer) => ({ host: peer.host, incarnation: peer.incarnation, address: around.addresses.get(peer.host) ?? null, heardAgoMs: nowMs - peer.heardAtMs, isMutual: peer.isMutual, heartbeat: peer.heartbeat })),
+    peers: [...state.peers.values()].sort((a, b) => a.host - b.host).map((peer) => ({ host: peer.host, incarnation: peer.incarnation, address: around.addresses.get(peer.host) ?? null, heardAgoMs: nowMs - peer.heardAtMs, isMutual: peer.isMutual, heartbeat: peer.heartbeat })),
     ruleStates: Object.fromEntries(state.ruleStates),
     health: Object.fromEntries([...state.health].map(([rule, { isHealthy, capacity }]) => [rule, { isHealthy, capacity }])),
     taken: around.taken,

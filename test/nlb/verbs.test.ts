@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { existsSync, readdirSync } from "node:fs";
+import { existsSync, readFileSync, readdirSync } from "node:fs";
 import { after, before, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
@@ -16,6 +16,9 @@ const MORE = "10.77.0.101";
 const OTHER = "10.77.0.102";
 const PLACE: Traffic = { address: FOUR, port: 80, sources: sources(4, 20, 10) };
 const ALL = [1, 2, 3] as const;
+/** Of /proc/PID/task/THREAD/stat, after the name: the scheduling policy. */
+const POLICY_FIELD = 38;
+const ROUND_ROBIN = "2";
 /** Longer than two counts of connections take. */
 const COUNTED_TWICE_MS = 3_000;
 
@@ -111,8 +114,16 @@ describe("what an administrator asks of a cluster of three hosts", { skip: CANNO
     await until("the address was replaced", () => ALL.every((number) => !addressesOf(number).includes(`${MORE}/32`) && addressesOf(number).includes(`${OTHER}/32`)));
     assert.match(cluster.muster(2, "rule", "list"), /tcp 10\.77\.0\.102:443-443/);
     cluster.muster(1, "rule", "delete", "443");
-    cluster.muster(3, "vip", "remove", OTHER);
-    await cluster.settled();
+    await cluster.client.ask("start", { ...PLACE, address: OTHER, limitMs: 300 }, 6);
+    try {
+      await sleep(300);
+      cluster.muster(3, "vip", "remove", OTHER);
+      await cluster.settled();
+    } finally {
+      const meanwhile = await cluster.client.ask<Outcome[]>("stop");
+      assert.ok(meanwhile.some(({ body }) => body !== null), "it was answered before");
+    }
+    assert.deepEqual(cluster.doubleAnswers(), [], "while it went, it was filtered");
     await until("the address is gone", () => ALL.every((number) => !addressesOf(number).includes(OTHER)));
     const gone = await cluster.client.ask<Outcome[]>("burst", { ...PLACE, address: OTHER, limitMs: 300 }, 20, 20);
     assert.equal(broken(gone).length, 20);
@@ -193,6 +204,12 @@ describe("what an administrator asks of a cluster of three hosts", { skip: CANNO
     });
     cluster.muster(1, "rule", "set", RULE, "--affinity", "none", "--timeout", "0");
     await cluster.settled();
+  });
+
+  test("the thread that keeps the lease goes before other programs, or the log says why it does not", () => {
+    const policies = cluster.processes(1).flatMap((id) => readdirSync(`/proc/${id}/task`).map((thread) => readFileSync(`/proc/${id}/task/${thread}/stat`, "utf8").replace(/^.*\) /, "").split(" ")[POLICY_FIELD]));
+    const log = readFileSync(hostPaths.log(cluster.directory(1)), "utf8");
+    assert.ok(policies.includes(ROUND_ROBIN) || /real-time priority/.test(log), policies.join());
   });
 
   test("the cluster ends: nothing of it is left; who could not be told is named, with what helps", async () => {
