@@ -114,7 +114,7 @@ describe("what an administrator asks of a cluster of three hosts", { skip: CANNO
     await until("the address was replaced", () => ALL.every((number) => !addressesOf(number).includes(`${MORE}/32`) && addressesOf(number).includes(`${OTHER}/32`)));
     assert.match(cluster.muster(2, "rule", "list"), /tcp 10\.77\.0\.102:443-443/);
     cluster.muster(1, "rule", "delete", "443");
-    await cluster.client.ask("start", { ...PLACE, address: OTHER, limitMs: 300 }, 6);
+    await cluster.client.ask("start", { ...PLACE, address: OTHER, limitMs: 300 }, 60);
     try {
       await sleep(300);
       cluster.muster(3, "vip", "remove", OTHER);
