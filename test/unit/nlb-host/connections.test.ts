@@ -1,10 +1,13 @@
 import assert from "node:assert/strict";
-import { endianness } from "node:os";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { endianness, tmpdir } from "node:os";
+import { join } from "node:path";
 import { describe, test } from "node:test";
 import { awayFrom } from "../../../src/nlb-host/affinity.ts";
 import { countByRule, forwarded, keyOf, parseSockets } from "../../../src/nlb-host/connections.ts";
 import type { TrackedConnection } from "../../../src/nlb-filter/xdp-connections.ts";
 import { virtualAddresses } from "../../../src/nlb/parameters.ts";
+import { readKernelTable } from "../../../src/platform/kernel-file.ts";
 import { cluster, rule } from "../nlb/support.ts";
 
 const CLUSTER = cluster([rule(), rule({ virtualAddress: "fd77::10", startPort: 80, endPort: 90 }), rule({ protocol: "udp", startPort: 53, endPort: 53 })]);
@@ -47,4 +50,17 @@ test("a client whom two hosts know stays with the one that saw it last", () => {
   const entry = (client: string, leftMs: number): { client: string; leftMs: number } => ({ client, leftMs });
   const away = awayFrom([entry("a", 50), entry("b", 90)], [{ host: 2, entries: [entry("a", 60), entry("b", 80), entry("c", 10), entry("d", 0)] }, { host: 3, entries: [entry("c", 20)] }]);
   assert.deepEqual(away, [{ client: "a", leftMs: 60, host: 2 }, { client: "c", leftMs: 20, host: 3 }]);
+});
+
+test("a table of the kernel is read whole, however it is handed out", async () => {
+  const directory = mkdtempSync(join(tmpdir(), "muster-table-"));
+  try {
+    const lines = Array.from({ length: 20_000 }, (_, position) => `${position}: line\n`).join("");
+    writeFileSync(join(directory, "table"), lines);
+    assert.equal(await readKernelTable(join(directory, "table")), lines);
+    assert.match(await readKernelTable("/proc/net/tcp"), /^ +sl +local_address/);
+    await assert.rejects(readKernelTable(join(directory, "none")), { code: "ENOENT" });
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
 });
