@@ -2,7 +2,7 @@ import { NO_DIGEST } from "./consistency.ts";
 import type { Configuration, EchoHold, NlbState, Turn } from "./convergence-state.ts";
 import { timing, wantsIn } from "./convergence-state.ts";
 import { followsMap, isInMap, otherMembers, peerOf } from "./hearing.ts";
-import { difference, givenBy, isNothing, keptUnder } from "./holding.ts";
+import { difference, givenBy, inheritedBy, isNothing, keptUnder, union } from "./holding.ts";
 import { newestEchoed } from "./lease-keeping.ts";
 import type { HostLife, NlbMap } from "./map.ts";
 import { isMember, mapText, sameLife, sameLives, sameMap } from "./map.ts";
@@ -29,6 +29,7 @@ export function adopt(turn: Turn, map: NlbMap): void {
   const cause = causeOf(state, map, configuration);
   const isNewHere = state.map === null;
   const kept = keptUnder(state, map, configuration);
+  const inherited = inheritedBy(state, configuration);
   state.map = map;
   state.active = configuration;
   state.floor = map.id.counter;
@@ -45,6 +46,10 @@ export function adopt(turn: Turn, map: NlbMap): void {
   for (const peer of state.peers.values()) peer.echoed = 0;
   // Leases from before may outlast the change: so adoption counts as an echo to every member.
   for (const member of otherMembers(state)) hold(turn, member);
+  if (!isNothing(inherited)) {
+    state.recentlyLost = union(state.recentlyLost, inherited);
+    state.countsSinceLoss = 0;
+  }
   program(turn, "release", kept);
   const hasLists = configuration.cluster.rules.some((rule) => rule.mode === "multiple" && rule.affinity !== "none" && rule.timeoutMinutes > 0);
   state.isAffinityReady = !hasLists || map.members.length === 1;

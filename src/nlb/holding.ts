@@ -1,7 +1,9 @@
 import type { Configuration, Holdings, NlbState } from "./convergence-state.ts";
 import { DEFAULT_HOST_PART } from "./convergence-state.ts";
+import { BUCKETS } from "./filter-contract.ts";
 import type { NlbMap } from "./map.ts";
 import type { PortRule } from "./parameters.ts";
+import { keyOfText, partsOf } from "./parameters.ts";
 import { coverSame } from "./validation.ts";
 
 /** What a host holds, may keep, and has lost: parts of rules, by the text of the rule. */
@@ -63,6 +65,25 @@ export function meaningTheSame(held: Holdings, from: Configuration, to: Configur
   const asDefault = held.get(DEFAULT_HOST_PART);
   if (isDefaultSame && asDefault !== undefined) kept.set(DEFAULT_HOST_PART, asDefault);
   return kept;
+}
+
+/**
+ * Where connections may be open that came under other parameters: a rule that was changed, or is new, covers what another
+ * one covered before, and those of a rule that is gone may be anybody's. All of it counts as lost recently, or they would
+ * be dropped as certainly another host's.
+ */
+export function inheritedBy(state: NlbState, to: Configuration): Holdings {
+  if (state.active?.digest === to.digest) return NOTHING;
+  const had = [...union(state.held, state.recentlyLost)].filter(([, parts]) => parts.includes(1)).map(([text]) => text);
+  if (had.length === 0) return NOTHING;
+  const known = new Set([...had, ...(state.active?.ruleTexts ?? [])]);
+  const isAnybodys = had.some((text) => text !== DEFAULT_HOST_PART && !to.ruleKeys.includes(keyOfText(text)));
+  const inherited = new Map<string, Uint8Array>(isAnybodys ? [[DEFAULT_HOST_PART, Uint8Array.of(1)]] : []);
+  to.cluster.rules.forEach((rule, position) => {
+    const text = to.ruleTexts[position]!;
+    if (isAnybodys || !known.has(text)) inherited.set(text, new Uint8Array(partsOf(rule, BUCKETS)).fill(1));
+  });
+  return inherited;
 }
 
 /** Packets of the first rule would be covered by the second if the first were gone. */

@@ -105,6 +105,11 @@ export function ruleText(rule: PortRule): string {
   return `${ruleKey(rule)} ${rule.mode}${sharing}`;
 }
 
+/** The {@link ruleKey} of a rule with this {@link ruleText}: its protocol, and where. */
+export function keyOfText(text: string): string {
+  return text.split(" ", 2).join(" ");
+}
+
 /** From the rule alone, so that it keeps its buckets when others come and go. */
 export function ruleSeed(rule: PortRule): number {
   return jhash(new TextEncoder().encode(`${ruleKey(rule)} ${rule.affinity}`), 0x6e6c62);

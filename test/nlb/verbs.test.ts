@@ -155,6 +155,23 @@ describe("what an administrator asks of a cluster of three hosts", { skip: CANNO
     for (const { body, host } of (await Promise.all(downloads)).map(({ body }) => ({ body, host: Number(body?.slice(1)) }))) assert.ok(ALL.includes(host as 1), String(body));
   });
 
+  test("connections that are open go on while their rule is changed, deleted and made anew", async () => {
+    const downloads = Array.from({ length: 12 }, (_, position) => cluster.client.ask<Outcome>("one", { ...PLACE, ...(position % 2 === 0 ? {} : { address: SIX, sources: sources(6, 20, 10) }), path: "/download/240", limitMs: 30_000 }));
+    await until("all are open", async () => {
+      const all = await cluster.api(1).get<HostConnections[]>("/v1/nlb/connections");
+      return all.reduce((sum, { list }) => sum + (list?.open["tcp all:80-80"] ?? 0), 0) === downloads.length ? true : null;
+    });
+    for (const words of [["rule", "set", RULE, "--affinity", "single"], ["rule", "set", RULE, "--mode", "single"], ["rule", "delete", RULE], ["rule", "add", "--ports", "70-80", "--protocol", "both"], ["rule", "add", "--address", FOUR, "--ports", "80", "--protocol", "tcp", "--affinity", "network"]]) {
+      cluster.muster(1, ...words);
+      await cluster.settled();
+    }
+    assert.deepEqual(broken(await Promise.all(downloads)), []);
+    cluster.muster(1, "rule", "delete", `tcp ${FOUR}:80-80`);
+    cluster.muster(1, "rule", "delete", "70");
+    cluster.muster(1, "rule", "add", "--ports", "80", "--protocol", "tcp", "--affinity", "none");
+    await cluster.settled();
+  });
+
   test("a connection that is passed on counts: draining waits for it", async () => {
     const inside = cluster.lab.behind(2, "inner", "10.88.0.2");
     const container = new Remote(inside, fileURLToPath(new URL("./support/server.ts", import.meta.url)), "");
