@@ -21,6 +21,8 @@ export interface FormOptions {
   readonly rules?: boolean;
   /** Servers listen on these. */
   readonly ports?: readonly number[];
+  /** On these they say their names at once, and to whatever comes. */
+  readonly talks?: readonly number[];
 }
 
 export interface CommandResult {
@@ -63,19 +65,20 @@ export class Balanced {
     }
   }
 
-  async #form({ spare = 0, mode = "unicast", profile = "default", addresses = ADDRESSES, rules = true, ports = [80] }: FormOptions): Promise<void> {
+  async #form({ spare = 0, mode = "unicast", profile = "default", addresses = ADDRESSES, rules = true, ports = [80], talks = [] }: FormOptions): Promise<void> {
     this.#connectClient(this.size + spare);
-    for (let number = 1; number <= this.size + spare; number++) await this.serve(number, ports);
+    for (let number = 1; number <= this.size + spare; number++) await this.serve(number, ports, talks);
     this.muster(1, "create", "--adapter", "eth0", "--name", "h1", "--address", ...addresses, "--mode", mode, "--profile", profile, ...(rules ? [] : ["--no-rules"]));
     for (let number = 2; number <= this.size; number++) this.join(number);
     await this.settled();
   }
 
   /** A web server on a machine. */
-  async serve(number: number, ports: readonly number[]): Promise<void> {
+  async serve(number: number, ports: readonly number[], talks: readonly number[] = []): Promise<void> {
     const server = this.lab.remote(number, new URL("./server.ts", import.meta.url));
     this.servers[number] = server;
     for (const port of ports) await server.ask("listen", port, `h${number}`);
+    for (const port of talks) await server.ask("talk", port, `h${number}`);
   }
 
   #connectClient(machines: number): void {
@@ -88,6 +91,8 @@ export class Balanced {
     run(["ip", "-n", namespace, "route", "add", "local", "10.78.0.0/16", "dev", "lo"]);
     run(["ip", "-n", namespace, "-6", "route", "add", "local", "fd78::/16", "dev", "lo"]);
     this.lab.on(this.#clientNumber, ["sysctl", "-qw", "net.ipv4.ip_nonlocal_bind=1", "net.ipv6.ip_nonlocal_bind=1"]);
+    // Servers of datagrams are there before the virtual address is.
+    for (let number = 1; number <= machines; number++) this.lab.on(number, ["sysctl", "-qw", "net.ipv4.ip_nonlocal_bind=1", "net.ipv6.ip_nonlocal_bind=1"]);
     const set = (family: "ip" | "ip6"): string => `set ${SYNACKS}_${family} { typeof ${family} daddr . tcp dport . tcp ackseq . ether saddr; size 65535; flags dynamic; }`;
     const rule = (family: "ip" | "ip6"): string => `tcp flags & (syn | ack) == syn | ack add @${SYNACKS}_${family} { ${family} daddr . tcp dport . tcp ackseq . ether saddr }`;
     const rules = `table inet seen { ${set("ip")}\n ${set("ip6")}\n chain in { type filter hook input priority 0; meta nfproto ipv4 ${rule("ip")}\n meta nfproto ipv6 ${rule("ip6")}\n }\n }\n`;

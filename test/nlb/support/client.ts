@@ -2,7 +2,9 @@ import { createSocket } from "node:dgram";
 import { connect } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { serve } from "../../unit/network/lab.ts";
-import type { Outcome, Traffic } from "./traffic.ts";
+import { Datagrams, countClients, countDatagrams } from "./many.ts";
+import { Talks } from "./talks.ts";
+import type { Client, Outcome, Traffic } from "./traffic.ts";
 
 /** A machine that asks for pages from many addresses. Its kernel lets a program use any address of the networks behind it. */
 
@@ -10,6 +12,9 @@ let outcomes: Outcome[] = [];
 let isRunning = false;
 let workers: Promise<void>[] = [];
 let drawn = 0;
+
+let datagrams: Datagrams | null = null;
+let talks: Talks | null = null;
 
 const now = (): number => Date.now();
 
@@ -73,6 +78,24 @@ serve({
     await Promise.all(workers);
     return outcomes;
   },
+  /** One connection of each client, as short as may be: how many each host answered, and what went wrong. */
+  countClients: (address: string, port: number, clients: readonly Client[], atOnce: number) => countClients(address, port, clients, atOnce),
+  /** One datagram of each client: how many answers came of each host. */
+  countDatagrams: (address: string, port: number, clients: readonly Client[], waitMs: number) => countDatagrams(address, port, clients, waitMs),
+  /** Some clients ask all the time, with datagrams, until `stopDatagrams`. */
+  async startDatagrams(address: string, port: number, clients: readonly Client[], everyMs: number) {
+    datagrams = new Datagrams(address, port, everyMs);
+    await datagrams.start(clients);
+  },
+  async stopDatagrams() {
+    return datagrams!.stop();
+  },
+  /** Connections that stay, with something said on each all the time, until `stopTalks`. */
+  startTalks(address: string, port: number, sources: readonly string[], lifeMs: number) {
+    talks = new Talks(address, port, lifeMs);
+    talks.start(sources);
+  },
+  stopTalks: () => talks!.stop(),
   one: (traffic: Traffic) => ask(traffic, addressOf(traffic)),
   /** Datagrams to a place, without an answer. */
   async send(address: string, port: number, texts: readonly string[]) {

@@ -1,5 +1,7 @@
+import { createSocket } from "node:dgram";
 import { createServer } from "node:http";
 import type { Server } from "node:http";
+import { createServer as createPlainServer } from "node:net";
 import { serve } from "../../unit/network/lab.ts";
 
 /** A web server on a host: says which host it is, counts whom it accepted, and has a long download. */
@@ -36,6 +38,25 @@ serve({
       own.push(server);
     }
     servers.set(port, own);
+  },
+  /** Says its name at once, and again for whatever comes: what a connection costs least, and what one that stays needs. */
+  async talk(port: number, name: string) {
+    for (const host of ["0.0.0.0", "::"]) {
+      const server = createPlainServer((socket) => {
+        socket.setNoDelay(true);
+        socket.write(`${name}\n`);
+        socket.on("data", () => socket.write(`${name}\n`));
+        // Clients may end by a reset: that is their way of ending soon.
+        socket.on("error", () => socket.destroy());
+      });
+      await new Promise<void>((resolve, reject) => server.once("error", reject).listen({ port, host, ipv6Only: true, backlog: 4_096 }, resolve));
+    }
+  },
+  /** Answers every datagram to that address with its name and what it said. */
+  async answer(address: string, port: number, name: string) {
+    const socket = createSocket({ type: address.includes(":") ? "udp6" : "udp4", recvBufferSize: 4_000_000 });
+    socket.on("message", (message, from) => socket.send(`${name} ${message}`, from.port, from.address));
+    await new Promise<void>((resolve, reject) => socket.once("error", reject).bind(port, address, resolve));
   },
   well(value: boolean) {
     isWell = value;

@@ -25,6 +25,22 @@ export interface Outcome {
   readonly error: string | null;
 }
 
+export interface Client {
+  readonly address: string;
+  readonly port: number;
+}
+
+/** What came of connections, or datagrams, of many clients. */
+export interface Tally {
+  /** By the name of the host: how many it answered. */
+  readonly byHost: Readonly<Record<string, number>>;
+  /** Nobody answered, or it broke. */
+  readonly failed: readonly string[];
+  /** Answered more than once. */
+  readonly twice: number;
+  readonly tookMs: number;
+}
+
 export const FOUR = "10.77.0.100";
 export const SIX = "fd77::100";
 
