@@ -30,6 +30,7 @@ export function adopt(turn: Turn, map: NlbMap): void {
   const isNewHere = state.map === null;
   const kept = keptUnder(state, map, configuration);
   const inherited = inheritedBy(state, configuration);
+  const isPlanned = state.map?.members.every((member) => isMember(map, member)) ?? false;
   state.map = map;
   state.active = configuration;
   state.floor = map.id.counter;
@@ -46,16 +47,41 @@ export function adopt(turn: Turn, map: NlbMap): void {
   for (const peer of state.peers.values()) peer.echoed = 0;
   // Leases from before may outlast the change: so adoption counts as an echo to every member.
   for (const member of otherMembers(state)) hold(turn, member);
-  if (!isNothing(inherited)) {
-    state.recentlyLost = union(state.recentlyLost, inherited);
-    state.countsSinceLoss = 0;
-  }
-  program(turn, "release", kept);
+  state.sendAtOnce = true;
+  state.releasing = { kept, inherited, untilMs: nowMs + timing(state).periodMs };
+  // Where a host was lost every moment counts; and what a plan that is under way holds is not known yet.
+  if (!isPlanned || state.awaited !== null || isNothing(difference(state.held, kept))) release(turn);
   const hasLists = configuration.cluster.rules.some((rule) => rule.mode === "multiple" && rule.affinity !== "none" && rule.timeoutMinutes > 0);
   state.isAffinityReady = !hasLists || map.members.length === 1;
   if (cause === "newMember" && isNewHere) turn.effects.push({ do: "event", name: "NlbHostActive", cause: null, text: `Host ${state.self.host} became an active member.`, next: null });
   warnOfEqualPriorities(turn, map, configuration);
   turn.effects.push({ do: "event", name: "NlbConverging", cause, text: `Host ${state.self.host} converges on the map ${mapText(map.id)} with the hosts ${map.members.map(({ host }) => host).join(", ")}.`, next: null });
+}
+
+/**
+ * What is let go is nobody's until another host takes it. So of planned changes it is let go when all members have
+ * adopted the map, and who takes is waiting for that alone; after a period in any case. To let go late is always safe.
+ */
+export function releaseWhenDue(turn: Turn): void {
+  const { state, nowMs } = turn;
+  if (state.releasing === null) return;
+  const isAwaited = otherMembers(state).every((member) => {
+    const peer = peerOf(state, member);
+    return peer !== null && sameMap(peer.heartbeat.map, state.map!.id);
+  });
+  // Another plan would be for the new map: it cannot hold what only the old one gave.
+  if (isAwaited || state.isPlanStale || nowMs >= state.releasing.untilMs) release(turn);
+}
+
+function release(turn: Turn): void {
+  const { state } = turn;
+  const { kept, inherited } = state.releasing!;
+  state.releasing = null;
+  if (!isNothing(inherited)) {
+    state.recentlyLost = union(state.recentlyLost, inherited);
+    state.countsSinceLoss = 0;
+  }
+  program(turn, "release", kept);
 }
 
 function warnOfEqualPriorities(turn: Turn, map: NlbMap, configuration: Configuration): void {
@@ -137,6 +163,7 @@ export function giveUp(turn: Turn): void {
   const { state } = turn;
   state.map = null;
   state.active = null;
+  state.releasing = null;
   state.isReleased = false;
   state.isTaken = false;
   state.isExchanging = false;

@@ -79,6 +79,8 @@ export interface NlbState {
   lastSentAtMs: number;
   /** Something has changed that others wait for. */
   sendSoon: boolean;
+  /** The same, and it is so rare (twice for each map) that it keeps no distance. */
+  sendAtOnce: boolean;
 
   readonly peers: Map<HostId, Peer>;
   /** Another host with this one's id. */
@@ -96,6 +98,8 @@ export interface NlbState {
   adoptedAtMs: number;
   /** Only heartbeats from this one on were sent in the present map. */
   firstSequence: number;
+  /** What is kept of what is held still when the rest is let go, at the latest then, and where connections may be open that came under other parameters; null = that has been asked for. */
+  releasing: { kept: Holdings; inherited: Holdings; untilMs: number } | null;
   isReleased: boolean;
   isTaken: boolean;
   /** Lists of extended affinity have been asked for. */
@@ -174,6 +178,7 @@ export function createState(cluster: ClusterParameters, host: HostParameters, in
     nextHeartbeatAtMs: nowMs,
     lastSentAtMs: nowMs,
     sendSoon: false,
+    sendAtOnce: false,
     peers: new Map(),
     rival: null,
     candidates: [],
@@ -184,6 +189,7 @@ export function createState(cluster: ClusterParameters, host: HostParameters, in
     floor: 0,
     adoptedAtMs: nowMs,
     firstSequence: 1,
+    releasing: null,
     isReleased: false,
     isTaken: false,
     isExchanging: false,

@@ -1,5 +1,5 @@
 import { fetched, follow, propose } from "./proposing.ts";
-import { giveUp, stayOut, take, whoGoesBefore } from "./adopting.ts";
+import { giveUp, releaseWhenDue, stayOut, take, whoGoesBefore } from "./adopting.ts";
 import { halt, listen, obey } from "./commands.ts";
 import { judgeConnectivity } from "./connectivity.ts";
 import type { NlbState, Turn } from "./convergence-state.ts";
@@ -99,7 +99,11 @@ function filterDone(turn: Turn, done: FilterDone): void {
     state.isKernelEmpty = true;
     state.hasBegun = true;
   }
-  if (awaited.purpose === "release") state.isReleased = true;
+  if (awaited.purpose === "release") {
+    state.isReleased = true;
+    // From now on it is nobody's.
+    state.sendAtOnce = true;
+  }
   if (awaited.purpose === "take") state.isTaken = true;
   state.sendSoon = true;
 }
@@ -115,11 +119,12 @@ function settle(turn: Turn): void {
   giveWay(turn);
   follow(turn);
   propose(turn);
+  releaseWhenDue(turn);
   echoSoon(state);
   confirm(turn);
   take(turn);
   if (forgetLost(state)) state.isPlanStale = true;
-  if (state.isPlanStale && state.awaited === null && isRunning(state)) program(turn, "tidy", state.held);
+  if (state.isPlanStale && state.awaited === null && state.releasing === null && isRunning(state)) program(turn, "tidy", state.held);
   if (isDrained(state)) halt(turn, "stopped");
   if (state.fetching !== null && nowMs - state.fetching.sinceMs >= UNREACHABLE_AFTER * timing(state).silenceMs) unreachable(turn);
   noteDifference(turn);
@@ -218,6 +223,7 @@ function announceConverged(turn: Turn): void {
 export function nextWakeMs(state: NlbState, nowMs: number): number {
   const { silenceMs, periodMs, extraMs } = timing(state);
   const moments = [state.nextHeartbeatAtMs];
+  if (state.releasing !== null) moments.push(state.releasing.untilMs);
   if (state.sendSoon) moments.push(state.lastSentAtMs + extraMs);
   for (const peer of state.peers.values()) moments.push(peer.heardAtMs + silenceMs);
   for (const hold of state.holds) moments.push(hold.untilMs);

@@ -97,5 +97,7 @@ function falls(first: PortRule, second: PortRule): boolean {
  */
 export function keptUnder(state: NlbState, map: NlbMap, configuration: Configuration): Holdings {
   if (state.map === null || state.active === null || state.map.id.hash !== map.predecessor) return NOTHING;
-  return intersection(meaningTheSame(state.held, state.active, configuration), givenBy(map, configuration, state.self.host));
+  // What is held still, although the map gives it to others, does not count any more.
+  const held = state.releasing?.kept ?? state.held;
+  return intersection(meaningTheSame(held, state.active, configuration), givenBy(map, configuration, state.self.host));
 }

@@ -16,7 +16,7 @@ export function sendWhenDue(turn: Turn): void {
   const { state, nowMs } = turn;
   if (!state.hasBegun) return;
   const isDue = nowMs >= state.nextHeartbeatAtMs;
-  if (!isDue && !(state.sendSoon && nowMs >= state.lastSentAtMs + timing(state).extraMs)) return;
+  if (!isDue && !state.sendAtOnce && !(state.sendSoon && nowMs >= state.lastSentAtMs + timing(state).extraMs)) return;
   const { periodMs } = timing(state);
   // After a pause the periods that were missed are not made up for.
   if (isDue) state.nextHeartbeatAtMs = Math.max(state.nextHeartbeatAtMs + periodMs, nowMs + periodMs / 2);
@@ -24,6 +24,7 @@ export function sendWhenDue(turn: Turn): void {
   state.sequence += 1;
   state.lastSentAtMs = nowMs;
   state.sendSoon = false;
+  state.sendAtOnce = false;
   turn.effects.push({ do: "send", heartbeat: heartbeatOf(turn) });
   rememberSent(state);
   // A host that is alone in its map is its own evidence.
