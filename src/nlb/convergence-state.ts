@@ -74,6 +74,10 @@ export interface NlbState {
   /** The kernel has confirmed that it holds nothing of a former life: heartbeats may begin. */
   hasBegun: boolean;
 
+  /** When the last input came. */
+  steppedAtMs: number;
+  /** Until then nobody is taken for silent. */
+  judgesSilenceFromMs: number;
   sequence: number;
   nextHeartbeatAtMs: number;
   lastSentAtMs: number;
@@ -174,6 +178,8 @@ export function createState(cluster: ClusterParameters, host: HostParameters, in
     listeningSinceMs: nowMs,
     out: { reason: "listening", host: 0, sinceMs: nowMs },
     hasBegun: false,
+    steppedAtMs: nowMs,
+    judgesSilenceFromMs: nowMs,
     sequence: 0,
     nextHeartbeatAtMs: nowMs,
     lastSentAtMs: nowMs,

@@ -27,9 +27,20 @@ const UNREACHABLE_FOR = 10;
  */
 export function step(state: NlbState, input: Input, nowMs: number): Effect[] {
   const turn: Turn = { state, nowMs, effects: [] };
+  noteStandstill(turn);
   receive(turn, input);
   settle(turn);
   return turn.effects;
+}
+
+/** In periods: a tick comes every period, so who missed one stood still. */
+const STANDSTILL_AFTER = 2;
+
+/** Who stood still cannot tell the silence of others from its own: what they said meanwhile may not have been read yet. */
+function noteStandstill({ state, nowMs }: Turn): void {
+  const { periodMs } = timing(state);
+  if (nowMs - state.steppedAtMs > STANDSTILL_AFTER * periodMs) state.judgesSilenceFromMs = nowMs + periodMs;
+  state.steppedAtMs = nowMs;
 }
 
 function receive(turn: Turn, input: Input): void {
@@ -223,6 +234,7 @@ function announceConverged(turn: Turn): void {
 export function nextWakeMs(state: NlbState, nowMs: number): number {
   const { silenceMs, periodMs, extraMs } = timing(state);
   const moments = [state.nextHeartbeatAtMs];
+  moments.push(state.judgesSilenceFromMs);
   if (state.releasing !== null) moments.push(state.releasing.untilMs);
   if (state.sendSoon) moments.push(state.lastSentAtMs + extraMs);
   for (const peer of state.peers.values()) moments.push(peer.heardAtMs + silenceMs);

@@ -1,4 +1,5 @@
 import { parseArgs } from "node:util";
+import type { Balanced } from "./support/balanced.ts";
 import { describePlanned, formPlanned, plannedChanges } from "./support/planned.ts";
 
 const USAGE = `Planned changes of a balancing cluster under load, drawn by seed: weights, rules, drains, engines, hosts that join and leave.
@@ -22,11 +23,26 @@ async function soak(changes: number, seed: number): Promise<void> {
     const talk = (text: string): void => void process.stdout.write(`${((performance.now() - startedMs) / 1_000).toFixed(1).padStart(7)} ${text}\n`);
     const outcome = await plannedChanges(cluster, { seed, changes, isLong: true, talk });
     process.stdout.write(`${describePlanned(outcome)}\n`);
-    const wrong = [...outcome.broken.map((one) => JSON.stringify(one)), ...outcome.talks.problems, ...outcome.doubles];
-    for (const line of wrong.slice(0, 20)) process.stdout.write(`${line}\n`);
+    const wrong = [...outcome.doubles, ...outcome.broken.map((one) => JSON.stringify(one)), ...outcome.talks.problems];
+    for (const line of wrong.slice(0, 60)) process.stdout.write(`${line}\n`);
     process.stdout.write(wrong.length + outcome.datagrams.twice === 0 ? `soak: nothing broke (seed ${seed})\n` : `soak: ${wrong.length + outcome.datagrams.twice} wrong (seed ${seed})\n`);
     if (wrong.length + outcome.datagrams.twice > 0) process.exitCode = 1;
+  } catch (error) {
+    process.stdout.write(`soak: ${(error as Error).message} (seed ${seed})\n`);
+    for (let number = 1; number < cluster.clientNumber; number++) process.stdout.write(`${await hostNow(cluster, number)}\n`);
+    process.exitCode = 1;
   } finally {
     await cluster.close();
+  }
+}
+
+/** What a host knows when something did not come to its end. */
+async function hostNow(cluster: Balanced, number: number): Promise<string> {
+  try {
+    const { state, why, map, openConnections, engine, out } = await cluster.snapshot(number);
+    const sockets = cluster.lab.on(number, ["ss", "-Htan", "state", "connected", "exclude", "time-wait"]);
+    return `host ${number}: ${JSON.stringify({ state, out: out.reason, why: why.reason, map: map?.id.counter, openConnections, engine })}\n${sockets.split("\n").slice(0, 40).join("\n")}`;
+  } catch (error) {
+    return `host ${number}: ${(error as Error).message}`;
   }
 }

@@ -83,6 +83,8 @@ export interface Silence {
   readonly client: number;
   readonly before: string;
   readonly after: string;
+  /** Wall clock, equal for all processes of the machine. */
+  readonly endedMs: number;
   /** From the last datagram before it that was answered to the first after it. */
   readonly lastedMs: number;
 }
@@ -132,7 +134,7 @@ export class Datagrams {
       return answered.slice(1).flatMap((one, place): Silence[] => {
         const before = answered[place]!;
         if (before.answers[0] === one.answers[0]) return [];
-        return [{ client, before: before.answers[0]!, after: one.answers[0]!, lastedMs: one.atMs - before.atMs }];
+        return [{ client, before: before.answers[0]!, after: one.answers[0]!, endedMs: performance.timeOrigin + one.atMs, lastedMs: one.atMs - before.atMs }];
       });
     });
     return { sent: all.length, twice: all.filter(({ answers }) => answers.length > 1).length, lost: all.filter(({ answers }) => answers.length === 0).length, moves };

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import type { NlbEvent } from "../../../src/nlb-host/facade.ts";
 import { DEFAULT_RULE } from "../../../src/nlb/parameters.ts";
 import { Random } from "../../simulation/random.ts";
 import { until } from "../../unit/network/lab.ts";
@@ -38,8 +39,15 @@ export interface PlannedOptions {
   readonly talk: (text: string) => void;
 }
 
+/** Wall clock. */
+export interface Change {
+  readonly kind: string;
+  readonly fromMs: number;
+  readonly toMs: number;
+}
+
 export interface PlannedOutcome {
-  readonly done: Readonly<Record<string, number>>;
+  readonly done: readonly Change[];
   /** New connections, how many of them asked more than once for one, and what broke. */
   readonly connections: number;
   readonly late: number;
@@ -47,6 +55,8 @@ export interface PlannedOutcome {
   readonly talks: TalksOutcome;
   /** Requests for a connection that two hosts answered. */
   readonly doubles: readonly string[];
+  /** Convergences that nobody asked for: the machine was too busy for heartbeats. */
+  readonly unplanned: number;
   readonly datagrams: { readonly sent: number; readonly twice: number; readonly lost: number; readonly moves: readonly Silence[] };
 }
 
@@ -80,7 +90,9 @@ export async function plannedChanges(cluster: Balanced, { seed, changes, isLong,
   await look();
   const datagrams = await client.ask<PlannedOutcome["datagrams"]>("stopDatagrams");
   const talks = await client.ask<TalksOutcome>("stopTalks");
-  return { done: administrator.done, connections: outcomes.length, late: outcomes.filter(({ connectMs }) => connectMs !== null && connectMs > LATE_MS).length, broken: broken(outcomes), talks, doubles, datagrams };
+  const events = await cluster.api(2).get<readonly NlbEvent[] | { events: readonly NlbEvent[] }>("/v1/nlb/events", { query: { limit: "10000" } });
+  const unplanned = ("events" in events ? events.events : events).filter(({ cause }) => cause === "memberLost").length;
+  return { unplanned, done: administrator.done, connections: outcomes.length, late: outcomes.filter(({ connectMs }) => connectMs !== null && connectMs > LATE_MS).length, broken: broken(outcomes), talks, doubles, datagrams };
 }
 
 async function prepare(cluster: Balanced): Promise<void> {
@@ -89,20 +101,29 @@ async function prepare(cluster: Balanced): Promise<void> {
   for (let number = 1; number < cluster.clientNumber; number++) await cluster.servers[number]!.ask("answer", FOUR, DATAGRAMS, `h${number}`);
 }
 
-export function describePlanned({ done, connections, late, broken: failed, talks, doubles, datagrams }: PlannedOutcome): string {
-  const lasted = datagrams.moves.map(({ lastedMs }) => lastedMs).sort((a, b) => a - b);
-  const at = (part: number): string => (lasted.length === 0 ? "-" : lasted[Math.min(lasted.length - 1, Math.floor(part * lasted.length))]!.toFixed(0));
+export function describePlanned({ unplanned, done, connections, late, broken: failed, talks, doubles, datagrams }: PlannedOutcome): string {
+  const kinds = [...new Set(done.map(({ kind }) => kind))];
+  const during = (kind: string): readonly Silence[] => datagrams.moves.filter(({ endedMs }) => done.some((change) => change.kind === kind && change.fromMs <= endedMs && endedMs <= change.toMs));
   return [
-    Object.entries(done).map(([what, times]) => `${what} ${times}`).join(", "),
     `${connections} new connections, ${failed.length} broke, ${late} asked again after a second (${((100 * late) / Math.max(1, connections)).toFixed(2)} %), ${doubles.length} answered by two`,
     `${talks.connections} connections that stayed, ${talks.answers} answers on them, ${talks.problems.length} broke`,
-    `${datagrams.sent} datagrams, ${datagrams.lost} without an answer, ${datagrams.twice} with two; a bucket that moved was nobody's for ${at(0.5)} ms (median), ${at(0.9)} ms (nine of ten), ${at(1)} ms (longest), of ${lasted.length} moves`,
+    `${datagrams.sent} datagrams, ${datagrams.lost} without an answer, ${datagrams.twice} with two`,
+    `${unplanned} convergences because a host left or was not heard`,
+    `a bucket that moved was nobody's for: ${lengths(datagrams.moves)}`,
+    ...kinds.map((kind) => `  ${`${kind}, ${done.filter((change) => change.kind === kind).length} times`.padEnd(45)} ${lengths(during(kind))}`),
   ].join("\n");
+}
+
+function lengths(moves: readonly Silence[]): string {
+  if (moves.length === 0) return "no move was seen";
+  const lasted = moves.map(({ lastedMs }) => lastedMs).sort((a, b) => a - b);
+  const at = (part: number): string => lasted[Math.min(lasted.length - 1, Math.floor(part * lasted.length))]!.toFixed(0);
+  return `${at(0.5)} ms (median), ${at(0.9)} ms (nine of ten), ${at(1)} ms (longest), of ${moves.length} moves`;
 }
 
 /** Draws one change after the other; each is whole, and all hosts agree, before the next. */
 class Administrator {
-  readonly done: Record<string, number> = {};
+  readonly done: Change[] = [];
   readonly #cluster: Balanced;
   readonly #random: Random;
   readonly #others = new Set<number>();
@@ -117,10 +138,10 @@ class Administrator {
   }
 
   async change(): Promise<string> {
+    const fromMs = Date.now();
     const what = await this.#random.pick(this.#kinds)();
     await this.#cluster.settled(this.#hosts);
-    const kind = what.split(":")[0]!;
-    this.done[kind] = (this.done[kind] ?? 0) + 1;
+    this.done.push({ kind: what.split(":")[0]!, fromMs, toMs: Date.now() });
     return what;
   }
 
@@ -188,7 +209,7 @@ class Administrator {
 
   async #guest(): Promise<string> {
     if (!this.#guestIsIn) {
-      const isKnown = this.done["host left"] !== undefined;
+      const isKnown = this.done.some(({ kind }) => kind === "host left");
       if (isKnown) this.#cluster.muster(GUEST, "service", "start");
       else this.#cluster.join(GUEST);
       this.#guestIsIn = true;
