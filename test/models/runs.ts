@@ -1,7 +1,7 @@
 /** One search: a model, its bounds, and what is to come of it. */
 export interface Run {
   readonly name: string;
-  readonly model: "lease" | "log";
+  readonly model: "lease" | "log" | "nlb";
   readonly defines: Readonly<Record<string, number>>;
   /** The sentence that is left out; the checker must then find a violation. */
   readonly bug?: string;
@@ -81,8 +81,39 @@ const LOG_BUGS: Readonly<Record<string, Run["defines"]>> = {
   CLAIMERS_SHRINK_WITH_THEIR_VOTES: { ...LOG_CLAIMS, NODES: 3, VOTERS: 5, EPOCHS: 2 },
 };
 
+const NLB_TWO = { MAPS: 2 };
+
+const NLB: readonly Run[] = [
+  { name: "nlb: two maps", model: "nlb", defines: NLB_TWO },
+  { name: "nlb: two maps, two buckets, L is two steps of time", model: "nlb", defines: { ...NLB_TWO, BUCKETS: 2, LENGTH: 2 } },
+  { name: "nlb: host 0 begins a new life", model: "nlb", defines: { ...NLB_TWO, RESTARTER: 0 } },
+  { name: "nlb: host 1 begins a new life", model: "nlb", defines: { ...NLB_TWO, RESTARTER: 1 } },
+  { name: "nlb: host 0 gives up its map", model: "nlb", defines: { ...NLB_TWO, LEAVES: 1 } },
+  { name: "nlb: host 0 is cut off, and comes back", model: "nlb", defines: { MAPS: 3, SECOND_SET: 6, THIRD_SET: 7 } },
+  { name: "nlb: a planned change, then host 0 is lost", model: "nlb", defines: { MAPS: 3, SECOND_SET: 7, THIRD_SET: 6 } },
+  { name: "nlb: partitions that overlap", model: "nlb", defines: { MAPS: 3, SECOND_SET: 5, THIRD_SET: 6 } },
+  { name: "nlb: a host joins, and is alone then", model: "nlb", defines: { MAPS: 3, FIRST_SET: 5, SECOND_SET: 3, THIRD_SET: 2 } },
+  { name: "nlb: three maps", model: "nlb", defines: { MAPS: 3 }, isLong: true },
+];
+
+const NLB_BUGS: Readonly<Record<string, Run["defines"]>> = {
+  TAKES_BEFORE_ALL_HAVE_RELEASED: NLB_TWO,
+  TAKES_BEFORE_ALL_HAVE_ECHOED: { MAPS: 3, FIRST_SET: 5, SECOND_SET: 3, THIRD_SET: 2 },
+  TAKES_WITHOUT_WAITING_FOR_HOLDS: NLB_TWO,
+  HOLDS_ARE_NOT_TOLD: { MAPS: 3, SECOND_SET: 5, THIRD_SET: 6 },
+  ECHO_IS_NO_HOLD: NLB_TWO,
+  ECHO_IN_ANOTHER_MAP: NLB_TWO,
+  ADOPTS_AN_OLDER_MAP: NLB_TWO,
+  SAYS_RELEASED_BEFORE_THE_KERNEL_HAS: NLB_TWO,
+  OPENS_WITHOUT_EVIDENCE: NLB_TWO,
+  ASKS_BEFORE_IT_IS_ARMED: NLB_TWO,
+  SAYS_EMPTY_BEFORE_THE_KERNEL_IS: { ...NLB_TWO, LEAVES: 1 },
+  NEW_LIFE_LEAVES_THE_OLD_RULES: { ...NLB_TWO, RESTARTER: 0 },
+  NEW_LIFE_DOES_NOT_LISTEN: { ...NLB_TWO, RESTARTER: 1 },
+};
+
 function bugs(model: Run["model"], table: Readonly<Record<string, Run["defines"]>>): Run[] {
   return Object.entries(table).map(([bug, defines]) => ({ name: `${model}: finds ${bug.toLowerCase().replaceAll("_", " ")}`, model, defines, bug }));
 }
 
-export const RUNS: readonly Run[] = [...LEASE, ...bugs("lease", LEASE_BUGS), ...LOG, ...bugs("log", LOG_BUGS)];
+export const RUNS: readonly Run[] = [...LEASE, ...bugs("lease", LEASE_BUGS), ...LOG, ...bugs("log", LOG_BUGS), ...NLB, ...bugs("nlb", NLB_BUGS)];
