@@ -92,8 +92,8 @@ function chooseBase(turn: Turn, peers: readonly Peer[]): Base | null | "awaited"
   }
   if (state.fetched !== null && sameMap(state.fetched.id, best.heartbeat.map)) return withRules(state, state.fetched);
   fetch(turn, best, best.heartbeat.map);
-  // Rather start anew than not at all.
-  return nowMs - state.fetching!.sinceMs < timing(state).silenceMs ? "awaited" : withRules(state, map);
+  // Rather start anew than not at all; on this host's own map it would keep what the newer one may have given to others.
+  return nowMs - state.fetching!.sinceMs < timing(state).silenceMs ? "awaited" : null;
 }
 
 function withRules(state: NlbState, map: NlbMap | null): Base | null {
