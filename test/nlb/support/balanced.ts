@@ -23,6 +23,8 @@ export interface FormOptions {
   readonly ports?: readonly number[];
   /** On these they say their names at once, and to whatever comes. */
   readonly talks?: readonly number[];
+  /** How long hosts may take to agree: more with slow heartbeats. */
+  readonly patienceMs?: number;
 }
 
 export interface CommandResult {
@@ -46,8 +48,10 @@ export class Balanced {
   readonly client: Remote;
   readonly #directory = mkdtempSync(join(tmpdir(), "muster-nlb-test-"));
   readonly #clientNumber: number;
+  readonly #patienceMs: number;
 
-  private constructor({ hosts = 3, spare = 0 }: FormOptions) {
+  private constructor({ hosts = 3, spare = 0, patienceMs = PATIENCE_MS }: FormOptions) {
+    this.#patienceMs = patienceMs;
     this.size = hosts;
     this.lab = new Lab(hosts + spare + 1);
     this.#clientNumber = hosts + spare + 1;
@@ -166,7 +170,7 @@ export class Balanced {
       const areIn = seen.every((one) => (one?.state === "converged" || one?.state === "default") && one.lease.isOpen);
       // What each says of itself is in the heartbeats that the others have.
       return maps.size === 1 && members === hosts.join() && areIn && seen.every((one) => one!.peers.filter(({ host }) => hosts.includes(host)).every(({ heartbeat }) => heartbeat.isTaken && maps.has(heartbeat.map.hash))) ? true : null;
-    });
+    }, this.#patienceMs);
   }
 
   state(number: number, host: number, wanted: string): Promise<unknown> {
