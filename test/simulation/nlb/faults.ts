@@ -15,6 +15,7 @@ export function disturb(world: NlbWorld, seed: number, untilMs: number): void {
   // Started together, one after the other, or long after.
   const spreadMs = random.pick([0, 300, 2_000]);
   for (const machine of machines) scheduler.after(random.next() * spreadMs, () => world.start(machine));
+  for (const [place, copy] of world.copies.entries()) scheduler.after((seed * 37 + place) % 4_000, () => world.start(copy));
   const pace = random.pick([200, 500, 1_500]);
   world.delayMaxMs = random.pick([1, 3, 15]);
   world.lossChance = random.pick([0, 0, 0.02, 0.1]);

@@ -42,6 +42,7 @@ export function runNlbSeed(seed: number, bug: Bug | null = null, trace = false):
 function watch(world: NlbWorld): void {
   world.scheduler.after(25, () => {
     world.checkNeighbours();
+    world.checkDisabled();
     watch(world);
   });
 }

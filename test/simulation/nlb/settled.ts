@@ -10,6 +10,7 @@ const SETTLE_PERIODS = 80;
 
 export function settle(world: NlbWorld): void {
   calm(world);
+  for (const copy of world.copies) oneGivesWay(world, copy);
   const startedMs = world.scheduler.nowMs;
   // What was just asked for has to have begun.
   world.runUntil(startedMs + 300);
@@ -18,6 +19,26 @@ export function settle(world: NlbWorld): void {
     world.runUntil(world.scheduler.nowMs + 50);
   }
   world.count(`settled within ${Math.ceil((world.scheduler.nowMs - startedMs) / 1_000)} s`);
+}
+
+/** Of two with one id one stays, and the other says why it is out and serves nothing; then somebody turns the copy off. */
+function oneGivesWay(world: NlbWorld, copy: Machine): void {
+  const original = world.machines[copy.id - 1]!;
+  const startedMs = world.scheduler.nowMs;
+  const areSettled = (): boolean => [copy, original].filter(({ agent }) => agent?.state.out.reason === "duplicateHost").length === 1;
+  while (!areSettled()) {
+    if (world.scheduler.nowMs - startedMs > SETTLE_PERIODS * world.timing.periodMs) throw new Violation(`two hosts ${copy.id}, of which ${[copy, original].map(({ agent }) => agent?.state.out.reason).join(" and ")} after ${SETTLE_PERIODS} periods`);
+    world.runUntil(world.scheduler.nowMs + 50);
+  }
+  const watchedMs = world.scheduler.nowMs + 10 * world.timing.periodMs;
+  while (world.scheduler.nowMs < watchedMs) {
+    if (!areSettled()) throw new Violation(`the two hosts ${copy.id} do not agree who is out`);
+    const out = copy.agent?.state.out.reason === "duplicateHost" ? copy : original;
+    if (out.agent!.state.isKernelEmpty && [...out.kernel.serving()].length > 0) throw new Violation(`host ${copy.id} serves, although another has its id`);
+    world.runUntil(world.scheduler.nowMs + 17);
+  }
+  world.count("two with one id");
+  world.kill(copy, true);
 }
 
 function calm(world: NlbWorld): void {
@@ -29,7 +50,7 @@ function calm(world: NlbWorld): void {
   world.pauseChance = 0;
   world.filterFailureChance = 0;
   world.cuts.clear();
-  for (const machine of world.machines) {
+  for (const machine of [...world.machines, ...world.copies]) {
     machine.cluster = world.cluster;
     machine.persisted = "started";
     world.start(machine);

@@ -17,6 +17,12 @@ import type { Bug } from "./bugs.ts";
 import { checkAdoption } from "./moves.ts";
 
 const DRIFT = 0.1;
+/** One seed in so many has two machines with one id. */
+const COPY_EVERY = 8;
+/** Lives are numbered by the clock of the machine: no two have the same number. */
+const COPY_LIVES_FROM = 500;
+/** In periods: so long a rule that was disabled may still pass. */
+const DISABLED_WITHIN = 5;
 
 export class Violation extends Error {}
 
@@ -26,6 +32,8 @@ export class NlbWorld implements Surroundings {
   readonly random: Random;
   readonly trace: Trace;
   readonly machines: Machine[] = [];
+  /** Machines that were given the id of another by mistake, in some seeds. */
+  readonly copies: Machine[] = [];
   readonly bug: Bug | null;
   readonly timing: NlbTiming;
   /** What happened how often: a run in which nothing did proves nothing. */
@@ -46,6 +54,8 @@ export class NlbWorld implements Surroundings {
   readonly maps = new Map<string, NlbMap>();
   /** By pair: since when each says that it hears the other, and how many heartbeats went each way since. */
   readonly #mutual = new Map<string, { sinceMs: number; there: number; back: number }>();
+  /** By life and rule: since when it is disabled there, or the agent has gone on. */
+  readonly #disabled = new Map<string, number>();
   /** By pair: since when both pass the same, and how many heartbeats had gone each way by then. */
   readonly #twice = new Map<string, { sinceMs: number; there: number; back: number }>();
 
@@ -59,10 +69,18 @@ export class NlbWorld implements Surroundings {
     this.cluster = { primaryAddress: "10.77.0.10", subnetMask: "255.255.255.0", name: "web.example.org", additionalAddresses: [], operationMode: "multicast", heartbeatPeriodMs: 100, heartbeatTolerance: 5, filtersIcmp: false, rules };
     this.timing = timingOf(this.cluster);
     const hosts = random.pick([2, 2, 3, 3, 3, 4, 4, 5, 6]);
-    for (let id = 1; id <= hosts; id++) {
-      const rate = random.pick([1, 1, 1 - DRIFT, 1 + DRIFT, 1 - DRIFT + 2 * DRIFT * random.next()]);
-      this.machines.push(new Machine(this.scheduler, random, this.cluster, { id, name: `host${id}`, dedicatedAddresses: [], initialState: "started", retainsSuspended: false, rules: {} }, rate));
+    for (let id = 1; id <= hosts; id++) this.machines.push(this.#machine(id, `host${id}`));
+    // Drawn from the seed alone: all else of it stays as it was.
+    if (seed % COPY_EVERY === 0) {
+      const copy = this.#machine((seed / COPY_EVERY) % hosts + 1, "copy");
+      copy.incarnation = COPY_LIVES_FROM;
+      this.copies.push(copy);
     }
+  }
+
+  #machine(id: HostId, name: string): Machine {
+    const rate = this.random.pick([1, 1, 1 - DRIFT, 1 + DRIFT, 1 - DRIFT + 2 * DRIFT * this.random.next()]);
+    return new Machine(this.scheduler, this.random, this.cluster, { id, name, dedicatedAddresses: [], initialState: "started", retainsSuspended: false, rules: {} }, rate);
   }
 
   count(what: string): void {
@@ -135,8 +153,8 @@ export class NlbWorld implements Surroundings {
 
   sent(from: Agent, heartbeat: Heartbeat): void {
     const carried = this.hasBytes ? throughBytes(heartbeat) : heartbeat;
-    for (const machine of this.machines) {
-      if (machine.id === from.machine.id) continue;
+    for (const machine of [...this.machines, ...this.copies]) {
+      if (machine === from.machine) continue;
       for (let copies = this.random.chance(0.01) ? 2 : 1; copies > 0; copies--) {
         if (this.random.chance(this.lossChance)) continue;
         this.scheduler.after(this.random.next() * (this.delayMaxMs + (this.random.chance(0.01) ? 100 : 0)), () => {
@@ -209,7 +227,8 @@ export class NlbWorld implements Surroundings {
 
   /** No part may pass on two hosts that should know of each other. */
   opened(machine: Machine): void {
-    if (!machine.kernel.isOpen) return;
+    // Between two with one id, and whoever takes one for the other, is peace first: see settled.ts.
+    if (!machine.kernel.isOpen || this.copies.includes(machine)) return;
     for (const other of this.machines) {
       if (other === machine || !other.kernel.isOpen) continue;
       const both = sharedPart(machine, other);
@@ -225,10 +244,29 @@ export class NlbWorld implements Surroundings {
   /** Nothing may be taken of a host whose lease a member of the map has kept open, whoever hears whom. */
   took(machine: Machine): void {
     // Who stood still between deciding and taking has lost its lease by then, and serves nothing.
-    if (!machine.kernel.isOpen) return;
+    if (!machine.kernel.isOpen || this.copies.includes(machine)) return;
     for (const other of this.machines) {
       if (other === machine || !tookTooEarly(machine, other)) continue;
       throw new Violation(`host ${machine.id} took what still passes on host ${other.id}, by an echo of a host that is in both maps, at ${this.scheduler.nowMs.toFixed(1)} ms`);
+    }
+  }
+
+  /** Called now and then: what was disabled here waits for no map and no plan that is under way. */
+  checkDisabled(): void {
+    const { nowMs } = this.scheduler;
+    for (const { id, agent, kernel } of this.machines) {
+      for (const key of agent?.state.wanted.ruleKeys ?? []) {
+        const name = `${id}/${agent!.life.incarnation} ${key}`;
+        if (agent!.state.ruleStates.get(key) !== "disabled") {
+          this.#disabled.delete(name);
+          continue;
+        }
+        const sinceMs = Math.max(this.#disabled.get(name) ?? nowMs, agent!.wentOnMs, agent!.pausedUntilMs);
+        this.#disabled.set(name, sinceMs);
+        if (nowMs - sinceMs < DISABLED_WITHIN * this.timing.periodMs || this.filterFailureChance > 0) continue;
+        if ([...kernel.serving()].some(([rule]) => rule.startsWith(`${key} `))) throw new Violation(`'${key}' passes on host ${id}, where it has been disabled since ${sinceMs.toFixed(1)}, at ${nowMs.toFixed(1)} ms`);
+        this.count("disabled rule looked at");
+      }
     }
   }
 
