@@ -144,6 +144,8 @@ export function whyNotTaking(state: NlbState, nowMs: number): Waiting | null {
 export function take(turn: Turn): void {
   const { state, nowMs } = turn;
   if (state.map === null || state.isTaken || (state.awaited !== null && state.awaited.purpose !== "tidy")) return;
+  // What is read first after a standstill was said before it.
+  if (nowMs < state.actsFromMs) return;
   exchangeLists(turn);
   const waiting = whyNotTaking(state, nowMs);
   if (waiting?.for === "lists" && waiting.untilMs <= nowMs) {

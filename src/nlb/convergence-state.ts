@@ -76,8 +76,8 @@ export interface NlbState {
 
   /** When the last input came. */
   steppedAtMs: number;
-  /** Until then nobody is taken for silent. */
-  judgesSilenceFromMs: number;
+  /** Until then it makes no map, and takes nothing: it stood still. */
+  actsFromMs: number;
   sequence: number;
   nextHeartbeatAtMs: number;
   lastSentAtMs: number;
@@ -179,7 +179,7 @@ export function createState(cluster: ClusterParameters, host: HostParameters, in
     out: { reason: "listening", host: 0, sinceMs: nowMs },
     hasBegun: false,
     steppedAtMs: nowMs,
-    judgesSilenceFromMs: nowMs,
+    actsFromMs: nowMs,
     sequence: 0,
     nextHeartbeatAtMs: nowMs,
     lastSentAtMs: nowMs,

@@ -39,7 +39,7 @@ const STANDSTILL_AFTER = 2;
 /** Who stood still cannot tell the silence of others from its own: what they said meanwhile may not have been read yet. */
 function noteStandstill({ state, nowMs }: Turn): void {
   const { periodMs } = timing(state);
-  if (nowMs - state.steppedAtMs > STANDSTILL_AFTER * periodMs) state.judgesSilenceFromMs = nowMs + periodMs;
+  if (nowMs - state.steppedAtMs > STANDSTILL_AFTER * periodMs) state.actsFromMs = nowMs + periodMs;
   state.steppedAtMs = nowMs;
 }
 
@@ -164,7 +164,9 @@ function reconsider(turn: Turn): void {
     turn.effects.push({ do: "event", name: "NlbDuplicateHost", cause: "duplicateHostId", text: `Another host has the id ${state.self.host} too; this one stays out.`, next: "muster nlb host set --id NUMBER" });
     return stayOut(turn, "duplicateHost", state.self.host);
   }
-  if (reason === "duplicateHost" && state.rival === null) return listen(turn);
+  // Both may have given way, each at another time: then the one that goes before comes back.
+  const isRivalOut = state.rival === null || (state.rival.isMutual && state.rival.heartbeat.reason === "duplicateHost");
+  if (reason === "duplicateHost" && isRivalOut) return listen(turn);
   if (reason === "filterFailed" && state.awaited === null) return listen(turn);
   if (!state.isLinkUp) return;
   if (reason === "listening" && nowMs - state.listeningSinceMs >= state.wanted.timing.holdMs) comeBack();
@@ -234,7 +236,7 @@ function announceConverged(turn: Turn): void {
 export function nextWakeMs(state: NlbState, nowMs: number): number {
   const { silenceMs, periodMs, extraMs } = timing(state);
   const moments = [state.nextHeartbeatAtMs];
-  moments.push(state.judgesSilenceFromMs);
+  moments.push(state.actsFromMs);
   if (state.releasing !== null) moments.push(state.releasing.untilMs);
   if (state.sendSoon) moments.push(state.lastSentAtMs + extraMs);
   for (const peer of state.peers.values()) moments.push(peer.heardAtMs + silenceMs);

@@ -89,9 +89,8 @@ export function losesToRival(state: NlbState): boolean {
 export function updateHearing(turn: Turn): void {
   const { state, nowMs } = turn;
   const { silenceMs } = timing(state);
-  const judges = nowMs >= state.judgesSilenceFromMs;
-  for (const [host, peer] of state.peers) if (judges && peer.heardAtMs + silenceMs <= nowMs) state.peers.delete(host);
-  if (judges && state.rival !== null && state.rival.heardAtMs + silenceMs <= nowMs) state.rival = null;
+  for (const [host, peer] of state.peers) if (peer.heardAtMs + silenceMs <= nowMs) state.peers.delete(host);
+  if (state.rival !== null && state.rival.heardAtMs + silenceMs <= nowMs) state.rival = null;
   state.holds = state.holds.filter((hold) => hold.untilMs > nowMs);
   const wants = wantsIn(state);
   const candidates: HostLife[] = wants ? [state.self] : [];

@@ -16,7 +16,7 @@ const FOUNDING_PERIODS = 2;
 export function propose(turn: Turn): void {
   const { state, nowMs } = turn;
   const { candidates, map } = state;
-  if (!wantsIn(state) || candidates[0]?.host !== state.self.host) return;
+  if (!wantsIn(state) || candidates[0]?.host !== state.self.host || nowMs < state.actsFromMs) return;
   const peers = candidates.slice(1).map((life) => peerOf(state, life)!);
   const isSame = map !== null && sameLives(map.members, candidates);
   const isOvertaken = peers.some((peer) => peer.heartbeat.map.counter >= state.floor && !(map !== null && sameMap(peer.heartbeat.map, map.id)));

@@ -54,7 +54,7 @@ export async function countDatagrams(address: string, port: number, clients: rea
   const startedMs = performance.now();
   for (let at = 0; at < clients.length; at += SOCKETS_AT_ONCE) {
     const some = clients.slice(at, at + SOCKETS_AT_ONCE);
-    const answers = new Array<number>(some.length).fill(0);
+    const answers = some.map(() => 0);
     const sockets = await Promise.all(some.map((client, place) => bound(client, (text) => {
       answers[place]! += 1;
       note(byHost, text.split(" ")[0]!);

@@ -201,7 +201,7 @@ class Administrator {
 
   async #engine(): Promise<string> {
     const host = this.#random.pick(this.#hosts);
-    const engine = /^XDP/.test((await this.#cluster.status(host)).engine) ? "nftables" : "xdp";
+    const engine = (await this.#cluster.status(host)).engine.startsWith("XDP") ? "nftables" : "xdp";
     await this.#send(host, "PATCH", "host", { engine });
     await until(`host ${host} filters with ${engine}`, async () => ((await this.#cluster.status(host)).engine.toLowerCase().startsWith(engine) ? true : null));
     return `engine: ${engine} on host ${host}`;
