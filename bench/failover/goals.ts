@@ -1,4 +1,4 @@
-import { PROFILES } from "../../src/engine/corosync/configuration.ts";
+import { PROFILES } from "../../src/model/heartbeat.ts";
 import { spreadOf } from "../support/statistics.ts";
 import type { Goal } from "../support/table.ts";
 import type { FaultName } from "./contender.ts";

@@ -3,7 +3,7 @@ import type { ContenderKind } from "./contender.ts";
 import { Keepalived } from "./keepalived.ts";
 import { Muster } from "./muster.ts";
 import { Pacemaker } from "./pacemaker.ts";
-import { PROFILES } from "../../src/engine/corosync/configuration.ts";
+import { PROFILES } from "../../src/model/heartbeat.ts";
 
 /** Everybody who is compared, in the order in which the first round visits them. */
 export const KINDS: readonly ContenderKind[] = [

@@ -7,6 +7,7 @@ const number = (description: string) => Type.Number({ description });
 export const LeaseSchema = Type.Object({
   node: Type.String(),
   tokenMs: number("corosync's token, from which the others follow."),
+  waitingTokenMs: number("The token by which others are waited for: the longer one while the token changes, else the same."),
   leaseMs: number("L: how long the gate stays open after the tick that was confirmed last was armed."),
   tickMs: number("P: from one tick to the next."),
   granularityMs: number("g: how late the kernel's timers may be; it is part of the hold."),

@@ -29,6 +29,17 @@ export const ReasonSchema = Type.Object({
   command: orNull(text("The one command that helps.")),
 });
 
+export const HeartbeatSchema = Type.Object(
+  {
+    tokenMs: number("The engine's token as the heartbeat properties ask for it."),
+    detectionMs: number("Worst case from the moment a node falls silent until the others have a membership without it."),
+    boundedFromMs: orNull(number("The token that the properties would ask for if it were not outside of what is possible.")),
+    spansSubnets: Type.Boolean({ description: "Nodes are in different subnets: CrossSubnetDelay and CrossSubnetThreshold count too." }),
+    inForce: Type.Object({ tokenMs: Type.Number(), detectionMs: Type.Number() }, { description: "The same of the token in force; another one while the change is on its way." }),
+  },
+  { description: "What the heartbeat properties come to." },
+);
+
 export const ClusterSchema = Type.Object({
   id: Type.String(),
   name: Type.String(),
@@ -42,6 +53,7 @@ export const ClusterSchema = Type.Object({
   groupsOnline: Type.Number(),
   problems: Type.Array(text("A whole sentence about what is not as it should be.")),
   properties: PropertyBagSchema,
+  heartbeat: Type.Optional(orNull(HeartbeatSchema)),
   clusterTimeMs: Type.Number(),
   wallTimeMs: Type.Number(),
 });
@@ -225,6 +237,7 @@ export const PlanSchema = Type.Object({
   stopped: Type.Boolean({ description: "In the end no set of nodes may go on." }),
   quiet: Type.Boolean(),
   notes: Type.Array(Type.String()),
+  heartbeat: Type.Optional(HeartbeatSchema),
 });
 
 export const DatabaseValueSchema = Type.Object(

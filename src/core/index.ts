@@ -31,6 +31,7 @@ export { explainGroup } from "./explain.ts";
 export { explainNode, explainResource } from "./explain-parts.ts";
 export { dryRun, whatIf } from "./plan.ts";
 export { describeQuorum, explainQuorum } from "./describe-quorum.ts";
+export { describeHeartbeat, wantedRecord } from "./heartbeat.ts";
 export { configuredWitness, knownWeights, wantedWeights, witnessState } from "./votes.ts";
 export { maskOf, parseSubnet } from "./subnets.ts";
 export { LINKS_MAX } from "./node-addresses.ts";

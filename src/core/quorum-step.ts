@@ -1,4 +1,5 @@
 import type { NodeId } from "../model/identifiers.ts";
+import { detectionTimeMs } from "../model/heartbeat.ts";
 import type { ViewInput, WeightsInput, WitnessInput } from "../model/inputs.ts";
 import type { Weights } from "../model/votes.ts";
 import type { StepContext } from "./context.ts";
@@ -33,6 +34,10 @@ export function configureWeights(state: ClusterState, { weights }: WeightsInput)
 }
 
 export function reactToWeights(context: StepContext, { weights }: WeightsInput, before: Weights | undefined): void {
+  const { tokenMs, formerTokenMs } = weights;
+  if (tokenMs !== undefined && formerTokenMs !== undefined && tokenMs !== before?.tokenMs) {
+    context.event("HeartbeatChanged", { text: `The heartbeat follows its properties: a silent node is missed after at most ${detectionTimeMs(tokenMs, context.state.nodeIds().length)} ms (token ${tokenMs} ms, before ${formerTokenMs} ms).` });
+  }
   const hadVote = (id: NodeId): boolean => before === undefined || before.votes.some((vote) => vote.node === id && vote.votes > 0);
   const gained = weights.votes.filter((vote) => vote.votes > 0 && !hadVote(vote.node)).map((vote) => context.nodeName(vote.node));
   const lost = weights.votes.filter((vote) => vote.votes === 0 && hadVote(vote.node)).map((vote) => context.nodeName(vote.node));

@@ -6,7 +6,7 @@ import { MusterError } from "../model/errors.ts";
 import { writeWhole } from "../security/whole-file.ts";
 import { certify, createAuthority, createRequest } from "../security/certificates.ts";
 import { checkNodeName, defaultPorts, tokenOf } from "./settings.ts";
-import type { Profile } from "./settings.ts";
+import type { Profile } from "../model/heartbeat.ts";
 
 export interface CreateOptions {
   readonly directory: string;

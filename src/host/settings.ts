@@ -1,5 +1,7 @@
 import { hostname, networkInterfaces } from "node:os";
 import { MusterError } from "../model/errors.ts";
+import { PROFILES } from "../model/heartbeat.ts";
+import type { Profile } from "../model/heartbeat.ts";
 
 /** What a machine that becomes a node decides for itself. */
 
@@ -8,14 +10,10 @@ export const DIRECTORY_DEFAULT = "/var/lib/muster";
 /** Where Windows' cluster service listens (reference 1.9), and the one beside it. */
 export const defaultPorts = { apiPort: 3343, transferPort: 3344 } as const;
 
-/** How soon a node that is silent is missed: after about 2.2 times the token. */
-export const Profiles = { standard: 500, fast: 200 } as const;
-export type Profile = keyof typeof Profiles;
-
 /** Milliseconds. @throws MusterError for a profile that does not exist */
 export function tokenOf(profile: string): number {
-  if (!Object.hasOwn(Profiles, profile)) throw new MusterError("MUSTER_INVALID_ARGUMENT", { field: "profile", problem: `one of ${Object.keys(Profiles).join(", ")}` });
-  return Profiles[profile as Profile];
+  if (!Object.hasOwn(PROFILES, profile)) throw new MusterError("MUSTER_INVALID_ARGUMENT", { field: "profile", problem: `one of ${Object.keys(PROFILES).join(", ")}` });
+  return PROFILES[profile as Profile];
 }
 
 /** It is a file name and a name in certificates. @throws MusterError */

@@ -1,6 +1,7 @@
 import type { Member, NodeId } from "../model/identifiers.ts";
 import { sameMember } from "../model/identifiers.ts";
 import { newestEvidence } from "./evidence.ts";
+import { LeaseLengths } from "./lengths.ts";
 import { GATE_SLOTS } from "./parameters.ts";
 import type { LeaseParameters } from "./parameters.ts";
 import { OWN, weightsNumber } from "./steps.ts";
@@ -13,6 +14,7 @@ import type { LeaseMember, LeaseProgram, LeaseTerms, LeaseTick } from "./steps.t
 export class LeaseWorker {
   readonly #self: Member;
   readonly #parameters: LeaseParameters;
+  readonly #lengths: LeaseLengths;
   #terms: LeaseTerms | null = null;
   /** The tick armed last. */
   #number = 0;
@@ -23,17 +25,24 @@ export class LeaseWorker {
   /** The newest tick for which evidence was gathered. */
   #evidenced = 0;
   #pointedSlot: number | null = null;
-  /** Clock readings from before each tick was armed, as long as a permit could come of it. */
-  readonly #armedAtMs = new Map<number, number>();
+  /** Until when each tick would permit, by a clock reading from before it was armed; as long as a permit could come of it. */
+  readonly #permitUntilMs = new Map<number, number>();
   /** By node, under the present terms: the newest tick of the peer heard, and the newest of it echoed. */
   readonly #heard = new Map<NodeId, { heard: number; echoed: number }>();
   /** By node, under the present terms: the newest own tick that the peer echoed. */
   readonly #echoedByPeer = new Map<NodeId, number>();
   #ended = false;
 
+  /** @param parameters for weights that carry no token */
   constructor(self: Member, parameters: LeaseParameters) {
     this.#self = self;
     this.#parameters = parameters;
+    this.#lengths = new LeaseLengths(parameters);
+  }
+
+  /** P, as it is now: it changes with the terms. */
+  get tickMs(): number {
+    return this.#lengths.sending(this.#terms?.weights ?? []).tickMs;
   }
 
   /** Nothing more will be done. */
@@ -55,7 +64,7 @@ export class LeaseWorker {
     if (nowMs - aliveMs > this.#parameters.mainLoopLimitMs) return yield* this.end("the main loop stands still");
     const terms = this.#terms;
     if (terms === null) return;
-    yield* this.#arm();
+    yield* this.#arm(terms);
     const heard = yield* this.#echoes(terms);
     yield { do: "sendTick", tick: { from: this.#self, epoch: terms.epoch, weights: weightsNumber(terms), number: this.#number, heard } };
     yield* this.#confirm();
@@ -104,7 +113,7 @@ export class LeaseWorker {
     yield { do: "exit", reason };
   }
 
-  *#arm(): LeaseProgram {
+  *#arm(terms: LeaseTerms): LeaseProgram {
     const number = this.#number + 1;
     const slot = number % GATE_SLOTS;
     if (slot === this.#pointedSlot) {
@@ -112,10 +121,12 @@ export class LeaseWorker {
       this.#pointedSlot = null;
       yield { do: "close" };
     }
-    this.#armedAtMs.set(number, yield { do: "readClock" });
-    this.#armedAtMs.delete(number - this.#ticksKept());
+    const { leaseMs, permitMs } = this.#lengths.acting(terms.weights);
+    const nowMs = yield { do: "readClock" };
+    this.#permitUntilMs.set(number, nowMs + permitMs);
+    this.#forgetPermits(nowMs);
     this.#number = number;
-    yield { do: "arm", slot, timeoutMs: this.#parameters.leaseMs };
+    yield { do: "arm", slot, timeoutMs: leaseMs };
   }
 
   /** The echo rule. What passes the checks after `lastEcho` was stored may be sent at any later time: who accepts has seen the store. */
@@ -158,12 +169,16 @@ export class LeaseWorker {
       this.#pointedSlot = slot;
       yield { do: "point", slot };
     }
-    const armedAtMs = this.#armedAtMs.get(number);
-    if (armedAtMs !== undefined) yield { do: "permit", untilMs: armedAtMs + this.#parameters.permitMs };
+    const untilMs = this.#permitUntilMs.get(number);
+    if (untilMs !== undefined) yield { do: "permit", untilMs };
   }
 
-  #ticksKept(): number {
-    return Math.trunc(this.#parameters.permitMs / this.#parameters.tickMs) + GATE_SLOTS;
+  /** Those that are over, of ticks that are not pointed at any more. */
+  #forgetPermits(nowMs: number): void {
+    for (const [number, untilMs] of this.#permitUntilMs) {
+      if (untilMs > nowMs || number > this.#number - GATE_SLOTS) return;
+      this.#permitUntilMs.delete(number);
+    }
   }
 }
 

@@ -1,6 +1,7 @@
 import type { Member, NodeId } from "../model/identifiers.ts";
-import type { Hold, Voter, Weights } from "../model/votes.ts";
+import type { Hold, Voter, Weights, WeightsInForce } from "../model/votes.ts";
 import { HoldBook, holdSince, longerHold } from "./holds.ts";
+import { LeaseLengths } from "./lengths.ts";
 import type { LeaseParameters } from "./parameters.ts";
 import { OWN, weightsNumber } from "./steps.ts";
 import type { LeaseMember, LeaseProgram, LeaseTerms } from "./steps.ts";
@@ -30,7 +31,7 @@ export interface AcceptedInstall {
  */
 export class LeaseLedger {
   readonly #self: Member;
-  readonly #parameters: LeaseParameters;
+  readonly #lengths: LeaseLengths;
   readonly #startedAtMs: number;
   /** Counted from the delivery of ACTIVE on this node. */
   readonly holds = new HoldBook();
@@ -44,10 +45,16 @@ export class LeaseLedger {
   /** Lives up to this one serve nothing any more. */
   readonly #released = new Map<NodeId, number>();
 
+  /** @param parameters for weights that carry no token */
   constructor(self: Member, parameters: LeaseParameters, startedAtMs: number) {
     this.#self = self;
-    this.#parameters = parameters;
+    this.#lengths = new LeaseLengths(parameters);
     this.#startedAtMs = startedAtMs;
+  }
+
+  /** What is in force here now; empty = this life has not been in a view. */
+  get weights(): WeightsInForce {
+    return this.#terms?.weights ?? [];
   }
 
   /** The loop came round. */
@@ -96,7 +103,7 @@ export class LeaseLedger {
     const nodes = [...install.excluded].sort((a, b) => a - b);
     const terms = this.#terms;
     // The ACCEPT acknowledges the base: it is an append like any other.
-    if (terms !== null && weights.length > 0 && weights[0]!.version !== weightsNumber(terms)) yield* this.#change({ ...terms, number: terms.number + 1, weights });
+    if (terms !== null && weights.length > 0 && !sameRecord(weights[0]!, terms.weights[0])) yield* this.#change({ ...terms, number: terms.number + 1, weights });
     for (const node of nodes) yield { do: "store", cell: "excludedAt", node, value: epoch };
     const lastEchoMs = new Map<NodeId, number>();
     for (const node of nodes) lastEchoMs.set(node, yield { do: "load", cell: "lastEcho", node });
@@ -105,7 +112,9 @@ export class LeaseLedger {
     const learned = weights.length === 1 ? (weights[0]?.version ?? 0) : 0;
     if (learned > this.#committed) for (const node of nodes) this.#assumedAtMs.set(node, nowMs);
     this.#committed = Math.max(this.#committed, learned);
-    return nodes.map((node) => this.#hold(node, lastEchoMs.get(node)!, nowMs));
+    // By what was in force here and by what is from now on: the longer of all.
+    const inForce = [...(terms?.weights ?? []), ...weights];
+    return nodes.map((node) => this.#hold(node, lastEchoMs.get(node)!, nowMs, this.#lengths.waiting(inForce)));
   }
 
   /** RELEASED(node, incarnation) was stepped, or a clean inventory of the life after it. */
@@ -114,12 +123,12 @@ export class LeaseLedger {
     this.holds.released(node, incarnation);
   }
 
-  #hold(node: NodeId, workerMs: number, nowMs: number): Hold {
+  #hold(node: NodeId, workerMs: number, nowMs: number, { holdMs, permitHoldMs }: LeaseParameters): Hold {
     const incarnation = this.#lives.get(node) ?? null;
     // Who was never seen may have lives that this one knows nothing of.
     if (incarnation !== null && (this.#released.get(node) ?? 0) >= incarnation) return { node, incarnation, leaseMs: 0, permitMs: 0 };
     const lastEchoMs = Math.max(workerMs, this.#assumedAtMs.get(node) ?? 0, this.#startedAtMs);
-    const own: Hold = { node, incarnation, leaseMs: holdSince(lastEchoMs, this.#parameters.holdMs, nowMs), permitMs: holdSince(lastEchoMs, this.#parameters.permitHoldMs, nowMs) };
+    const own: Hold = { node, incarnation, leaseMs: holdSince(lastEchoMs, holdMs, nowMs), permitMs: holdSince(lastEchoMs, permitHoldMs, nowMs) };
     const running = this.holds.of(node, nowMs);
     return running === null ? own : longerHold(own, running);
   }
@@ -136,4 +145,9 @@ export class LeaseLedger {
     for (const member of members) if (member.node !== this.#self.node) this.#assumedAtMs.set(member.node, nowMs);
     return nowMs;
   }
+}
+
+/** Records of two epochs may have one number: the earlier one was cut, and the later one is new all the same. */
+function sameRecord(one: Weights, other: Weights | undefined): boolean {
+  return JSON.stringify(one) === JSON.stringify(other);
 }

@@ -22,6 +22,8 @@ export interface LeaseParameters {
   readonly permitHoldMs: number;
   /** Main loop that stands still for longer: the worker closes the gate and exits. */
   readonly mainLoopLimitMs: number;
+  /** What does not follow from the token. */
+  readonly bounds: Required<Omit<LeaseSettings, "tokenMs">>;
 }
 
 export interface LeaseSettings {
@@ -56,14 +58,15 @@ const LIMITS: Readonly<Record<keyof LeaseSettings, readonly [minimum: number, ma
 
 /** L, P, H and the rest from the token (PROTOCOL part 2: L = 1.5 x token, P = L/8, silence after 2.2 x token). */
 export function leaseParameters(settings: LeaseSettings): LeaseParameters {
-  const { tokenMs, driftPerMille = DEFAULT_DRIFT_PER_MILLE, granularityMs = GRANULARITY_HZ_250_MS, permitMs = DEFAULT_PERMIT_MS, killBudgetMs = DEFAULT_KILL_BUDGET_MS } = settings;
+  const { tokenMs, driftPerMille = DEFAULT_DRIFT_PER_MILLE, granularityMs = GRANULARITY_HZ_250_MS, killBudgetMs = DEFAULT_KILL_BUDGET_MS } = settings;
+  const { permitMs = Math.max(DEFAULT_PERMIT_MS, Number.isFinite(tokenMs) ? leaseFor(tokenMs) : 0) } = settings;
   const given = { tokenMs, driftPerMille, granularityMs, permitMs, killBudgetMs };
   for (const field of Object.keys(LIMITS) as (keyof LeaseSettings)[]) {
     const [minimum, maximum] = LIMITS[field];
     const value = given[field];
     if (!Number.isSafeInteger(value) || value < minimum || value > maximum) throw new MusterError("MUSTER_PROPERTY_RANGE", { field, value, range: `whole numbers from ${minimum} to ${maximum}` });
   }
-  const leaseMs = divideUp(3 * tokenMs, 2);
+  const leaseMs = leaseFor(tokenMs);
   // A permit that ends before the lease would make processes flap where the gate stays open.
   if (permitMs < leaseMs) throw new MusterError("MUSTER_PROPERTY_RANGE", { field: "permitMs", value: permitMs, range: `at least the lease (${leaseMs} ms)` });
   return {
@@ -76,7 +79,18 @@ export function leaseParameters(settings: LeaseSettings): LeaseParameters {
     permitMs,
     permitHoldMs: holdFor(permitMs, driftPerMille, granularityMs) + killBudgetMs,
     mainLoopLimitMs: MAIN_LOOP_LIMIT_MS,
+    bounds: { driftPerMille, granularityMs, permitMs: settings.permitMs ?? DEFAULT_PERMIT_MS, killBudgetMs },
   };
+}
+
+/** The same for another token. A permit is never shorter than the lease. @throws MusterError MUSTER_PROPERTY_RANGE */
+export function forToken({ bounds }: Pick<LeaseParameters, "bounds">, tokenMs: number): LeaseParameters {
+  const made = leaseParameters({ ...bounds, tokenMs, permitMs: Math.max(bounds.permitMs, leaseFor(tokenMs)) });
+  return { ...made, bounds };
+}
+
+function leaseFor(tokenMs: number): number {
+  return divideUp(3 * tokenMs, 2);
 }
 
 /** H = L(1+rho)/(1-rho) + g: the holder's clock may be slow by rho, and the taker's fast by rho. */

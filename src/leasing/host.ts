@@ -4,6 +4,7 @@ import type { Member, NodeId } from "../model/identifiers.ts";
 import type { Hold, Weights } from "../model/votes.ts";
 import type { AcceptedInstall, ActiveView } from "../lease/ledger.ts";
 import { LeaseLedger } from "../lease/ledger.ts";
+import { LeaseLengths } from "../lease/lengths.ts";
 import type { LeaseParameters } from "../lease/parameters.ts";
 import type { LeaseProgram, LeaseStep } from "../lease/steps.ts";
 import type { ChannelDescription } from "./channel.ts";
@@ -16,6 +17,7 @@ import type { RealTimeOutcome } from "../platform/real-time.ts";
 export interface LeaseHostOptions {
   readonly self: Member;
   readonly clusterId: string;
+  /** For weights that carry no token of their own. */
   readonly parameters: LeaseParameters;
   /** Name of the gate's tables: `gateTable` of the cluster's name. */
   readonly table: string;
@@ -37,7 +39,8 @@ export interface LeaseHostOptions {
 /** For `muster lease show`. */
 export interface LeaseStatus extends WorkerStatus {
   readonly holder: Member;
-  readonly parameters: LeaseParameters;
+  /** As the token in force has them; `waitingTokenMs` is longer than it while the token changes. */
+  readonly parameters: ReturnType<LeaseLengths["show"]>;
   /** What is left of the bound on everybody's lease that this node counts. */
   readonly holds: readonly Hold[];
   readonly realTime: RealTimeOutcome | null;
@@ -63,6 +66,7 @@ export class LeaseHost {
   readonly #memory = makeCellMemory();
   readonly #cells = new SharedCells(this.#memory);
   readonly #ledger: LeaseLedger;
+  readonly #lengths: LeaseLengths;
   readonly #waiting = new Map<number, Waiting>();
   #worker: Worker | null = null;
   #order = 0;
@@ -72,6 +76,7 @@ export class LeaseHost {
 
   constructor(options: LeaseHostOptions) {
     this.#options = options;
+    this.#lengths = new LeaseLengths(options.parameters);
     this.#ledger = new LeaseLedger(options.self, options.parameters, monotonicMs());
   }
 
@@ -163,10 +168,10 @@ export class LeaseHost {
   }
 
   async status(): Promise<LeaseStatus> {
-    const { self, parameters } = this.#options;
+    const { self } = this.#options;
     const known = await this.#ask((order) => ({ type: "status", order }));
     if (known === null) throw new MusterError("MUSTER_INTERNAL", { problem: "the lease worker answered without a status" });
-    return { ...known, holder: self, parameters, holds: this.remainingHolds(), realTime: this.#realTime };
+    return { ...known, holder: self, parameters: this.#lengths.show(this.#ledger.weights), holds: this.remainingHolds(), realTime: this.#realTime };
   }
 
   /**

@@ -28,29 +28,24 @@ export class LeaseStatistics {
   foreign = 0;
   malformed = 0;
   repairs = 0;
-  readonly #leaseMs: number;
-  readonly #armedAtMs = new Map<number, number>();
+  readonly #slots = new Map<number, { readonly armedAtMs: number; readonly leaseMs: number }>();
   readonly #marginsMs: number[] = [];
-  #confirmedArmedAtMs: number | null = null;
+  #confirmed: { readonly armedAtMs: number; readonly leaseMs: number } | null = null;
 
-  constructor(leaseMs: number) {
-    this.#leaseMs = leaseMs;
-  }
-
-  slotArmed(slot: number, nowMs: number): void {
+  slotArmed(slot: number, leaseMs: number, nowMs: number): void {
     this.armed += 1;
-    this.#armedAtMs.set(slot, nowMs);
+    this.#slots.set(slot, { armedAtMs: nowMs, leaseMs });
   }
 
   slotPointed(slot: number, nowMs: number): void {
     this.confirmed += 1;
-    if (this.#confirmedArmedAtMs !== null) {
-      const leftMs = this.#confirmedArmedAtMs + this.#leaseMs - nowMs;
+    if (this.#confirmed !== null) {
+      const leftMs = this.#confirmed.armedAtMs + this.#confirmed.leaseMs - nowMs;
       if (leftMs <= 0) this.reopened += 1;
       this.#marginsMs.push(leftMs);
       if (this.#marginsMs.length > RENEWALS_KEPT) this.#marginsMs.shift();
     }
-    this.#confirmedArmedAtMs = this.#armedAtMs.get(slot) ?? null;
+    this.#confirmed = this.#slots.get(slot) ?? null;
   }
 
   figures(nowMs: number): LeaseFigures {
@@ -58,7 +53,7 @@ export class LeaseStatistics {
     const sorted = [...this.#marginsMs].sort((a, b) => a - b);
     const [minimumMs] = sorted;
     const margin = minimumMs === undefined ? null : { minimumMs, medianMs: sorted[Math.trunc(sorted.length / 2)] ?? minimumMs, renewals: sorted.length };
-    const evidenceAgeMs = this.#confirmedArmedAtMs === null ? null : nowMs - this.#confirmedArmedAtMs;
+    const evidenceAgeMs = this.#confirmed === null ? null : nowMs - this.#confirmed.armedAtMs;
     return { armed, confirmed, reopened, margin, evidenceAgeMs, ticksReceived, foreign, malformed, repairs };
   }
 }

@@ -34,6 +34,7 @@ class LeaseThread {
   readonly #gate: KernelGate;
   #channel: LeaseChannel | null = null;
   #timer: NodeJS.Timeout | null = null;
+  #tickMs = 0;
   #terms: Extract<ToWorker, { type: "terms" }>["terms"] | null = null;
   /** An order of the main thread asked for the end: the process goes on. */
   #isClosing = false;
@@ -44,27 +45,40 @@ class LeaseThread {
     this.#worker = new LeaseWorker(options.self, options.parameters);
     this.#cells = new SharedCells(options.cells);
     this.#codec = new TickCodec(options.clusterId);
-    this.#statistics = new LeaseStatistics(options.parameters.leaseMs);
+    this.#statistics = new LeaseStatistics();
     this.#gate = new KernelGate(new Nftables(), options.table);
   }
 
   async start(): Promise<void> {
-    const { clustered, channel, realTimePriority, parameters } = this.#options;
+    const { clustered, channel, realTimePriority } = this.#options;
     // Before anything else: whatever a predecessor left is closed by this.
     this.#gate.install(clustered);
     this.#run(this.#worker.begin());
     const realTime = realTimePriority === null ? null : becomeRealTime(realTimePriority);
     this.#channel = await openChannel(channel);
     await this.#channel.start((bytes) => this.#guarded(() => this.#onMessage(bytes)));
-    this.#timer = setInterval(() => this.#guarded(() => this.#run(this.#worker.timer())), parameters.tickMs);
+    this.#followTickMs();
     this.#send({ type: "ready", realTime });
+  }
+
+  /** The token is part of the terms, and with it how often there is a tick. */
+  #followTickMs(): void {
+    const { tickMs } = this.#worker;
+    if (tickMs === this.#tickMs || this.#isClosing) return;
+    this.#tickMs = tickMs;
+    if (this.#timer !== null) clearInterval(this.#timer);
+    this.#timer = setInterval(() => this.#guarded(() => this.#run(this.#worker.timer())), tickMs);
   }
 
   handle(message: ToWorker): void {
     switch (message.type) {
       case "terms":
         this.#terms = message.terms;
-        this.#guarded(() => this.#run(this.#worker.changeTerms(message.terms)));
+        this.#guarded(() => {
+          this.#run(this.#worker.changeTerms(message.terms));
+          // Before the channel is open it ticks for nobody.
+          if (this.#channel !== null) this.#followTickMs();
+        });
         return;
       case "own":
         this.#answering(message.order, () => this.#run(this.#worker.changeOwned(message.addresses, message.order)));
@@ -140,7 +154,7 @@ class LeaseThread {
         this.#cells.store(step.cell, step.node, step.value);
         return 0;
       case "arm":
-        this.#statistics.slotArmed(step.slot, monotonicMs());
+        this.#statistics.slotArmed(step.slot, step.timeoutMs, monotonicMs());
         // A tick whose slot could not be armed may gather evidence: it then points at nothing.
         this.#withGate(() => this.#gate.arm(step.slot, step.timeoutMs));
         return 0;

@@ -5,6 +5,7 @@ import { advanceCommit, drain, noteCommitted, receive, resubmitRequests, sendAck
 import type { Installing, LogState, View } from "./state.ts";
 import { sendTick } from "./presence.ts";
 import { assertRule, exclude, includes, send, setStatus } from "./state.ts";
+import { timesOf } from "./times.ts";
 import type { Install, LogEntry } from "./types.ts";
 import { isViewQuorum } from "../quorum/weights.ts";
 import type { Voter } from "../model/votes.ts";
@@ -40,12 +41,13 @@ export function sendActiveIfAccepted(state: LogState): void {
 
 /** What is out of the ordinary about a view. */
 function remarksOf(state: LogState, { install, holds }: Installing): Partial<ViewInput> {
+  const { holdMs, permitHoldMs } = timesOf(state);
   return {
     ...(install.claim === null ? {} : { claimed: true }),
     ...(install.forced ? { forced: true } : {}),
     ...(install.discarded.length === 0 ? {} : { discarded: install.discarded }),
     ...(holds.length === 0 ? {} : { holds }),
-    ...(install.runtime === null && state.options.holdMs > 0 ? { holdAbsentMs: state.options.holdMs, ...(state.options.permitHoldMs === undefined ? {} : { holdAbsentPermitMs: state.options.permitHoldMs }) } : {}),
+    ...(install.runtime === null && holdMs > 0 ? { holdAbsentMs: holdMs, ...(permitHoldMs === undefined ? {} : { holdAbsentPermitMs: permitHoldMs }) } : {}),
   };
 }
 
@@ -125,6 +127,7 @@ function createView(state: LogState, install: Install, entryZero: LogEntry, step
     nextIndex: 1,
     nextSequence: install.base.sequence + 1,
     weightsNumberedAt: -1,
+    settling: null,
     clusterBaseMs: entryZero.clusterTimeMs,
     activeSinceMs: nowMs,
     outbox: [],

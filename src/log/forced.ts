@@ -1,8 +1,10 @@
+import { tokensIn } from "../model/heartbeat.ts";
 import { NODES_MAX } from "../model/identifiers.ts";
 import type { Weights } from "../model/votes.ts";
 import { accept, startForming } from "./formation.ts";
 import type { Installing, LogState } from "./state.ts";
 import { createInstalling, endEpoch, setStatus } from "./state.ts";
+import { timesOf } from "./times.ts";
 import type { Install } from "./types.ts";
 
 /**
@@ -25,7 +27,7 @@ export function forcedTick(state: LogState): void {
   if (!isForcing(state) || state.installing !== null) return;
   const { nowMs, wallTimeMs } = state.clock;
   state.startedAtMs ??= nowMs;
-  const leftMs = state.startedAtMs + state.options.holdMs - nowMs;
+  const leftMs = state.startedAtMs + timesOf(state).holdMs - nowMs;
   if (leftMs > 0) {
     setStatus(state, { phase: "forming", reason: `it was started by force, and waits ${Math.ceil(leftMs)} ms until the others can serve no more` });
     return;
@@ -37,6 +39,7 @@ export function forcedTick(state: LogState): void {
     version: (newest?.version ?? 0) + 1,
     votes: [{ node: self.node, store, votes: 1 }],
     witness: null,
+    ...(newest === undefined ? {} : tokensIn(newest)),
   };
   const base = state.entries.tag(state.accepted);
   const install: Install = {

@@ -8,6 +8,7 @@ import type { FetchedLog, Install, LogMessage, LogWrite, MemberState, PresentSta
 import { claimingTick } from "./claiming.ts";
 import { decide, mayGoOn, whoMissedAView } from "./decision.ts";
 import { forcedTick, isForcing } from "./forced.ts";
+import { timesOf } from "./times.ts";
 
 /**
  * Forming a view (PROTOCOL part 1, rules 1 to 6): PROPOSE, STATE, the choice of the best
@@ -343,10 +344,11 @@ function sayHow(state: LogState, how: PresentState): void {
  * Whether this node fetches what it lacks and asks the others for patience. Who has not been in a view yet
  * runs nothing, and may take its time. Who has must be back while its roles may still run.
  */
-export function fetchesWhatItLacks({ installing, lastMembers, clock, options }: LogState): boolean {
+export function fetchesWhatItLacks(state: LogState): boolean {
+  const { installing, lastMembers, clock } = state;
   if (installing === null || installing.failedFetches > FAILED_FETCHES_MAX) return false;
   const isComplete = installing.accepted && installing.position !== null;
-  return !isComplete && clock.nowMs - installing.sinceMs < (lastMembers.length === 0 ? NEWCOMER_PATIENCE_MS : options.permitMs);
+  return !isComplete && clock.nowMs - installing.sinceMs < (lastMembers.length === 0 ? NEWCOMER_PATIENCE_MS : timesOf(state).permitMs);
 }
 
 /** Deadlines of the formation; called on every tick. */

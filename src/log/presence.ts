@@ -4,6 +4,7 @@ import { fetchesWhatItLacks, postponeProposal, startForming } from "./formation.
 import { noteAcknowledged } from "./replication.ts";
 import type { LogState, View } from "./state.ts";
 import { includes, isExcluded, isOrderer, leaveIfLeftOut, send } from "./state.ts";
+import { timesOf } from "./times.ts";
 import type { LogMessage } from "./types.ts";
 import { isViewQuorum } from "../quorum/weights.ts";
 
@@ -17,7 +18,8 @@ const ARMED_TICKS_KEPT = 128;
 /** Periodic: sends a tick, looks for silence and for a disk that does not answer. */
 export function presenceTick(state: LogState): void {
   const { nowMs } = state.clock;
-  const { detectionMs, diskLimitMs } = state.options;
+  const { diskLimitMs } = state.options;
+  const { detectionMs, tickMs } = timesOf(state);
   const pausedMs = state.lastTickMs === null ? 0 : nowMs - state.lastTickMs;
   state.lastTickMs = nowMs;
   const oldest = state.tickets.values().next().value;
@@ -30,7 +32,7 @@ export function presenceTick(state: LogState): void {
   // Who was paused itself knows nothing of the others' silence.
   if (pausedMs > detectionMs / 2) for (const node of view.heardAtMs.keys()) view.heardAtMs.set(node, nowMs);
   // The loop may come round more often; a quarter is room for its being late.
-  if (nowMs - view.tickedAtMs >= 0.75 * state.options.tickMs) {
+  if (nowMs - view.tickedAtMs >= 0.75 * tickMs) {
     view.tickedAtMs = nowMs;
     sendTick(state, view, false);
   }
@@ -109,7 +111,7 @@ function gatherEvidence(state: LogState, view: View): void {
     if (!isViewQuorum(weights, voters, view.voters, view.install.claim)) continue;
     view.evidence = number;
     const armedAtMs = view.armedAtMs.get(number);
-    if (armedAtMs !== undefined) state.effects.push({ kind: "permit", untilMs: armedAtMs + state.options.permitMs });
+    if (armedAtMs !== undefined) state.effects.push({ kind: "permit", untilMs: armedAtMs + timesOf(state).permitMs });
     finishReads(state, view);
     break;
   }

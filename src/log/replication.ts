@@ -10,6 +10,7 @@ import { PENDING_ENTRIES_MAX } from "./types.ts";
 import { admitStore, isAdmitted, isViewQuorum } from "../quorum/weights.ts";
 import type { Weights } from "../model/votes.ts";
 import { askAgain, finishReads } from "./presence.ts";
+import { settledWeights } from "./times.ts";
 
 /** The active view: ordering, appending, acknowledging, committing (PROTOCOL part 1, rules 8 to 10, 12). */
 
@@ -26,6 +27,7 @@ export function replicationTick(state: LogState): void {
     askAgain(state, view);
   }
   resendOverdue(state, view);
+  settleToken(state, view);
   for (const node of view.install.learners) admitLearner(state, view, node);
   endLearning(state, view);
   takeInOthers(state);
@@ -231,6 +233,13 @@ export function onWeightsWanted(state: LogState, wanted: Weights): void {
 
 function weightsPending(state: LogState, view: View): boolean {
   return state.entries.weightsInForce(state.committed).length > 1 || view.weightsNumberedAt > view.appended;
+}
+
+/** The former token is forgotten once nobody can act by it any more. */
+function settleToken(state: LogState, view: View): void {
+  if (!isOrderer(state) || weightsPending(state, view)) return;
+  const weights = settledWeights(state, view);
+  if (weights !== null) number(state, view, true, null, { type: "weights", weights });
 }
 
 /** Rule 10: a copy that the weights do not know is admitted once it has caught up, by a quorum that does not need it; its vote is the core's to give. */

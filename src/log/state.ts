@@ -146,6 +146,8 @@ export interface View {
   nextSequence: number;
   /** Index of the newest WEIGHTS that was numbered. */
   weightsNumberedAt: number;
+  /** Weights that carry a former token, and since when this node has known in this view that they are committed. */
+  settling: { readonly version: number; readonly sinceMs: number } | null;
   readonly clusterBaseMs: number;
   readonly activeSinceMs: number;
   readonly outbox: LogEntry[];

@@ -1,5 +1,5 @@
 import type { Member, NodeId } from "../model/identifiers.ts";
-import type { Hold, Voter, Weights, WitnessVote } from "../model/votes.ts";
+import type { Hold, Voter, Weights, WeightsInForce, WitnessVote } from "../model/votes.ts";
 import type { ClaimRequest } from "../quorum/claims.ts";
 import type { ClaimOutcome } from "../quorum/witness.ts";
 
@@ -262,9 +262,16 @@ export interface LogOptions {
   readonly permitHoldMs?: number;
   /** The engine can send datagrams past the group's order. */
   readonly direct?: boolean;
+  /** The engine's token where the weights carry none; absent = the engine has no token. */
+  readonly profileTokenMs?: number;
+  /** What these times are under the weights in force, where the token is part of them; absent = as given here, always. */
+  readonly timesUnder?: (weights: WeightsInForce) => TokenTimes;
   /** "force": the operator states that the others are down (rule 13). "prevent": join, never form. */
   readonly start?: "force" | "prevent";
 }
+
+/** The times that follow from the engine's token. */
+export type TokenTimes = Pick<LogOptions, "tickMs" | "detectionMs" | "permitMs" | "holdMs" | "permitHoldMs">;
 
 /** What the log finds on the disk at start. */
 export interface LogRecovery {

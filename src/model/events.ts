@@ -78,6 +78,7 @@ export const EventCatalogue = {
   WitnessClaimed: { code: 20043, level: "warning", title: "a view stands on the vote of the witness" },
   WitnessOnline: { code: 20044, level: "information", title: "the witness works" },
   WitnessFailed: { code: 20045, level: "error", title: "the witness does not work" },
+  HeartbeatChanged: { code: 20046, level: "information", title: "silent nodes are missed sooner or later than before" },
   InterfaceUp: { code: 20070, level: "information", title: "a network interface is up again" },
   NetworkUp: { code: 20071, level: "information", title: "a network is up again" },
   NlbHostActive: { code: 5, level: "information", title: "a host became an active member of the load balancing" },

@@ -23,6 +23,20 @@ export interface ReasonView {
   readonly command: string | null;
 }
 
+/** What the heartbeat properties come to. */
+export interface HeartbeatView {
+  /** The engine's token as the properties ask for it. */
+  readonly tokenMs: number;
+  /** Worst case from the moment a node falls silent until the others have a membership without it. */
+  readonly detectionMs: number;
+  /** The token that the properties would ask for if it were not outside of what is possible; null = it is not. */
+  readonly boundedFromMs: number | null;
+  /** Nodes are in different subnets: the properties for these count too. */
+  readonly spansSubnets: boolean;
+  /** The same of the token in force; another one while the change is on its way. */
+  readonly inForce: { readonly tokenMs: number; readonly detectionMs: number };
+}
+
 export interface ClusterView {
   readonly id: string;
   readonly name: string;
@@ -38,6 +52,8 @@ export interface ClusterView {
   /** Whole sentences about what is not as it should be; empty = healthy. */
   readonly problems: readonly string[];
   readonly properties: Readonly<Record<string, PropertyValue>>;
+  /** How soon a silent node is missed; null or absent = the engine of this cluster does not go by these properties. */
+  readonly heartbeat?: HeartbeatView | null;
   readonly clusterTimeMs: number;
   readonly wallTimeMs: number;
 }
@@ -352,6 +368,8 @@ export interface Plan {
   /** False when the plan was cut off at its limits. */
   readonly quiet: boolean;
   readonly notes: readonly string[];
+  /** For a change of heartbeat properties: what they would come to. */
+  readonly heartbeat?: HeartbeatView;
 }
 
 export type DryRun = { readonly plan: Plan; readonly error: null } | { readonly plan: null; readonly error: ErrorBody };
@@ -365,6 +383,8 @@ export function effectiveProperties(table: PropertyTable, bag: PropertyBag): Rec
 export interface LeaseView {
   readonly node: string;
   readonly tokenMs: number;
+  /** By which others are waited for: the longer one while the token changes, else the same. */
+  readonly waitingTokenMs: number;
   readonly leaseMs: number;
   readonly tickMs: number;
   readonly granularityMs: number;

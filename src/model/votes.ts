@@ -12,6 +12,10 @@ export interface Weights {
   readonly votes: readonly Vote[];
   /** null = no witness is configured. */
   readonly witness: WitnessVote | null;
+  /** The engine's token, from which the lengths of the lease follow; absent = that of the profile the cluster was created with. */
+  readonly tokenMs?: number;
+  /** The token before this one, while somebody may still act by it: others are waited for by the longer of the two. */
+  readonly formerTokenMs?: number;
 }
 
 export interface Vote {

@@ -1,3 +1,4 @@
+import { tokensIn } from "../model/heartbeat.ts";
 import type { NodeId } from "../model/identifiers.ts";
 import type { WitnessRecord } from "../model/objects.ts";
 import { totalVotes } from "./weights.ts";
@@ -46,7 +47,7 @@ export function assignVotes(rules: VotingRules): Weights | null {
   const without = dynamicQuorum && voters.length % 2 === 0 && (witness?.votes ?? 0) === 0 ? whoLosesTheVote(rules, nodes, voters) : null;
   const voting = new Set(voters);
   const votes: Vote[] = admitted.map((vote) => ({ node: vote.node, store: vote.store, votes: voting.has(vote.node) && vote.node !== without ? 1 : 0 }));
-  const wanted: Weights = { version: current.version + 1, votes, witness };
+  const wanted: Weights = { version: current.version + 1, votes, witness, ...tokensIn(current) };
   if (sameVotes(wanted, current)) return null;
   // What takes the quorum from those who are to commit it would never be committed, and would stand in the way of the next view.
   const held = votes.reduce((sum, vote) => sum + (isPresent(nodes.get(vote.node)!, vote) ? vote.votes : 0), 0);

@@ -1,3 +1,4 @@
+import { tokensIn } from "../model/heartbeat.ts";
 import type { NodeId } from "../model/identifiers.ts";
 import type { Voter, Weights, WeightsInForce } from "../model/votes.ts";
 
@@ -63,7 +64,7 @@ export function missingVoters(weights: WeightsInForce, voters: readonly Voter[])
 export function admitStore(weights: Weights, voter: Voter): Weights {
   const others = weights.votes.filter((vote) => vote.node !== voter.node);
   const votes = [...others, { node: voter.node, store: voter.store, votes: 0 }].sort((a, b) => a.node - b.node);
-  return { version: weights.version + 1, votes, witness: weights.witness };
+  return { version: weights.version + 1, votes, witness: weights.witness, ...tokensIn(weights) };
 }
 
 export function heldVotes(weights: Weights, voters: readonly Voter[]): number {

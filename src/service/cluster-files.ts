@@ -36,7 +36,7 @@ export interface HostSettings {
   /** Which node this machine is. */
   readonly node: string;
   readonly id: number;
-  /** corosync's token as it was when this machine joined; then the cluster's properties count. */
+  /** corosync's token by the profile that the cluster was created with; the cluster's properties may ask for another one. */
   readonly tokenMs: number;
   /** Where the API answers, with TLS. */
   readonly apiPort: number;
@@ -46,6 +46,7 @@ export interface HostSettings {
 
 /** The nodes there are now and how to reach them, as far as this machine has heard: what it needs to find the others. */
 export interface KnownMembers {
+  /** corosync's token in force. */
   readonly tokenMs: number;
   readonly nodes: readonly KnownMember[];
 }

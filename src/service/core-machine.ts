@@ -1,4 +1,4 @@
-import { durableRows, loadState, nextDeadline, restore, snapshot, stateHash, step, wantedWeights } from "../core/index.ts";
+import { durableRows, loadState, nextDeadline, restore, snapshot, stateHash, step, wantedRecord } from "../core/index.ts";
 import type { ClusterState, StepResult } from "../core/index.ts";
 import type { CoreInput, Stamp } from "../model/inputs.ts";
 import type { Weights } from "../model/votes.ts";
@@ -7,9 +7,12 @@ import type { Row, StateMachine, Stepped } from "./state-machine.ts";
 /** The core as the state machine that the log replicates. */
 export class CoreMachine implements StateMachine<StepResult> {
   #state: ClusterState;
+  readonly #profileTokenMs: number | null;
 
-  constructor(rows: readonly Row[]) {
+  /** @param profileTokenMs of the profile the cluster was created with; null = its engine has no token */
+  constructor(rows: readonly Row[], profileTokenMs: number | null = null) {
     this.#state = loadState(rows);
+    this.#profileTokenMs = profileTokenMs;
   }
 
   /** For reading only: the replica alone steps it. */
@@ -47,6 +50,6 @@ export class CoreMachine implements StateMachine<StepResult> {
   }
 
   wantedWeights(current: Weights): Weights | null {
-    return wantedWeights(this.#state, current);
+    return wantedRecord(this.#state, current, this.#profileTokenMs);
   }
 }

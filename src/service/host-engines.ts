@@ -9,16 +9,19 @@ import type { KnownVotes } from "../engine/corosync/connectivity.ts";
 import { Heartbeat } from "../engine/corosync/heartbeat.ts";
 import type { CorosyncEngine, Refusal } from "../engine/corosync/engine.ts";
 import type { Engine } from "../engine/contract.ts";
+import { LeaseLengths } from "../lease/lengths.ts";
 import { leaseParameters } from "../lease/parameters.ts";
 import type { LeaseParameters } from "../lease/parameters.ts";
 import { LeaseHost } from "../leasing/host.ts";
 import type { LeaseHostOptions } from "../leasing/host.ts";
+import type { TokenTimes } from "../log/types.ts";
 import type { ReleaseOptions } from "../leasing/release.ts";
 import { monotonicMs } from "../monitor/clock.ts";
 import { gateTable } from "../network/gate-rules.ts";
 import type { Member, NodeId } from "../model/identifiers.ts";
 import type { WitnessRecord } from "../model/objects.ts";
 import { PROTOCOL_VERSION } from "../model/version.ts";
+import type { WeightsInForce } from "../model/votes.ts";
 import type { Witness } from "../quorum/witness.ts";
 import { machineAdapters } from "./adapters.ts";
 import type { AdapterReader } from "./adapters.ts";
@@ -50,7 +53,8 @@ export class HostEngines implements EngineSource {
   readonly times: LogTimes;
   readonly loopMs = LOOP_MS;
   readonly connectWitness: (record: WitnessRecord) => Witness | null;
-  readonly lease: LeaseParameters;
+  /** By the token of the profile: for weights that carry none. */
+  readonly #lease: LeaseParameters;
   /** Without the addresses of roles: they come and go with them and say nothing of the machine. */
   readonly adapters: AdapterReader = {
     ...machineAdapters,
@@ -79,8 +83,9 @@ export class HostEngines implements EngineSource {
     this.#host = host;
     this.#log = log;
     this.#members = readMembers(directory, configuration);
-    this.lease = leaseParameters({ tokenMs: this.#members.tokenMs });
-    this.times = { ...COMMON_TIMES, silenceMs: SILENCE_MS, tickMs: Math.floor(this.lease.detectionMs / TICKS_IN_DETECTION), detectionMs: this.lease.detectionMs, permitMs: this.lease.permitMs, holdMs: this.lease.holdMs, permitHoldMs: this.lease.permitHoldMs };
+    this.#lease = leaseParameters({ tokenMs: host.tokenMs });
+    const lengths = new LeaseLengths(this.#lease);
+    this.times = { ...COMMON_TIMES, silenceMs: SILENCE_MS, profileTokenMs: host.tokenMs, ...tokenTimes(lengths, []), timesUnder: (weights) => tokenTimes(lengths, weights) };
     this.connectWitness = witnessConnections(configuration.clusterId, readKey(directory));
     this.#daemon = this.#makeDaemon();
     this.#heartbeat = new Heartbeat({
@@ -192,7 +197,7 @@ export class HostEngines implements EngineSource {
 
   createLease(self: Member, listener: Pick<LeaseHostOptions, "onPermit" | "onExit" | "onReleased">): LeaseHost {
     return new LeaseHost({
-      parameters: this.lease,
+      parameters: this.#lease,
       clustered: this.#clustered,
       ...this.releaseOf(self),
       realTimePriority: REAL_TIME_PRIORITY,
@@ -207,13 +212,14 @@ export class HostEngines implements EngineSource {
    */
   onState(state: ClusterState, members: readonly Member[]): void {
     this.#noteMembers(members);
-    const { version, votes } = knownWeights(state);
+    const { version, votes, tokenMs = this.#host.tokenMs } = knownWeights(state);
     this.#votes = { version, votes: votes.map((vote) => [vote.node, vote.votes]) };
     const configured = membersOf(state);
     const leaving = this.#members.nodes.filter((node) => !configured.some(({ id }) => id === node.id) && members.some((member) => member.node === node.id));
     const nodes: KnownMember[] = [...configured, ...leaving].sort((left, right) => left.id - right.id);
-    if (JSON.stringify(nodes) === JSON.stringify(this.#members.nodes)) return;
-    this.#members = { ...this.#members, nodes };
+    if (tokenMs === this.#members.tokenMs && JSON.stringify(nodes) === JSON.stringify(this.#members.nodes)) return;
+    if (tokenMs !== this.#members.tokenMs) this.#log(`corosync's token is ${tokenMs} ms from now on; it was ${this.#members.tokenMs} ms`);
+    this.#members = { tokenMs, nodes };
     try {
       writeMembers(this.#directory, this.#members);
     } catch (error) {
@@ -256,6 +262,12 @@ export class HostEngines implements EngineSource {
       logFile: join(place, "corosync.log"),
     });
   }
+}
+
+/** What the log goes by follows from the lengths of the lease. */
+function tokenTimes(lengths: LeaseLengths, weights: WeightsInForce): TokenTimes {
+  const { detectionMs, holdMs, permitHoldMs } = lengths.waiting(weights);
+  return { tickMs: Math.floor(lengths.sending(weights).detectionMs / TICKS_IN_DETECTION), detectionMs, holdMs, permitHoldMs, permitMs: lengths.acting(weights).permitMs };
 }
 
 const ADDRESS_TYPES = ["IP Address", "IPv6 Address"];

@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import { knownWeights } from "../core/index.ts";
 import type { ClusterState } from "../core/index.ts";
 import { MusterError } from "../model/errors.ts";
 import type { Command, DatabaseOperation } from "../model/inputs.ts";
@@ -137,7 +138,7 @@ export class Joining {
       clusterId: configuration.clusterId,
       clusterName: configuration.clusterName,
       founders: configuration.nodes,
-      members: { tokenMs: tokenMs(), nodes },
+      members: { tokenMs: knownWeights(state()).tokenMs ?? tokenMs(), nodes },
       host: { ...this.#host(), node: self.name, id: self.id, tokenMs: tokenMs() },
       key: text(clusterPaths.key(directory)).trim(),
       token: text(clusterPaths.token(directory)).trim(),

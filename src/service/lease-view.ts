@@ -3,10 +3,11 @@ import type { LeaseView } from "../model/views.ts";
 
 export function leaseView(node: string, status: LeaseStatus, nameOf: (id: number) => string): LeaseView {
   const { parameters, figures, gate, terms, realTime, holds } = status;
-  const { tokenMs, leaseMs, tickMs, granularityMs, holdMs, permitMs, permitHoldMs, detectionMs } = parameters;
+  const { tokenMs, leaseMs, tickMs, granularityMs, holdMs, permitMs, permitHoldMs, detectionMs, waitingTokenMs } = parameters;
   return {
     node,
     tokenMs,
+    waitingTokenMs,
     leaseMs,
     tickMs,
     granularityMs,

@@ -97,7 +97,7 @@ export class ClusterNode {
     this.#environment = environment;
     this.#self = options.self;
     this.#releases = new Releases(options.self.node);
-    this.#machine = new CoreMachine(durable.rows);
+    this.#machine = new CoreMachine(durable.rows, options.profileTokenMs ?? null);
     this.#replica = new Replica(options, durable, initialWeights, this.#machine, {
       ...environment,
       onStepped: (entry, _stamp, result, replayed) => this.#onStepped(entry, result, replayed),

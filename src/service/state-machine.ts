@@ -28,6 +28,6 @@ export interface StateMachine<Result> {
   hash(): string;
   /** Cluster time at which the state wants a "due" entry; null = never. */
   nextDeadline(): number | null;
-  /** The votes that should follow the current ones; null = they are as they should be (PROTOCOL rule 10). */
+  /** The votes, and the token with them, that should follow the current ones; null = they are as they should be (PROTOCOL rule 10). */
   wantedWeights(current: Weights): Weights | null;
 }

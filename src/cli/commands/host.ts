@@ -6,7 +6,7 @@ import { joinCluster } from "../../host/join.ts";
 import { ownMembership, runService, startService, stopService } from "../../host/service-control.ts";
 import type { StartHow } from "../../host/service-control.ts";
 import { DIRECTORY_DEFAULT, checkOwnAddresses, ownAddresses, ownName } from "../../host/settings.ts";
-import type { Profile } from "../../host/settings.ts";
+import type { Profile } from "../../model/heartbeat.ts";
 import { MusterError } from "../../model/errors.ts";
 import type { ApiClient } from "../../api/client.ts";
 import { maskOf, parseSubnet } from "../../core/subnets.ts";

@@ -21,6 +21,7 @@ function leaseText(view: LeaseView): string {
     `Token ${view.tokenMs} ms; lease L ${view.leaseMs} ms, a tick every P ${view.tickMs} ms; others wait H ${view.holdMs} ms after they last answered (kernel timers g ${view.granularityMs} ms in it). A silent node is missed after ${view.detectionMs} ms.`,
     `Processes without an address: permit ${view.permitMs} ms, others wait ${view.permitHoldMs} ms.`,
   ];
+  if (view.waitingTokenMs !== view.tokenMs) lines.push(`The token changes: as long as somebody may still act by the other one, others are waited for by a token of ${view.waitingTokenMs} ms.`);
   if (view.margin !== null) lines.push(`When it was renewed there were left: at least ${Math.round(view.margin.minimumMs)} ms, mostly ${Math.round(view.margin.medianMs)} ms (last ${view.margin.renewals} renewals).`);
   if (view.evidenceAgeMs !== null) lines.push(`A quorum last answered a tick that was sent ${duration(view.evidenceAgeMs)} ago.`);
   if (view.reopened > 0) lines.push(`It ran out ${view.reopened} times since the service started, and was renewed later.`);

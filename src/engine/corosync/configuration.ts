@@ -2,6 +2,8 @@ import { createHash } from "node:crypto";
 import { isIP } from "node:net";
 import { isAbsolute } from "node:path";
 import { MusterError } from "../../model/errors.ts";
+import { PROFILES, TOKEN_MS_MAX, TOKEN_MS_MIN } from "../../model/heartbeat.ts";
+import type { Profile } from "../../model/heartbeat.ts";
 import { NODES_MAX } from "../../model/identifiers.ts";
 
 /**
@@ -9,13 +11,6 @@ import { NODES_MAX } from "../../model/identifiers.ts";
  * device stalls all senders when one process hangs (ARCHITECTURE 3); a view is made by the log.
  */
 
-export const PROFILES = { standard: 500, fast: 200 } as const;
-export type Profile = keyof typeof PROFILES;
-
-/** Below, the timers of libknet and of a busy kernel are as long as the token itself. */
-export const TOKEN_MS_MIN = 100;
-/** Above, a dead node would keep its roles for minutes. */
-export const TOKEN_MS_MAX = 60_000;
 /** What knet can have. */
 export const LINKS_MAX = 8;
 /** Link 0 uses this UDP port, link n the n-th after it. */
@@ -144,54 +139,12 @@ export function readCorosyncConfiguration(text: string): ReadConfiguration {
   };
 }
 
-/**
- * Worst case, in milliseconds, from the moment a node falls silent until the others have a membership without it:
- * token + consensus (1.2 × token), and what forming takes, which grows with the nodes (reference corosync 5, measured).
- */
-export function detectionTimeMs(tokenMs: number, nodes: number): number {
-  return Math.ceil(tokenMs * DETECTION_PER_TOKEN) + FORMING_MS + nodes * FORMING_PER_NODE_MS;
-}
-
-/** The heartbeat properties of the cluster (reference failover-clustering 1.6); a missing one has its default. */
-export interface HeartbeatProperties {
-  readonly SameSubnetDelay?: number;
-  readonly SameSubnetThreshold?: number;
-  readonly CrossSubnetDelay?: number;
-  readonly CrossSubnetThreshold?: number;
-}
-
-export interface HeartbeatToken {
-  readonly tokenMs: number;
-  /** The properties ask for less or more than {@link TOKEN_MS_MIN} and {@link TOKEN_MS_MAX} allow. */
-  readonly isBounded: boolean;
-}
-
-/**
- * The token that belongs to Windows' heartbeat properties. Windows removes a node after delay × threshold; corosync
- * after 2.2 × token. So a pair that an administrator *changed* is met to the letter: token = delay × threshold / 2.2.
- * A pair that has its default stands for the profile "standard" (1.1 s, not Windows' 10 or 20 s): the defaults of
- * Windows are as long as they are for heartbeats that are lost, and a token is sent again four times before it counts
- * as lost. Both pairs at their defaults are therefore exactly the profile. corosync has one token for all nodes: where
- * nodes are in different subnets the longer of the two counts, else the pair of the same subnet alone.
- * @throws MusterError MUSTER_INVALID_ARGUMENT when a value is outside of what Windows allows
- */
-export function tokenFromHeartbeat(properties: HeartbeatProperties, spansSubnets: boolean): HeartbeatToken {
-  const same = pairToken(properties, "SameSubnet");
-  const cross = pairToken(properties, "CrossSubnet");
-  const wanted = spansSubnets ? Math.max(same, cross) : same;
-  const tokenMs = Math.min(TOKEN_MS_MAX, Math.max(TOKEN_MS_MIN, wanted));
-  return { tokenMs, isBounded: tokenMs !== wanted };
-}
-
 /** The UDP ports of the links, link 0 first. */
 export function linkPorts(links: number, portOffset = 0): number[] {
   return Array.from({ length: links }, (_, link) => PORT_FIRST + portOffset + link);
 }
 
 const HEADER = "# Written by Muster: change the cluster instead of this file. sha256 ";
-const DETECTION_PER_TOKEN = 2.2;
-const FORMING_MS = 100;
-const FORMING_PER_NODE_MS = 5;
 /** corosync.conf(5) advises it from 32 nodes on. */
 const LARGE_CLUSTER_NODES = 32;
 const SEND_JOIN_MS = 80;
@@ -206,25 +159,6 @@ const PING_INTERVAL_SHORT_MS = 100;
 const RETRANSMITS = 4;
 const RETRANSMITS_SHORT = 2;
 const RETRANSMIT_MS_MIN = 32;
-
-const HEARTBEAT_RANGES = {
-  SameSubnetDelay: { minimum: 250, maximum: 2_000, default: 1_000 },
-  SameSubnetThreshold: { minimum: 3, maximum: 120, default: 10 },
-  CrossSubnetDelay: { minimum: 250, maximum: 4_000, default: 1_000 },
-  CrossSubnetThreshold: { minimum: 3, maximum: 120, default: 20 },
-} as const;
-
-function pairToken(properties: HeartbeatProperties, pair: "SameSubnet" | "CrossSubnet"): number {
-  const [delay, threshold] = (["Delay", "Threshold"] as const).map((kind) => {
-    const field = `${pair}${kind}` as const;
-    const range = HEARTBEAT_RANGES[field];
-    const value = properties[field] ?? range.default;
-    if (!Number.isInteger(value) || value < range.minimum || value > range.maximum) invalid(field, `a whole number from ${range.minimum} to ${range.maximum} is needed`);
-    return { value, isDefault: value === range.default };
-  }) as [{ value: number; isDefault: boolean }, { value: number; isDefault: boolean }];
-  if (delay.isDefault && threshold.isDefault) return PROFILES.standard;
-  return Math.floor((delay.value * threshold.value) / DETECTION_PER_TOKEN);
-}
 
 function retransmits(tokenMs: number): number {
   return tokenMs / (RETRANSMITS + 0.2) < RETRANSMIT_MS_MIN ? RETRANSMITS_SHORT : RETRANSMITS;

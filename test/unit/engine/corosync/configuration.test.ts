@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { corosyncConfiguration, detectionTimeMs, linkPorts, PROFILES, readCorosyncConfiguration, TOKEN_MS_MAX, tokenFromHeartbeat } from "../../../../src/engine/corosync/configuration.ts";
+import { corosyncConfiguration, linkPorts, readCorosyncConfiguration } from "../../../../src/engine/corosync/configuration.ts";
 import type { ConfigurationInput } from "../../../../src/engine/corosync/configuration.ts";
 
 /** The text that corosync gets; no corosync is needed here. */
@@ -163,29 +163,3 @@ for (const [what, change, field] of WRONG) {
     );
   });
 }
-
-test("the detection time covers what was measured", () => {
-  // Tokens, nodes and the longest of the trials in the reference (corosync 5).
-  for (const [tokenMs, nodes, measuredMs] of [[300, 3, 680], [200, 3, 482], [200, 5, 522], [100, 3, 286], [100, 5, 301], [500, 16, 1_222]] as const) {
-    assert.ok(detectionTimeMs(tokenMs, nodes) >= measuredMs, `${tokenMs} ms, ${nodes} nodes`);
-    assert.ok(detectionTimeMs(tokenMs, nodes) < tokenMs * 2.2 + 200);
-  }
-});
-
-test("Windows' heartbeat properties as a token", () => {
-  const standard = { tokenMs: PROFILES.standard, isBounded: false };
-  assert.deepEqual(tokenFromHeartbeat({}, false), standard);
-  assert.deepEqual(tokenFromHeartbeat({ SameSubnetDelay: 1_000, SameSubnetThreshold: 10, CrossSubnetDelay: 1_000, CrossSubnetThreshold: 20 }, true), standard);
-  // A changed pair is met to the letter.
-  const { tokenMs } = tokenFromHeartbeat({ SameSubnetThreshold: 5 }, false);
-  assert.ok(Math.abs(tokenMs * 2.2 - 5_000) < 3);
-  assert.equal(tokenFromHeartbeat({ SameSubnetDelay: 250, SameSubnetThreshold: 3 }, false).tokenMs, 340);
-  // The other pair counts only where nodes are in different subnets; the longer one wins.
-  assert.deepEqual(tokenFromHeartbeat({ CrossSubnetThreshold: 40 }, false), standard);
-  assert.equal(tokenFromHeartbeat({ CrossSubnetThreshold: 40 }, true).tokenMs, 18_181);
-  assert.deepEqual(tokenFromHeartbeat({ SameSubnetDelay: 250, SameSubnetThreshold: 3 }, true), standard, "the unchanged pair still asks for the standard");
-  assert.deepEqual(tokenFromHeartbeat({ CrossSubnetDelay: 4_000, CrossSubnetThreshold: 120 }, true), { tokenMs: TOKEN_MS_MAX, isBounded: true });
-  for (const [field, value] of [["SameSubnetDelay", 249], ["SameSubnetThreshold", 121], ["CrossSubnetDelay", 4_001], ["CrossSubnetThreshold", 2.5]] as const) {
-    assert.throws(() => tokenFromHeartbeat({ [field]: value }, false), { code: "MUSTER_INVALID_ARGUMENT", message: new RegExp(`^${field}: `) });
-  }
-});
