@@ -36,7 +36,7 @@ export function describeHeartbeat(state: ClusterState, profileTokenMs: number | 
 }
 
 function wantedToken(state: ClusterState, profileTokenMs: number, changes: PropertyBag): HeartbeatToken {
-  const bag = { ...(state.tables.cluster.get(ONLY)?.properties ?? {}), ...changes };
+  const bag = { ...state.tables.cluster.get(ONLY)?.properties, ...changes };
   const properties = Object.fromEntries(HEARTBEAT_PROPERTIES.map((name) => [name, numberPropertyOf(clusterProperties, bag, name)]));
   const within = tokenFromHeartbeat(properties, false, profileTokenMs);
   const across = tokenFromHeartbeat(properties, true, profileTokenMs);

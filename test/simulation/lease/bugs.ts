@@ -10,5 +10,9 @@ export const BUGS = [
   "no joint rule",
   "no hold",
   "a left-out life returns",
+  "the holder uses a longer L when it appends",
+  "the echoer uses a shorter H at once",
+  "a new life goes by the newest token alone",
+  "the former token is forgotten at once",
 ] as const;
 export type Bug = (typeof BUGS)[number];

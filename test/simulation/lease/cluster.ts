@@ -1,5 +1,6 @@
 import type { Member } from "../../../src/model/identifiers.ts";
 import type { Weights } from "../../../src/model/votes.ts";
+import { LeaseLengths } from "../../../src/lease/lengths.ts";
 import { leaseParameters } from "../../../src/lease/parameters.ts";
 import type { LeaseProgram, LeaseTick } from "../../../src/lease/steps.ts";
 import { isViewQuorum } from "../../../src/quorum/weights.ts";
@@ -13,6 +14,10 @@ import { Witness, activate, decide } from "./views.ts";
 import type { Active, Disk, Formation } from "./views.ts";
 
 export const PARAMETERS = leaseParameters({ tokenMs: 200, permitMs: 1_000, killBudgetMs: 0 });
+const LENGTHS = new LeaseLengths(PARAMETERS);
+/** A half, and up to three times the one that weights without a token stand for. */
+const TOKENS_MS = [100, 200, 600] as const;
+const LONGEST = new LeaseLengths(PARAMETERS).waiting([{ version: 0, votes: [], witness: null, tokenMs: Math.max(...TOKENS_MS) }]);
 const DRIFT = 0.1;
 
 export class TwoServe extends Error {}
@@ -21,6 +26,10 @@ export class TwoServe extends Error {}
 interface Service {
   readonly life: Life;
   readonly disk: Disk;
+  /** In its log, the newest first; on the disk a little later. */
+  weights: readonly Weights[];
+  /** Weights with a former token, and since when by its clock it has known that they are committed. */
+  settling: { readonly version: number; readonly sinceMs: number } | null;
   view: { readonly active: Active; readonly roles: Map<string, { readonly owner: Member | null; readonly generation: number }>; readonly acks: Map<number, Set<number>> } | null;
   /** By epoch: they may come before ACTIVE. */
   readonly inventories: Map<number, Set<number>>;
@@ -49,6 +58,8 @@ export class LeaseCluster {
   postLagChance = 0;
   /** Chance that a main thread stands still after it has sent an ACCEPT, or appended WEIGHTS. */
   standsStillChance = 0;
+  /** Longest time that a write takes. */
+  diskMaxMs = 2;
   /** Planned moves make run-time states differ, and starts wait for inventories. */
   readonly hasMoves: boolean;
   faultsEndMs = 0;
@@ -67,7 +78,8 @@ export class LeaseCluster {
     this.hasMoves = this.random.chance(0.4);
     const nodes = this.random.pick([2, 3, 3, 3, 4, 5, 5, 7, 9]);
     const votes = Array.from({ length: nodes }, (_, position) => ({ node: position + 1, store: `s${position + 1}`, votes: 1 }));
-    const weights: Weights = { version: 1, votes, witness: this.random.chance(0.4) ? { id: "w", votes: 1 } : null };
+    const tokenMs = this.random.pick([null, ...TOKENS_MS]);
+    const weights: Weights = { version: 1, votes, witness: this.random.chance(0.4) ? { id: "w", votes: 1 } : null, ...(tokenMs === null ? {} : { tokenMs }) };
     this.roles = ["address-1", "address-2", "address-3", "process-1", "process-2"];
     for (let node = 1; node <= nodes; node++) {
       const rate = this.random.pick([1 - DRIFT, 1 - DRIFT, 1 + DRIFT, 1 + DRIFT, 1 - DRIFT + 2 * DRIFT * this.random.next()]);
@@ -119,19 +131,20 @@ export class LeaseCluster {
         this.#ended(machine);
       },
       opened: () => this.#check(),
+      termsChanged: () => ticking.follow(),
       postDelayMs: () => this.random.next() * (this.random.chance(this.postLagChance) ? 800 : 0.2),
     }, this.#bug);
     machine.life = life;
-    this.#services.set(node, { life, disk: this.#disks[node - 1]!, view: null, inventories: new Map(), runs: new Set(), orders: new Map(), nextOrder: 1, acceptedAtMs: 0 });
+    const ticking = this.#ticking(machine, life);
+    const disk = this.#disks[node - 1]!;
+    this.#services.set(node, { life, disk, weights: disk.weights, settling: null, view: null, inventories: new Map(), runs: new Set(), orders: new Map(), nextOrder: 1, acceptedAtMs: 0 });
     this.setPauses(life);
     this.note(node, "start", `incarnation ${machine.incarnation}`);
-    this.#every(machine, life, PARAMETERS.tickMs, () => {
-      if (life.workerThread.idle) life.workerThread.run(life.worker.timer());
-    });
     this.#every(machine, life, 50, () => {
       if (!life.mainThread.idle) return;
       life.mainThread.run(life.ledger.alive());
       this.#startRoles(machine);
+      this.#settleToken(machine);
     });
   }
 
@@ -213,6 +226,28 @@ export class LeaseCluster {
     });
   }
 
+  /** A tick every P, which changes with the terms. */
+  #ticking(machine: Machine, life: Life): { follow(): void } {
+    let tickMs = life.worker.tickMs;
+    let timer = 0;
+    const begin = (): void => {
+      const own = ++timer;
+      this.scheduler.after(machine.clock.realMs(tickMs) + this.random.next(), () => {
+        if (machine.life !== life || own !== timer) return;
+        if (life.workerThread.idle) life.workerThread.run(life.worker.timer());
+        begin();
+      });
+    };
+    begin();
+    return {
+      follow: () => {
+        if (life.worker.tickMs === tickMs) return;
+        ({ tickMs } = life.worker);
+        begin();
+      },
+    };
+  }
+
   #every(machine: Machine, life: Life, localMs: number, action: () => void): void {
     this.scheduler.after(machine.clock.realMs(localMs) + this.random.next(), () => {
       if (machine.life !== life) return;
@@ -231,12 +266,12 @@ export class LeaseCluster {
   // ---- views --------------------------------------------------------------
 
   /** PROPOSE to some of those who can be reached, or to all. */
-  propose(share: number, withoutSome = false): void {
-    const alive = [...this.#services.values()];
+  propose(share: number, withoutSome = false, without: number | null = null): void {
+    const alive = [...this.#services.values()].filter(({ life }) => life.self.node !== without);
     if (alive.length === 0) return;
     const proposer = this.random.pick(alive).life.self;
-    const majority = this.random.shuffle(alive).slice(0, Math.max(1, this.random.integer(Math.floor(this.machines.length / 2), this.machines.length - 1)));
-    const members = withoutSome ? majority.map(({ life }) => life.self).sort((a, b) => a.node - b.node) : alive.map(({ life }) => life.self).filter(({ node }) => node === proposer.node || (this.random.chance(share) && !this.isCut(node, proposer.node) && !this.isCut(proposer.node, node)));
+    const some = without !== null ? alive : this.random.shuffle(alive).slice(0, Math.max(1, this.random.integer(Math.floor(this.machines.length / 2), this.machines.length - 1)));
+    const members = withoutSome ? some.map(({ life }) => life.self).sort((a, b) => a.node - b.node) : alive.map(({ life }) => life.self).filter(({ node }) => node === proposer.node || (this.random.chance(share) && !this.isCut(node, proposer.node) && !this.isCut(proposer.node, node)));
     const epoch = Math.max(...this.#disks.map((disk) => disk.promised), ...this.#formations.keys(), 0) + 1;
     const formation: Formation = { epoch, members, states: new Map(), install: null, accepts: new Map(), active: null };
     this.#formations.set(epoch, formation);
@@ -245,9 +280,12 @@ export class LeaseCluster {
     this.#toMembers(answerTo.node, members, (service) => this.#promise(service, formation, answerTo));
   }
 
-  *#promise({ disk, life }: Service, formation: Formation, proposer: Member): LeaseProgram {
+  *#promise(service: Service, formation: Formation, proposer: Member): LeaseProgram {
+    const { disk, life } = service;
     if (disk.promised >= formation.epoch) return;
     disk.promised = formation.epoch;
+    // Writes are in order: what was appended before the promise is on the disk with it.
+    disk.weights = service.weights;
     const state = { member: { ...life.self, store: `s${life.self.node}` }, accepted: disk.accepted, lastActive: disk.lastActive, weights: disk.weights, leftOut: new Map(disk.leftOut), roles: disk.roles };
     yield* [];
     this.#toMembers(life.self.node, [proposer], () => this.#stated(formation, proposer, state));
@@ -276,16 +314,29 @@ export class LeaseCluster {
     const install = formation.install!;
     if (disk.promised !== formation.epoch || disk.accepted >= formation.epoch) return;
     disk.accepted = formation.epoch;
+    const forgets = this.#forgets(service, install.weights);
     disk.weights = install.weights;
+    service.weights = install.weights;
     for (const node of install.excluded) disk.leftOut.set(node, Math.max(disk.leftOut.get(node) ?? 0, this.machines[node - 1]!.incarnation));
-    const holds = yield* life.ledger.accept({ epoch: formation.epoch, excluded: install.excluded, weights: install.weights });
+    const accepted = yield* life.ledger.accept({ epoch: formation.epoch, excluded: install.excluded, weights: install.weights });
+    const holds = accepted.map((hold) => ({ ...hold, leaseMs: Math.max(0, hold.leaseMs - forgets.leaseMs), permitMs: Math.max(0, hold.permitMs - forgets.permitMs) }));
     service.acceptedAtMs = yield { do: "readClock" };
     this.#toMembers(life.self.node, [proposer], () => this.#accepted(formation, proposer, life.self.node, holds));
     this.#mayStandStill(life);
   }
 
+  /** For the bugs of these names: by how much the holds are shorter than they should be. */
+  #forgets({ life }: Service, install: readonly Weights[]): { readonly leaseMs: number; readonly permitMs: number } {
+    const isNew = life.ledger.weights.length === 0;
+    const newest = install[0]!;
+    if (!(this.#bug === "the echoer uses a shorter H at once" && !isNew) && !(this.#bug === "a new life goes by the newest token alone" && isNew)) return { leaseMs: 0, permitMs: 0 };
+    const right = LENGTHS.waiting([...life.ledger.weights, ...install]);
+    const wrong = LENGTHS.acting([newest]);
+    return { leaseMs: right.holdMs - wrong.holdMs, permitMs: right.permitHoldMs - wrong.permitHoldMs };
+  }
+
   *#accepted(formation: Formation, proposer: Member, from: number, holds: Parameters<Formation["accepts"]["set"]>[1]): LeaseProgram {
-    for (const hold of holds) if (hold.leaseMs > PARAMETERS.holdMs || hold.permitMs > PARAMETERS.permitHoldMs) throw new TwoServe(`a hold of ${hold.leaseMs} ms is longer than H`);
+    for (const hold of holds) if (hold.leaseMs > LONGEST.holdMs || hold.permitMs > LONGEST.permitHoldMs) throw new TwoServe(`a hold of ${hold.leaseMs} ms is longer than H`);
     yield* [];
     if (formation.active !== null) return;
     formation.accepts.set(from, holds);
@@ -310,6 +361,7 @@ export class LeaseCluster {
     yield* life.ledger.activeDelivered({ epoch: active.epoch, members: active.members, claim: active.claim, weights: [active.weights], holds });
     disk.lastActive = active.epoch;
     disk.weights = [active.weights];
+    service.weights = disk.weights;
     disk.roles = active.roles;
     service.view = { active, roles: new Map([...active.roles].map(([role, owner]) => [role, { owner, generation: 0 }])), acks: new Map() };
     // INVENTORY: after what it is not to run has ended.
@@ -388,27 +440,79 @@ export class LeaseCluster {
 
   // ---- weights ------------------------------------------------------------
 
-  /** WEIGHTS: the lowest member of a view numbers other votes. */
+  /** WEIGHTS: the lowest member of a view numbers other votes, or another token. */
   changeWeights(): void {
-    const service = this.random.shuffle([...this.#services.values()]).find(({ life, view }) => view?.active.members[0]!.node === life.self.node);
-    const view = service?.view;
-    if (view == null || service!.disk.promised !== view.active.epoch || service!.disk.weights.length > 1) return;
-    const [old] = service!.disk.weights;
-    const sole = this.random.chance(0.4) ? this.random.pick(view.active.members).node : null;
-    const votes = old!.votes.map((vote) => ({ ...vote, votes: sole !== null ? Number(vote.node === sole) : view.active.members.some((member) => member.node === vote.node) && this.random.chance(0.8) ? 1 : this.random.pick([0, 0, 1]) }));
+    const service = this.random.shuffle([...this.#services.values()]).find((one) => this.#numbers(one));
+    const [old] = service?.weights ?? [];
+    if (service === undefined || old === undefined) return;
+    if (old.formerTokenMs === undefined && this.random.chance(0.5)) return this.#changeToken(service, old);
+    const { members } = service.view!.active;
+    const sole = this.random.chance(0.4) ? this.random.pick(members).node : null;
+    const votes = old.votes.map((vote) => ({ ...vote, votes: sole !== null ? Number(vote.node === sole) : members.some((member) => member.node === vote.node) && this.random.chance(0.8) ? 1 : this.random.pick([0, 0, 1]) }));
     if (votes.every((vote) => vote.votes === 0)) return;
-    const weights: Weights = { version: ++this.#weightsVersion, votes, witness: old!.witness === null ? null : { id: "w", votes: this.random.pick([0, 1]) } };
+    this.#number(service, { ...old, votes, witness: old.witness === null ? null : { id: "w", votes: this.random.pick([0, 1]) } });
+  }
+
+  /** The token alone: nothing may be interrupted by it. @returns whether anybody could number it */
+  changeToken(): boolean {
+    const service = [...this.#services.values()].find((one) => this.#numbers(one));
+    const [old] = service?.weights ?? [];
+    if (service === undefined || old === undefined || old.formerTokenMs !== undefined) return false;
+    this.#changeToken(service, old);
+    return true;
+  }
+
+  #changeToken(service: Service, old: Weights): void {
+    const formerTokenMs = old.tokenMs ?? PARAMETERS.tokenMs;
+    this.count("token changed");
+    this.#number(service, { ...old, tokenMs: this.random.pick(TOKENS_MS.filter((tokenMs) => tokenMs !== formerTokenMs)), formerTokenMs });
+  }
+
+  /** The former token is forgotten once nobody can act by it any more. */
+  #settleToken(machine: Machine): void {
+    const service = this.#services.get(machine.node);
+    const [current] = service?.weights ?? [];
+    if (service === undefined || current?.formerTokenMs === undefined || !this.#numbers(service)) return;
+    const { nowMs } = machine.clock;
+    if (service.settling?.version !== current.version) service.settling = { version: current.version, sinceMs: nowMs };
+    const { holdMs, permitHoldMs } = LENGTHS.waiting([current]);
+    if (nowMs - service.settling.sinceMs < Math.max(holdMs, permitHoldMs) && this.#bug !== "the former token is forgotten at once") return;
+    service.settling = { version: current.version, sinceMs: nowMs };
+    const { formerTokenMs: _former, ...settled } = current;
+    this.count("former token forgotten");
+    this.#number(service, settled);
+  }
+
+  /** One WEIGHTS is pending at a time; the lowest member numbers it. */
+  #numbers({ life, view, disk, weights }: Service): boolean {
+    return view?.active.members[0]!.node === life.self.node && disk.promised === view.active.epoch && weights.length === 1;
+  }
+
+  #number(service: Service, next: Weights): void {
+    const weights: Weights = { ...next, version: ++this.#weightsVersion };
+    const { active } = service.view!;
     this.count("WEIGHTS");
-    this.#toMembers(service!.life.self.node, view.active.members, (other) => this.#appendWeights(other, view.active, weights));
+    this.note(service.life.self.node, "WEIGHTS", `${weights.version}: token ${weights.tokenMs ?? "-"} former ${weights.formerTokenMs ?? "-"}`);
+    this.#toMembers(service.life.self.node, active.members, (other) => this.#appendWeights(other, active, weights));
   }
 
   *#appendWeights(service: Service, active: Active, weights: Weights): LeaseProgram {
     const { disk, life } = service;
-    if (service.view?.active !== active || disk.promised !== active.epoch || disk.weights.length > 1) return;
-    disk.weights = [weights, ...disk.weights];
+    if (service.view?.active !== active || disk.promised !== active.epoch || service.weights.length > 1) return;
+    const appended = [weights, ...service.weights];
+    service.weights = appended;
     yield* life.ledger.weightsAppended(weights);
-    this.#toMembers(life.self.node, active.members, (other) => this.#acknowledged(other, active, weights, life.self.node));
+    // What is not on the disk yet is lost with the service, and its echoes are not.
+    this.scheduler.after(this.random.next() * this.diskMaxMs, () => life.mainThread.run(this.#isDurable(service, active, appended)));
     this.#mayStandStill(life);
+  }
+
+  *#isDurable(service: Service, active: Active, appended: readonly Weights[]): LeaseProgram {
+    const { disk, life } = service;
+    yield* [];
+    if (service.view?.active !== active || disk.promised !== active.epoch) return;
+    disk.weights = appended;
+    this.#toMembers(life.self.node, active.members, (other) => this.#acknowledged(other, active, appended[0]!, life.self.node));
   }
 
   *#acknowledged(service: Service, active: Active, weights: Weights, from: number): LeaseProgram {
@@ -416,11 +520,12 @@ export class LeaseCluster {
     if (view?.active !== active || disk.promised !== active.epoch) return;
     const ackers = view.acks.get(weights.version) ?? new Set<number>();
     view.acks.set(weights.version, ackers.add(from));
-    if (disk.weights.length < 2 || disk.weights[0]!.version !== weights.version) return;
-    const inForce = this.#bug === "no joint rule" ? [weights] : disk.weights;
+    if (service.weights.length < 2 || service.weights[0]!.version !== weights.version) return;
+    const inForce = this.#bug === "no joint rule" ? [weights] : service.weights;
     if (!isViewQuorum(inForce, active.members.filter((member) => ackers.has(member.node)), active.members, active.claim)) return;
     this.count("WEIGHTS committed");
-    disk.weights = [weights];
+    service.weights = [weights];
+    if (disk.weights[0]!.version === weights.version) disk.weights = service.weights;
     yield* life.ledger.weightsCommitted();
   }
 
@@ -446,8 +551,8 @@ export class LeaseCluster {
     const services = [...this.#services.values()];
     const epoch = services[0]?.view?.active.epoch;
     // A lost entry ends the epoch; here the next formation mends it.
-    const version = services[0]?.disk.weights[0]!.version;
-    return services.length === this.machines.length && services.every((service) => service.view?.active.epoch === epoch && service.disk.promised === epoch && service.disk.weights.length === 1 && service.disk.weights[0]!.version === version) && services[0]!.view!.active.members.length === services.length;
+    const version = services[0]?.weights[0]!.version;
+    return services.length === this.machines.length && services.every((service) => service.view?.active.epoch === epoch && service.disk.promised === epoch && service.weights.length === 1 && service.weights[0]!.version === version) && services[0]!.view!.active.members.length === services.length;
   }
 }
 

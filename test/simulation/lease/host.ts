@@ -127,6 +127,8 @@ export interface Surroundings {
   exited(reason: string): void;
   /** Something may have begun to serve just now. */
   opened(): void;
+  /** Terms were changed: there may be another time from tick to tick. */
+  termsChanged(): void;
   /** How long a message from the main thread to the worker takes. */
   postDelayMs(): number;
 }
@@ -212,16 +214,24 @@ export class Life {
   }
 
   #post(terms: LeaseTerms): void {
-    const seen = this.#bug === "evidence under the new W only" ? { ...terms, weights: terms.weights.slice(0, 1) } : terms;
+    const seen = this.#seen(terms);
     const { scheduler } = this.#machine;
     // First in first out; ticks come by another way, and may be faster.
     this.#postedAtMs = Math.max(this.#postedAtMs, scheduler.nowMs + this.#around.postDelayMs());
     scheduler.after(this.#postedAtMs - scheduler.nowMs, () => this.workerThread.run(this.#changeTerms(seen)));
   }
 
+  #seen(terms: LeaseTerms): LeaseTerms {
+    const [newest] = terms.weights;
+    if (this.#bug === "evidence under the new W only") return { ...terms, weights: terms.weights.slice(0, 1) };
+    if (this.#bug === "the holder uses a longer L when it appends" && newest?.tokenMs !== undefined) return { ...terms, weights: terms.weights.map((one) => ({ ...one, tokenMs: newest.tokenMs! })) };
+    return terms;
+  }
+
   *#changeTerms(terms: LeaseTerms): LeaseProgram {
     this.#workerTerms = terms.number;
     yield* this.worker.changeTerms(terms);
+    this.#around.termsChanged();
   }
 }
 

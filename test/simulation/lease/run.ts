@@ -11,7 +11,7 @@ export interface LeaseResult {
 
 const FAULTS_MS = 8_000;
 const RECOVERY_MS = 15_000;
-const WATCHED_MS = 2_000;
+const WATCHED_MS = 4_000;
 
 /** Plays one seed: faults for a while, then peace, in which every gate must stay open. */
 export function runLeaseSeed(seed: number, bug: Bug | null = null, trace = false): LeaseResult {
@@ -47,6 +47,7 @@ function disturb(cluster: LeaseCluster, seed: number): void {
   cluster.pauseMaxMs = random.pick([20, 300, 1_000]);
   cluster.postLagChance = random.pick([0, 0.1, 0.5]);
   cluster.standsStillChance = random.pick([0, 0.1, 0.4]);
+  cluster.diskMaxMs = random.pick([2, 50, 500]);
   cluster.faultsEndMs = FAULTS_MS;
   if (random.chance(0.5)) cluster.favourite = { step: random.pick(["readClock", "load", "store", "arm", "sendTick", "point", "post"]), chance: random.pick([0.05, 0.3]) };
   for (const { life } of machines) if (life !== null) cluster.setPauses(life);
@@ -99,9 +100,34 @@ function episode(cluster: LeaseCluster): void {
     for (const { node } of machines) if (random.chance(lagging)) lagMs.set(node, random.integer(50, 1_000));
     if (random.chance(0.3)) random.pick(machines).clock.rate = random.pick([0.9, 1.1]);
   });
+  if (random.chance(0.4)) return changedToken(cluster, then);
   for (let time = random.integer(0, 1); time > 0; time--) then(random.integer(0, 100), () => cluster.changeWeights());
   for (let time = random.integer(1, 2); time > 0; time--) then(random.pick([0, 20, 150]), () => cluster.propose(0, true));
   then(random.integer(500, 1_200), () => episode(cluster));
+}
+
+/** Another token; a node that hears of it late, or not at all, is left out; the others may have begun a new life just before. */
+function changedToken(cluster: LeaseCluster, then: (delayMs: number, action: () => void) => void): void {
+  const { random, machines, lagMs } = cluster;
+  const left = random.pick(machines);
+  const isLate = random.chance(0.5);
+  const haveRestarted = random.chance(0.5);
+  const watchMs = random.integer(60, 900);
+  cluster.diskMaxMs = random.pick([2, 600]);
+  then(0, () => {
+    lagMs.clear();
+    if (isLate) lagMs.set(left.node, 2_000);
+    cluster.count(cluster.changeToken() ? "episode of a token" : "episode of a token that settles");
+  });
+  then(random.integer(20, 250), () => {
+    for (const machine of machines) {
+      if (!haveRestarted || machine === left) continue;
+      cluster.kill(machine, false);
+      cluster.start(machine);
+    }
+  });
+  for (let time = 0; time < 3; time++) then(20, () => cluster.propose(1, true, left.node));
+  then(watchMs, () => episode(cluster));
 }
 
 /** A node, or a direction, or a half of all, for a while. */
@@ -137,6 +163,7 @@ function calm(cluster: LeaseCluster): void {
   cluster.favourite = null;
   cluster.postLagChance = 0;
   cluster.standsStillChance = 0;
+  cluster.diskMaxMs = 5;
   cluster.cuts.clear();
   cluster.lagMs.clear();
   for (const machine of cluster.machines) {
@@ -162,7 +189,10 @@ function recover(cluster: LeaseCluster): void {
     cluster.runUntil(cluster.scheduler.nowMs + 150);
   }
   const watchedMs = cluster.scheduler.nowMs + WATCHED_MS;
+  let isChanged = false;
   while (cluster.scheduler.nowMs < watchedMs) {
+    // A change of the token must interrupt nobody.
+    isChanged ||= cluster.scheduler.nowMs > watchedMs - WATCHED_MS + 300 && cluster.changeToken();
     const amiss = cluster.whatIsAmiss();
     if (amiss !== null) throw new TwoServe(`in peace: ${amiss} at ${cluster.scheduler.nowMs.toFixed(1)} ms`);
     cluster.runUntil(cluster.scheduler.nowMs + 7);
