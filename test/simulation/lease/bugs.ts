@@ -12,7 +12,7 @@ export const BUGS = [
   "a left-out life returns",
   "the holder uses a longer L when it appends",
   "the echoer uses a shorter H at once",
-  "a new life goes by the newest token alone",
+  "the record tells no former token",
   "the former token is forgotten at once",
 ] as const;
 export type Bug = (typeof BUGS)[number];

@@ -112,6 +112,8 @@ function changedToken(cluster: LeaseCluster, then: (delayMs: number, action: () 
   const left = random.pick(machines);
   const isLate = random.chance(0.5);
   const haveRestarted = random.chance(0.5);
+  // Slots come round as long as it ticks: only who stands still, or is dead, leaves one open for its whole length.
+  const standsStill = random.chance(0.5);
   const watchMs = random.integer(60, 900);
   cluster.diskMaxMs = random.pick([2, 600]);
   then(0, () => {
@@ -120,6 +122,7 @@ function changedToken(cluster: LeaseCluster, then: (delayMs: number, action: () 
     cluster.count(cluster.changeToken() ? "episode of a token" : "episode of a token that settles");
   });
   then(random.integer(20, 250), () => {
+    if (standsStill && left.life !== null) left.life.workerThread.pausedUntilMs = cluster.scheduler.nowMs + random.integer(200, 1_500);
     for (const machine of machines) {
       if (!haveRestarted || machine === left) continue;
       cluster.kill(machine, false);
