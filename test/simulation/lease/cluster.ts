@@ -557,6 +557,8 @@ export class LeaseCluster {
     // A lost entry, of votes or of a move, ends the epoch; here the next formation mends it.
     const moves = new Set(services.map(({ view }) => this.roles.map((role) => view?.roles.get(role)?.generation).join(" ")));
     if (moves.size > 1) return false;
+    // Nobody sends a lost inventory again here, as the services do.
+    if (this.hasMoves && services.some(({ view, inventories }) => view?.active.members.some((member) => inventories.get(view.active.epoch)?.has(member.node) !== true))) return false;
     const version = services[0]?.weights[0]!.version;
     return services.length === this.machines.length && services.every((service) => service.view?.active.epoch === epoch && service.disk.promised === epoch && service.weights.length === 1 && service.weights[0]!.version === version) && services[0]!.view!.active.members.length === services.length;
   }
