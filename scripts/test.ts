@@ -49,7 +49,7 @@ const SUITES: readonly Suite[] = [
   { name: "load balancing on a wire", command: nodeTest(1, "test/nlb/*.test.ts"), needs: ["ip", "nft", "ping", "openssl", "curl"], isBuilt: true },
   { name: "monitor", command: nodeTest(1, "test/unit/monitor/*.test.ts", "test/unit/resources/!(network-name)*.test.ts") },
   { name: "names", command: nodeTest(1, "test/unit/resources/network-name*.test.ts"), needs: ["named", "nsupdate", "ip"] },
-  { name: "lab", command: nodeTest(2, "test/lab/{checkers,lab,forming,network-faults,node-faults,quorum,refusals}.test.ts"), needs: ["corosync", "ip", "nft", "openssl", "ping", "ssh", "sshd", "ceph-mon", "ceph-osd", "radosgw"], isBuilt: true },
+  { name: "lab", command: nodeTest(2, "test/lab/{checkers,lab,forming,heartbeat,network-faults,node-faults,quorum,refusals}.test.ts"), needs: ["corosync", "ip", "nft", "openssl", "ping", "ssh", "sshd", "ceph-mon", "ceph-osd", "radosgw"], isBuilt: true },
   { name: "packaging", command: nodeTest(1, "test/packaging/*.test.ts"), needs: ["mmdebstrap", "ip"] },
   { name: "end to end", command: nodeTest(2, "test/endtoend/*.test.ts"), needs: ["python3", "nginx", "named", "nsupdate"], isBuilt: true },
 ];

@@ -1,8 +1,7 @@
 import { detectionTimeMs, HEARTBEAT_PROPERTIES, tokenFromHeartbeat } from "../model/heartbeat.ts";
-import type { HeartbeatToken } from "../model/heartbeat.ts";
+import type { HeartbeatToken, HeartbeatView } from "../model/heartbeat.ts";
 import type { NodeRecord, PropertyBag } from "../model/objects.ts";
 import { clusterProperties, numberPropertyOf } from "../model/properties.ts";
-import type { HeartbeatView } from "../model/views.ts";
 import type { Weights } from "../model/votes.ts";
 import { allNetworks } from "./network-records.ts";
 import { ONLY } from "./state.ts";

@@ -42,6 +42,20 @@ export interface HeartbeatToken {
   readonly boundedFromMs: number | null;
 }
 
+/** What the heartbeat properties come to. */
+export interface HeartbeatView {
+  /** The engine's token as the properties ask for it. */
+  readonly tokenMs: number;
+  /** Worst case from the moment a node falls silent until the others have a membership without it. */
+  readonly detectionMs: number;
+  /** The token that the properties would ask for if it were not outside of what is possible; null = it is not. */
+  readonly boundedFromMs: number | null;
+  /** Nodes are in different subnets: the properties for these count too. */
+  readonly spansSubnets: boolean;
+  /** The same of the token in force; another one while the change is on its way. */
+  readonly inForce: { readonly tokenMs: number; readonly detectionMs: number };
+}
+
 /**
  * The token that belongs to Windows' heartbeat properties. Windows removes a node after delay × threshold; corosync
  * after 2.2 × token. So a pair that an administrator *changed* is met to the letter: token = delay × threshold / 2.2.

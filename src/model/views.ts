@@ -1,5 +1,6 @@
 import type { ErrorBody } from "./errors.ts";
 import type { ClusterEvent } from "./events.ts";
+import type { HeartbeatView } from "./heartbeat.ts";
 import type { Command } from "./inputs.ts";
 import type { PropertyBag, PropertyValue } from "./objects.ts";
 import type { PropertyTable } from "./properties.ts";
@@ -21,20 +22,6 @@ export interface ReasonView {
   readonly forMs: number;
   /** The one command that helps, where something is wrong. */
   readonly command: string | null;
-}
-
-/** What the heartbeat properties come to. */
-export interface HeartbeatView {
-  /** The engine's token as the properties ask for it. */
-  readonly tokenMs: number;
-  /** Worst case from the moment a node falls silent until the others have a membership without it. */
-  readonly detectionMs: number;
-  /** The token that the properties would ask for if it were not outside of what is possible; null = it is not. */
-  readonly boundedFromMs: number | null;
-  /** Nodes are in different subnets: the properties for these count too. */
-  readonly spansSubnets: boolean;
-  /** The same of the token in force; another one while the change is on its way. */
-  readonly inForce: { readonly tokenMs: number; readonly detectionMs: number };
 }
 
 export interface ClusterView {

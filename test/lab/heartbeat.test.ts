@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import type { TestContext } from "node:test";
-import type { HeartbeatView, LeaseView, Plan } from "../../src/model/views.ts";
+import type { HeartbeatView } from "../../src/model/heartbeat.ts";
+import type { LeaseView, Plan } from "../../src/model/views.ts";
 import { nowMs } from "./support/clock.ts";
 import * as faults from "./support/faults.ts";
 import { Scene, sleep } from "./support/scene.ts";

@@ -2,7 +2,7 @@ import { Type } from "@fastify/type-provider-typebox";
 import { describeCluster, describeHeartbeat, describeResourceTypes } from "../../core/index.ts";
 import { HEARTBEAT_PROPERTIES, TOKEN_MS_MAX, TOKEN_MS_MIN } from "../../model/heartbeat.ts";
 import type { PropertyBag } from "../../model/objects.ts";
-import type { HeartbeatView } from "../../model/views.ts";
+import type { HeartbeatView } from "../../model/heartbeat.ts";
 import type { ServiceFacade } from "../../service/facade.ts";
 import { version } from "../../model/version.ts";
 import { ChangeQuerySchema, ClusterAnswerSchema, DoneSchema, PlanSchema, ReadQuerySchema, ResourceTypeSchema, SetClusterSchema, WhatIfSchema } from "../schemas.ts";

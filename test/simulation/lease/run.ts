@@ -100,7 +100,7 @@ function episode(cluster: LeaseCluster): void {
     for (const { node } of machines) if (random.chance(lagging)) lagMs.set(node, random.integer(50, 1_000));
     if (random.chance(0.3)) random.pick(machines).clock.rate = random.pick([0.9, 1.1]);
   });
-  if (random.chance(0.4)) return changedToken(cluster, then);
+  if (random.chance(0.25)) return changedToken(cluster, then);
   for (let time = random.integer(0, 1); time > 0; time--) then(random.integer(0, 100), () => cluster.changeWeights());
   for (let time = random.integer(1, 2); time > 0; time--) then(random.pick([0, 20, 150]), () => cluster.propose(0, true));
   then(random.integer(500, 1_200), () => episode(cluster));

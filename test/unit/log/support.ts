@@ -1,8 +1,17 @@
 import assert from "node:assert/strict";
 import type { Member } from "../../../src/model/identifiers.ts";
 import { ReplicatedLog } from "../../../src/log/log.ts";
-import type { Lineage, LogEffect, LogEntry, LogInput, LogMessage } from "../../../src/log/types.ts";
-import type { Weights } from "../../../src/model/votes.ts";
+import type { Lineage, LogEffect, LogEntry, LogInput, LogMessage, TokenTimes } from "../../../src/log/types.ts";
+import { sendingTokenMs, waitingTokenMs } from "../../../src/model/heartbeat.ts";
+import type { Weights, WeightsInForce } from "../../../src/model/votes.ts";
+
+const TIMES = { tickMs: 100, detectionMs: 1_000, permitMs: 5_000, holdMs: 0 };
+
+/** Without a token as they always were; with one, silence counts twice the longest, and ticks come by the shortest. */
+function timesUnder(weights: WeightsInForce): TokenTimes {
+  const [sending, waiting] = [sendingTokenMs(weights, 500), waitingTokenMs(weights, 500)];
+  return { ...TIMES, tickMs: sending / 5, detectionMs: 2 * waiting };
+}
 
 /** One node's log, with every message and every disk in the hands of the test. */
 export class LogNode {
@@ -38,7 +47,7 @@ export class LogNode {
   #start(): ReplicatedLog {
     const { entries, ...disk } = this.#disk;
     return new ReplicatedLog(
-      { self: this.self, store: `s${this.self.node}`, silenceMs: 250, tickMs: 100, detectionMs: 1_000, permitMs: 5_000, diskLimitMs: 10_000, keepEntries: 100, arbitrationMs: 2_000, claimRetryMs: 1_000, holdMs: 0, direct: this.#hasDatagrams, ...(this.#how === undefined ? {} : { start: this.#how }) },
+      { self: this.self, store: `s${this.self.node}`, silenceMs: 250, ...TIMES, diskLimitMs: 10_000, keepEntries: 100, arbitrationMs: 2_000, claimRetryMs: 1_000, timesUnder, direct: this.#hasDatagrams, ...(this.#how === undefined ? {} : { start: this.#how }) },
       { ...disk, applied: 0, weights: this.#storedWeights, entries: [...entries], before: { sequence: 0, epoch: 0 }, clusterTimeMs: 0 },
     );
   }
