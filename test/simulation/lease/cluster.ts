@@ -449,7 +449,7 @@ export class LeaseCluster {
     const service = this.random.shuffle([...this.#services.values()]).find((one) => this.#numbers(one));
     const [old] = service?.weights ?? [];
     if (service === undefined || old === undefined) return;
-    if (old.formerTokenMs === undefined && this.random.chance(0.5)) return this.#changeToken(service, old);
+    if (old.formerTokenMs === undefined && this.random.chance(0.25)) return this.#changeToken(service, old);
     const { members } = service.view!.active;
     const sole = this.random.chance(0.4) ? this.random.pick(members).node : null;
     const votes = old.votes.map((vote) => ({ ...vote, votes: sole !== null ? Number(vote.node === sole) : members.some((member) => member.node === vote.node) && this.random.chance(0.8) ? 1 : this.random.pick([0, 0, 1]) }));

@@ -86,6 +86,7 @@ function episode(cluster: LeaseCluster): void {
   cluster.lossChance = 0;
   cluster.delayMaxMs = random.pick([1, 5]);
   cluster.pauseChance = random.pick([0, 0, 0.002]);
+  cluster.diskMaxMs = random.pick([1, 1, 100]);
   cluster.standsStillChance = 0;
   for (const { life } of machines) if (life !== null) cluster.setPauses(life);
   for (let time = 0; time < 4; time++) then(100, () => {
