@@ -6,7 +6,9 @@
  * order but their own, and time passes between any two: every pause of every thread is covered.
  *
  * Bounds: 3 nodes, ticks 1 to TICKS in SLOTS slots, epochs 1 to EPOCHS (1 is active at the start), one
- * WEIGHTS, to the votes of VOTERS, RESTARTS new lives of nodes 1 and 2, L = LENGTH steps of time.
+ * WEIGHTS, to the votes of VOTERS, RESTARTS new lives of nodes 1 and 2, L = LENGTH steps of time. With TOKEN the
+ * WEIGHTS changes no votes but the token: L = OLD under W 1, NEW under W 2, which tells OLD as the former one. (The W
+ * that forgets it is in the simulation.) Then an append is acknowledged in a step of its own, and lost with the life before.
  *
  * SECOND_SET and THIRD_SET fix the members of epochs 2 and 3 for a run that would be too large otherwise.
  *
@@ -38,6 +40,12 @@
 #ifndef LENGTH
 #define LENGTH 1
 #endif
+#ifndef OLD
+#define OLD LENGTH
+#endif
+#ifndef NEW
+#define NEW LENGTH
+#endif
 /* Who has the votes under W 2, as a set: node 1 alone, unless said otherwise. */
 #ifndef VOTERS
 #define VOTERS 2
@@ -52,7 +60,11 @@
 
 /* More than half of the votes: one each under W 1; all of VOTERS (one or two) under W 2. */
 #define quorumOld(set) ((set) == 3 || (set) == 5 || (set) == 6 || (set) == 7)
+#ifdef TOKEN
+#define quorumNew(set) quorumOld(set)
+#else
 #define quorumNew(set) (((set) & VOTERS) == VOTERS)
+#endif
 #define quorum(set, w, committed) (((w) == 1 && quorumOld(set)) || ((w) == 2 && quorumNew(set) && ((committed) || quorumOld(set))))
 #ifdef BUG_EVIDENCE_UNDER_NEW_WEIGHTS_ONLY
 #define evidenceQuorum(set, w, committed) quorum(set, w, 1)
@@ -65,14 +77,37 @@
 #define viewQuorum(set, w, committed) quorum(set, w, committed)
 #endif
 
+#define LONGEST maximum(OLD, NEW)
+#define SHORTEST ((OLD) < (NEW) -> (OLD) : (NEW))
+
+/* L: by the shorter token until W 2 is known to be committed. */
+#ifdef BUG_LONGER_L_WHEN_APPENDED
+#define leaseOf(w, committed) ((w) == 1 -> OLD : NEW)
+#else
+#define leaseOf(w, committed) ((w) == 1 -> OLD : ((committed) -> NEW : SHORTEST))
+#endif
+/* H: W 2 tells both tokens, and the longer one counts. By the base alone: the code counts what was in force before, too. */
+#ifdef BUG_SHORTER_H_WHEN_APPENDED
+#define holdOf(w, committed) ((w) == 1 -> OLD : NEW)
+#else
+#ifdef BUG_NO_FORMER_TOKEN
+#define holdOf(w, committed) ((w) == 1 -> OLD : ((committed) -> NEW : LONGEST))
+#else
+#define holdOf(w, committed) ((w) == 1 -> OLD : LONGEST)
+#endif
+#endif
+
 /* The main threads. */
 byte promised[3] = 1, accepted[3] = 1, epoch[3] = 1, weights[3] = 1;
+#ifdef TOKEN
+byte onDisk[3] = 1;             /* W as it is on the disk; a promise is written after what was appended before */
+#endif
 bit knowsCommitted[3];
 bit installing[3];              /* between the two halves of ACCEPT */
 bit formerLife[3];              /* what it promised, a former life did */
 byte excludedAt[3];
 bit leftOutBy[3];               /* durable: it accepted an INSTALL without node 0 */
-byte lastEcho[3];               /* of node 0's ticks: what is left of H since then */
+byte lastEcho[3];               /* of node 0's ticks: what is left of the longest H since then */
 byte holdLeft[3];
 #ifdef BUG_HOLD_FROM_ACCEPT
 byte sinceAccept[3];
@@ -121,7 +156,8 @@ byte weightsEpoch, weightsAcks, restarts;
 #define serves(i) (epoch[i] > 1 && !has(members[epoch[i]], 0) && holdLeft[i] == 0)
 #define gateIsOpen (pointed != NOWHERE && slot[pointed] > 0)
 
-inline noteEcho(node) { lastEcho[node] = LENGTH }
+inline noteEcho(node) { lastEcho[node] = LONGEST }
+#define leftOfHold(i) (lastEcho[i] + holdOf(weights[i], knowsCommitted[i]) > LONGEST -> lastEcho[i] + holdOf(weights[i], knowsCommitted[i]) - LONGEST : 0)
 
 /* It vouches for its own tick, by the rule for all echoes. */
 inline vouch() {
@@ -155,7 +191,7 @@ end:
 #ifdef BUG_SEND_BEFORE_ARMING
        vouch(); sendTick(); doing[0] = ARM
 #else
-       slot[tick % SLOTS] = LENGTH;
+       slot[tick % SLOTS] = leaseOf(workerWeights[0], workerKnowsCommitted);
 #ifdef FINE
        doing[0] = VOUCH
 #else
@@ -164,7 +200,7 @@ end:
 #endif
      }
 #ifdef BUG_SEND_BEFORE_ARMING
-  :: d_step { doing[0] == ARM -> slot[tick % SLOTS] = LENGTH; doing[0] = IDLE }
+  :: d_step { doing[0] == ARM -> slot[tick % SLOTS] = leaseOf(workerWeights[0], workerKnowsCommitted); doing[0] = IDLE }
 #endif
 #ifdef FINE
   :: d_step { doing[0] == VOUCH -> vouch(); doing[0] = SEND }
@@ -238,7 +274,7 @@ end:
 /* hold[e] is the maximum over the ACCEPTs. */
 inline readLastEcho(i, e) {
   if
-  :: !has(members[e], 0) && !isActive[e] -> hold[e] = maximum(hold[e], maximum(lastEcho[i], holdLeft[i]))
+  :: !has(members[e], 0) && !isActive[e] -> hold[e] = maximum(hold[e], maximum(leftOfHold(i), holdLeft[i]))
   :: else
   fi
 }
@@ -265,6 +301,9 @@ end:
 #endif
 #ifndef BUG_BASE_IS_NOT_APPENDED_BEFORE_ACCEPT
        weights[i] = base[promised[i]];
+#endif
+#ifdef TOKEN
+       onDisk[i] = weights[i];
 #endif
 #ifdef BUG_READ_BEFORE_EXCLUDING
        readLastEcho(i, promised[i]);
@@ -311,8 +350,14 @@ end:
   /* WEIGHTS is appended (once, in one epoch) and acknowledged, and known to be committed. */
   :: d_step {
        WEIGHTS && follows(i) && weights[i] == 1 && (weightsEpoch == 0 || weightsEpoch == epoch[i]) ->
-       weights[i] = 2; weightsEpoch = epoch[i]; weightsAcks = weightsAcks | (1 << i)
+       weights[i] = 2; weightsEpoch = epoch[i];
+#ifndef TOKEN
+       weightsAcks = weightsAcks | (1 << i)
+#endif
      }
+#ifdef TOKEN
+  :: d_step { follows(i) && epoch[i] == weightsEpoch && weights[i] == 2 && !has(weightsAcks, i) -> onDisk[i] = 2; weightsAcks = weightsAcks | (1 << i) }
+#endif
   :: d_step {
        follows(i) && epoch[i] == weightsEpoch && weights[i] == 2 && !knowsCommitted[i] && quorumOld(weightsAcks) && quorumNew(weightsAcks) ->
        knowsCommitted[i] = 1;
@@ -326,6 +371,9 @@ end:
        restarts++; formerLife[i] = 1; epoch[i] = 0; installing[i] = 0; excludedAt[i] = 0; holdLeft[i] = 0;
 #ifdef BUG_EXCLUSION_IS_FORGOTTEN
        leftOutBy[i] = 0;
+#endif
+#ifdef TOKEN
+       weights[i] = onDisk[i];
 #endif
        workerEpoch[i] = 0; workerWeights[i] = 0; doing[i] = IDLE; echoing[i] = 0; noteEcho(i)
      }
@@ -345,7 +393,11 @@ inline state(i) {
 }
 
 inline promise(i) {
+#ifdef TOKEN
+  if :: has(set, i) -> promised[i] = formation; formerLife[i] = 0; onDisk[i] = weights[i] :: else fi
+#else
   if :: has(set, i) -> promised[i] = formation; formerLife[i] = 0 :: else fi
+#endif
 }
 
 /* PROPOSE and STATE of any set that may go on, at any time. A promise of those who may not would only take steps away. */

@@ -16,6 +16,11 @@ const LEASE_WEIGHTS = { TICKS: 1, EPOCHS: 2, SLOTS: 1, VOTERS: 2 };
 /** All form a view that brings W 2 along, then node 1 alone forms one. */
 const LEASE_WEIGHTS_AND_VIEWS = { ...LEASE_WEIGHTS, EPOCHS: 3, SECOND_SET: 7, THIRD_SET: 2 };
 
+/** The token changes, to a longer and to a shorter one. */
+const LEASE_TOKEN = { TICKS: 1, EPOCHS: 2, SLOTS: 1, TOKEN: 1, SECOND_SET: 6, THIRD_SET: 6 };
+const LONGER = { ...LEASE_TOKEN, OLD: 1, NEW: 2, RESTARTS: 1 };
+const SHORTER = { ...LEASE_TOKEN, OLD: 2, NEW: 1 };
+
 const LEASE: readonly Run[] = [
   { name: "lease: views", model: "lease", defines: LEASE_VIEWS },
   { name: "lease: views, a pause between any two steps", model: "lease", defines: { ...LEASE_SLOTS, TICKS: 2, FINE: 1 } },
@@ -26,6 +31,9 @@ const LEASE: readonly Run[] = [
   { name: "lease: weights and two more views", model: "lease", defines: LEASE_WEIGHTS_AND_VIEWS },
   { name: "lease: weights, the holder gets all votes", model: "lease", defines: { ...LEASE_WEIGHTS, VOTERS: 1 } },
   { name: "lease: weights, the holder loses its vote", model: "lease", defines: { ...LEASE_WEIGHTS, VOTERS: 6 } },
+  { name: "lease: a longer token", model: "lease", defines: { ...LONGER, RESTARTS: 0 } },
+  { name: "lease: a longer token, a restart", model: "lease", defines: LONGER, isLong: true },
+  { name: "lease: a shorter token", model: "lease", defines: SHORTER },
   { name: "lease: weights, node 2 loses its vote", model: "lease", defines: { ...LEASE_WEIGHTS, VOTERS: 3 } },
 ];
 
@@ -45,6 +53,9 @@ const LEASE_BUGS: Readonly<Record<string, Run["defines"]>> = {
   ECHO_UNDER_OLD_TERMS: { ...LEASE_WEIGHTS, VOTERS: 2 },
   COMMIT_IS_NO_ECHO: LEASE_WEIGHTS,
   INSTALL_TEACHES_NO_COMMIT: LEASE_WEIGHTS,
+  LONGER_L_WHEN_APPENDED: LONGER,
+  SHORTER_H_WHEN_APPENDED: SHORTER,
+  NO_FORMER_TOKEN: SHORTER,
   BASE_IS_NOT_APPENDED_BEFORE_ACCEPT: LEASE_WEIGHTS_AND_VIEWS,
 };
 
