@@ -33,12 +33,15 @@ export class Checker {
     }
   }
 
-  /** @returns whether nobody has stepped it before */
-  onStepped(node: number, entry: LogEntry, hash: string, replayed: boolean): boolean {
+  /**
+   * @param givesUp it is replayed by a forced start, whose copy counts whatever others have stepped
+   * @returns whether nobody has stepped it before
+   */
+  onStepped(node: number, entry: LogEntry, hash: string, replayed: boolean, givesUp = false): boolean {
     const text = JSON.stringify(entry);
     if (entry.sequence !== null) {
       const known = this.#sequences.get(entry.sequence);
-      if (known === undefined) this.#sequences.set(entry.sequence, { entry: text, node });
+      if (known === undefined || givesUp) this.#sequences.set(entry.sequence, { entry: text, node });
       else if (known.entry !== text) throw new BrokenInvariant(`sequence ${entry.sequence} is ${known.entry} at node ${known.node} and ${text} at node ${node}`);
     }
     const place = `${entry.epoch}.${entry.index}`;

@@ -5,7 +5,11 @@ import { assignVotes } from "../../src/quorum/assignment.ts";
 import { isAdmitted } from "../../src/quorum/weights.ts";
 import type { Weights } from "../../src/model/votes.ts";
 import type { ViewInput } from "../../src/model/inputs.ts";
+import { TOKENS_MS } from "./world.ts";
 import type { ProcessFactory, SimulatedProcess, World } from "./world.ts";
+
+/** Of so many changes of the weights one is asked to be of the token too. */
+const TOKEN_EVERY = 3;
 
 /** The smallest state machine that can tell whether the log keeps its promises. */
 class Register implements StateMachine<null> {
@@ -59,8 +63,17 @@ class Register implements StateMachine<null> {
     return null;
   }
 
-  /** The rules of the votes on what there is; the witness is known to work or not. */
+  /** The votes by their rules; and now and then another token, while there is no former one. */
   wantedWeights(current: Weights): Weights | null {
+    const votes = this.#wantedVotes(current);
+    if (this.#view === null || current.formerTokenMs !== undefined || current.version % TOKEN_EVERY !== 0) return votes;
+    const [profileMs, otherMs] = TOKENS_MS;
+    const { tokenMs = profileMs } = current;
+    return { ...(votes ?? { ...current, version: current.version + 1 }), tokenMs: tokenMs === profileMs ? otherMs : profileMs, formerTokenMs: tokenMs };
+  }
+
+  /** The rules of the votes on what there is; the witness is known to work or not. */
+  #wantedVotes(current: Weights): Weights | null {
     if (this.#view === null) return null;
     const { mode, witness, slots } = this.#world;
     const stores = new Map(this.#view.members.map((member, position) => [member.node, this.#view!.stores![position]!]));

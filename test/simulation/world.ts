@@ -4,8 +4,9 @@ import type { ClaimRequest } from "../../src/quorum/claims.ts";
 import { isQuorum } from "../../src/quorum/weights.ts";
 import type { ViewInput } from "../../src/model/inputs.ts";
 import type { DurableWrite } from "../../src/database/contract.ts";
-import type { Clock, LeaveCause, LogEntry, LogOptions, LogStatus } from "../../src/log/types.ts";
-import type { Hold, Weights, WitnessVote } from "../../src/model/votes.ts";
+import type { Clock, LeaveCause, LogEntry, LogOptions, LogStatus, TokenTimes } from "../../src/log/types.ts";
+import { waitingTokenMs } from "../../src/model/heartbeat.ts";
+import type { Hold, Weights, WeightsInForce, WitnessVote } from "../../src/model/votes.ts";
 import type { Member } from "../../src/model/identifiers.ts";
 import type { Row } from "../../src/service/state-machine.ts";
 import { LINEAGE_KEY, WEIGHTS_KEY } from "../../src/service/recovery.ts";
@@ -97,6 +98,13 @@ const TICK_MS = 100;
 const ENTRIES_MARK = '"kind":"entries"';
 const LOG_LIMITS = { silenceMs: 250, tickMs: TICK_MS, detectionMs: 1_000, permitMs: 5_000, diskLimitMs: 5_000, keepEntries: 30, arbitrationMs: 3_000, claimRetryMs: 700 };
 
+/** The token that weights without one stand for, and another one: silence counts twice the longest that is about. */
+export const TOKENS_MS = [500, 400] as const;
+
+function timesUnder(weights: WeightsInForce, holdMs: number): TokenTimes {
+  return { ...LOG_LIMITS, holdMs, detectionMs: 2 * waitingTokenMs(weights, TOKENS_MS[0]) };
+}
+
 /** A cluster on simulated machines, network and disks. Everything random comes from the seed. */
 export class World {
   readonly random: Random;
@@ -182,7 +190,7 @@ export class World {
     this.trace.add(this.scheduler.nowMs, slot.node, "start", `incarnation ${member.incarnation} store ${durable.storeId} ${durable.promised}:${durable.accepted}:${durable.committed}`);
     this.checker.onStart(slot.node);
     const act = (action: () => void): void => this.#act(slot, member, action);
-    const process = this.#factory({ ...LOG_LIMITS, self: member, store: durable.storeId, holdMs: this.mode.holdMs, direct: this.hasDatagrams, ...(start === undefined ? {} : { start }) }, durable, this.#weights, {
+    const process = this.#factory({ ...LOG_LIMITS, self: member, store: durable.storeId, holdMs: this.mode.holdMs, timesUnder: (weights) => timesUnder(weights, this.mode.holdMs), direct: this.hasDatagrams, ...(start === undefined ? {} : { start }) }, durable, this.#weights, {
       slot,
       act,
       clock: () => this.clockOf(slot),
@@ -204,7 +212,8 @@ export class World {
       },
       onStepped: (entry, hash, replayed) => {
         this.trace.add(this.scheduler.nowMs, slot.node, replayed ? "replay" : "step", `${entry.epoch}.${entry.index} ${entry.sequence === null ? "V" : `D${entry.sequence}`} ${entryText(entry)}`);
-        if (this.checker.onStepped(slot.node, entry, hash, replayed)) this.#noteStepped(entry);
+        const givesUp = replayed && slot.process !== null && slot.process.lineage > this.lineage;
+        if (this.checker.onStepped(slot.node, entry, hash, replayed, givesUp)) this.#noteStepped(entry);
       },
       onLeave: (cause, reason) => {
         this.trace.add(this.scheduler.nowMs, slot.node, "leave", `${cause}: ${reason}`);
