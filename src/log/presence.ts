@@ -1,5 +1,6 @@
 import type { Member } from "../model/identifiers.ts";
 import { sameMember } from "../model/identifiers.ts";
+import { noteToldByTick } from "./direct.ts";
 import { fetchesWhatItLacks, postponeProposal, startForming } from "./formation.ts";
 import { noteAcknowledged } from "./replication.ts";
 import type { LogState, View } from "./state.ts";
@@ -85,6 +86,7 @@ export function onTick(state: LogState, from: Member, message: Extract<LogMessag
   leaveIfLeftOut(state, from, message.epoch, message.leftOut);
   if (view === null || message.epoch !== view.epoch || sameMember(from, state.options.self) || !includes(view.install.members, from)) return;
   view.heardAtMs.set(from.node, state.clock.nowMs);
+  noteToldByTick(state, view, from.node, message.acknowledged);
   noteAcknowledged(state, view, from.node, message.acknowledged);
   if (state.view !== view) return;
   if (message.sent > view.appended && sameMember(from, view.install.orderer)) {

@@ -1,6 +1,6 @@
 import { INDEX_MAX, sameMember } from "../model/identifiers.ts";
 import type { Member, NodeId } from "../model/identifiers.ts";
-import { AHEAD_MAX, confirm, resendOverdue } from "./direct.ts";
+import { AHEAD_MAX, confirm, noteAnswer, resendOverdue } from "./direct.ts";
 import { takeInOthers } from "./forced.ts";
 import { startForming } from "./formation.ts";
 import type { LogState, View, Way } from "./state.ts";
@@ -103,7 +103,7 @@ export function receive(state: LogState, view: View, entries: readonly LogEntry[
   const durable: LogEntry[] = [];
   let hole = false;
   let haveAlready = 0;
-  view.answers = way;
+  if (way === "group") view.answers = "group";
   for (const entry of withThoseAhead(view, entries)) {
     if (entry.index <= view.appended) continue;
     if (entry.index !== view.appended + 1) {
@@ -114,6 +114,8 @@ export function receive(state: LogState, view: View, entries: readonly LogEntry[
       continue;
     }
     view.appended = entry.index;
+    // One that comes again, maybe sent by somebody who recorded it, does not say that this way is open.
+    view.answers = way;
     view.pending.push(entry);
     state.clusterTimeMs = Math.max(state.clusterTimeMs, entry.clusterTimeMs);
     if (entry.sequence === null) continue;
@@ -165,6 +167,7 @@ export function onAcknowledge(state: LogState, from: Member, message: Extract<Lo
     return;
   }
   if (view === null || message.epoch !== view.epoch) return;
+  noteAnswer(view, from.node);
   noteAcknowledged(state, view, from.node, message.index);
 }
 

@@ -116,6 +116,104 @@ describe("past the group's order", () => {
     assert.deepEqual(cluster.at(1).take(), []);
     assert.equal(payloads()[0]!.length, 6);
   });
+
+  test("what one member lacks is brought to it however slow another one is", () => {
+    const late: LogMessage[] = [];
+    let lost = false;
+    cluster.losesDatagram = (_from, to, message) => {
+      if (message.kind !== "entries") return false;
+      if (to === 2) late.push(message);
+      const isLost = to === 3 && !lost && message.entries.some((entry) => entry.body.type === "input" && entry.body.payload === "r20");
+      if (isLost) lost = true;
+      return to === 2 || isLost;
+    };
+    for (let number = 1; number <= 30; number++) {
+      request(number);
+      cluster.at(1).step({ kind: "flush" });
+    }
+    cluster.settle();
+    assert.equal(payloads()[2]!.length, 19);
+    for (let times = 0; times < 5; times++) {
+      cluster.at(2).step({ kind: "datagram", from: cluster.at(1).self, message: late.shift()! });
+      cluster.settle();
+      cluster.pass(100);
+    }
+    assert.equal(payloads()[2]!.length, 30);
+  });
+
+  test("what waits to be confirmed is no more than the engine takes at once", () => {
+    cluster.losesDatagram = (_from, to) => to === 3;
+    const payload = "x".repeat(20_000);
+    let most = 0;
+    const measure = (): void => {
+      cluster.at(1).step({ kind: "flush" });
+      most = Math.max(most, JSON.stringify(cluster.at(1).sent).length);
+      cluster.settle();
+    };
+    for (let number = 1; number <= 500; number++) {
+      cluster.at(1).step({ kind: "request", durable: true, number, payload });
+      measure();
+    }
+    cluster.at(1).nowMs += 300;
+    cluster.at(1).step({ kind: "tick" });
+    measure();
+    assert.ok(most < 3 * 1024 * 1024, `${most} bytes at once`);
+    assert.equal(cluster.view(1).length, 3);
+  });
+
+  test("where acknowledgements do not arrive, nobody waits for ticks for long", () => {
+    cluster.losesDatagram = (_from, to, message) => to === 1 && message.kind === "acknowledge";
+    for (let number = 1; number <= 4; number++) {
+      request(number);
+      cluster.settle();
+      cluster.pass(200);
+    }
+    request(5);
+    assert.deepEqual(cluster.at(1).take().map((message) => message.kind), ["entries"]);
+  });
+
+  test("a datagram that comes again does not change the way of acknowledgements", () => {
+    request(1);
+    cluster.at(1).take();
+    const [old] = cluster.at(1).datagrams;
+    cluster.settle();
+    cluster.passesDatagrams = false;
+    request(2);
+    cluster.pass(300);
+    request(3);
+    for (const message of cluster.at(1).take()) cluster.at(2).step({ kind: "message", from: cluster.at(1).self, message });
+    cluster.at(2).step({ kind: "datagram", from: cluster.at(1).self, message: old! });
+    cluster.at(2).sync();
+    assert.deepEqual([cluster.at(2).datagrams, cluster.at(2).sent.map((message) => message.kind)], [[], ["acknowledge"]]);
+  });
+
+  test("one datagram that arrives does not make up for all that are lost", () => {
+    let number = 1;
+    const lose = (): void => {
+      cluster.passesDatagrams = false;
+      request(number++);
+      cluster.pass(300);
+      cluster.passesDatagrams = true;
+    };
+    lose();
+    cluster.pass(5_500);
+    request(number++);
+    cluster.settle();
+    lose();
+    cluster.pass(6_000);
+    request(number++);
+    assert.deepEqual(cluster.at(1).take().map((message) => message.kind), ["entries"], "it is longer this time");
+    cluster.pass(5_000);
+    for (let times = 0; times < 3; times++) {
+      request(number++);
+      cluster.settle();
+      cluster.pass(10_000);
+    }
+    lose();
+    cluster.pass(5_500);
+    request(number++);
+    assert.deepEqual(cluster.at(1).take(), [], "they have arrived for long enough");
+  });
 });
 
 /** What the nodes would send in the group now, ticks left out. */

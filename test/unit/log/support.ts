@@ -119,6 +119,8 @@ export class LogCluster {
 
   /** Whether datagrams arrive. */
   passesDatagrams = true;
+  /** Which of them are lost all the same. */
+  losesDatagram: (from: number, to: number, message: LogMessage) => boolean = () => false;
 
   constructor(count: number, witness: Weights["witness"] = null, hasDatagrams = false) {
     const ids = Array.from({ length: count }, (_, position) => position + 1);
@@ -164,7 +166,7 @@ export class LogCluster {
       }
       const datagrams = this.nodes.flatMap((node) => node.datagrams.splice(0).map((message) => ({ from: node.self, message })));
       for (const { from, message } of datagrams) {
-        for (const node of this.nodes) if (node.self.node === from.node || this.passesDatagrams) node.step({ kind: "datagram", from, message });
+        for (const node of this.nodes) if (node.self.node === from.node || (this.passesDatagrams && !this.losesDatagram(from.node, node.self.node, message))) node.step({ kind: "datagram", from, message });
       }
       if (deliveries.length + datagrams.length === 0 && (!disks || this.nodes.every((node) => node.waiting.length === 0))) return;
     }
