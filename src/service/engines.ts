@@ -2,7 +2,7 @@ import type { Engine } from "../engine/contract.ts";
 import type { ReleaseOptions } from "../leasing/release.ts";
 import { createLocalEngine } from "../engine/local/local.ts";
 import type { LeaseHost, LeaseHostOptions } from "../leasing/host.ts";
-import type { LogOptions } from "../log/types.ts";
+import type { LogOptions, LogStatus } from "../log/types.ts";
 import type { ClusterState } from "../core/index.ts";
 import type { Member, NodeId } from "../model/identifiers.ts";
 import type { WitnessRecord } from "../model/objects.ts";
@@ -33,6 +33,8 @@ export interface EngineSource {
   readonly problem?: string | null;
   /** Nodes that came lately and could not become members, each with why. */
   refused?(): readonly { readonly node: NodeId; readonly problem: string }[];
+  /** After each change of what this life takes part in, before {@link EngineSource.onState}. */
+  onStatus?(status: LogStatus): void;
   /** After each step that may have changed who belongs to the cluster or who is in the view. */
   onState?(state: ClusterState, members: readonly Member[]): void;
   /** The addresses that the gate is for, when they have changed; else null. */

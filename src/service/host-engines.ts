@@ -18,6 +18,7 @@ import type { TokenTimes } from "../log/types.ts";
 import type { ReleaseOptions } from "../leasing/release.ts";
 import { monotonicMs } from "../monitor/clock.ts";
 import { gateTable } from "../network/gate-rules.ts";
+import type { LogStatus } from "../log/types.ts";
 import type { Member, NodeId } from "../model/identifiers.ts";
 import type { WitnessRecord } from "../model/objects.ts";
 import { PROTOCOL_VERSION } from "../model/version.ts";
@@ -69,6 +70,7 @@ export class HostEngines implements EngineSource {
   #aside: string | null = null;
   /** Who said last that this machine is no node. */
   #unknown: { readonly by: NodeId; readonly atMs: number } = { by: 0, atMs: Number.NEGATIVE_INFINITY };
+  #hasView = false;
   #votes: KnownVotes = { version: 0, votes: [] };
   #changing: Promise<void> = Promise.resolve();
   #isStopped = false;
@@ -94,6 +96,7 @@ export class HostEngines implements EngineSource {
       port: host.apiPort,
       nodes: () => this.#members.nodes,
       votes: () => this.#votes,
+      hasView: () => this.#hasView,
       nowMs: monotonicMs,
       onAside: (reason) => this.#standAside(reason),
       onNotice: log,
@@ -148,6 +151,7 @@ export class HostEngines implements EngineSource {
   }
 
   create(self: Member): Engine {
+    this.#hasView = false;
     const text = (path: string): string => readFileSync(path, "utf8");
     const own = this.#members.nodes.find((node) => node.id === this.#host.id);
     this.#engine = createCorosyncEngine({
@@ -204,6 +208,10 @@ export class HostEngines implements EngineSource {
       onRepaired: (problem) => this.#log(`the tables of the gate were changed by somebody else and made anew: ${problem}`),
       ...listener,
     });
+  }
+
+  onStatus(status: LogStatus): void {
+    this.#hasView = status.phase === "active";
   }
 
   /**

@@ -236,14 +236,14 @@ export class ClusterService implements ServiceFacade {
   #onStatus(life: Life, status: LogStatus): void {
     if (life.over || this.#stopping) return;
     const nameOf = (id: number): string => this.#nameOf(life, id);
-    if (status.phase === "active") this.#watch.onView(status.epoch, life.node.replica.committed);
+    this.#engines.onStatus?.(status);
     if (status.phase === "active") {
+      this.#watch.onView(status.epoch, life.node.replica.committed);
       this.#tellEngines(life);
       this.#followAddresses(life);
-    }
-    if (status.phase === "active" && life.node.replica.isOrderer) this.#registerTypesOnce(life);
-    if (status.phase === "active") this.#setStatus({ phase: "active", epoch: status.epoch, members: status.members.map((member) => nameOf(member.node)), orderer: nameOf(status.orderer) });
-    else if (status.phase === "waiting") this.#setStatus({ phase: "waiting", reason: `${status.reason ?? "not enough nodes for a majority"}; waiting for ${status.waitingFor.map(nameOf).join(", ")}` });
+      if (life.node.replica.isOrderer) this.#registerTypesOnce(life);
+      this.#setStatus({ phase: "active", epoch: status.epoch, members: status.members.map((member) => nameOf(member.node)), orderer: nameOf(status.orderer) });
+    } else if (status.phase === "waiting") this.#setStatus({ phase: "waiting", reason: `${status.reason ?? "not enough nodes for a majority"}; waiting for ${status.waitingFor.map(nameOf).join(", ")}` });
     else this.#setStatus({ phase: "forming", reason: status.reason });
   }
 

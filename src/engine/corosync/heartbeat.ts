@@ -15,6 +15,8 @@ export interface HeartbeatOptions {
   readonly nodes: () => readonly { readonly id: NodeId; readonly addresses: readonly string[] }[];
   /** The votes as far as this node knows them. */
   readonly votes: () => KnownVotes;
+  /** Whether this node is in a view: only then is its list of the nodes the cluster's, and may it tell a machine that it is none. */
+  readonly hasView: () => boolean;
   readonly nowMs: () => number;
   /** This node is to stop its engine, and why; null = it may run again. */
   readonly onAside: (reason: string | null) => void;
@@ -31,8 +33,8 @@ interface Known {
 }
 
 type Beat = [from: NodeId, version: number, votes: readonly (readonly [NodeId, number])[], rows: (readonly [NodeId, incarnation: number, sequence: number, heard: readonly NodeId[]])[]];
-/** The answer to a machine that is no node. */
-type Stranger = { readonly unknown: NodeId; readonly by: NodeId };
+/** The answer to a machine that is no node; `incarnation` is that of what it said, so that nobody can say it again later. */
+type Stranger = { readonly unknown: NodeId; readonly incarnation: number; readonly by: NodeId };
 
 /** Windows sends one a second (reference 1.6); two are enough to see a cut before anybody loses patience. */
 const PERIOD_MS = 500;
@@ -130,18 +132,23 @@ export class Heartbeat {
     return createHmac("sha256", this.#options.key).update("heartbeat").update(body).digest().subarray(0, SIGNATURE_BYTES);
   }
 
+  /** It has the key and is no node: it was evicted and does not know it yet, or it has joined and this node does not know that yet. */
+  #answerStranger(unknown: NodeId, incarnation: number | undefined, address: string): void {
+    const { self, hasView } = this.#options;
+    if (incarnation !== undefined && hasView()) this.#send(this.#signed({ unknown, incarnation, by: self }), address);
+  }
+
   #receive(message: Buffer, address: string): void {
     if (message.length <= SIGNATURE_BYTES || message.length > MESSAGE_BYTES_MAX) return;
     const body = message.subarray(SIGNATURE_BYTES);
     if (!timingSafeEqual(message.subarray(0, SIGNATURE_BYTES), this.#sign(body))) return;
     const said = JSON.parse(body.toString()) as Beat | Stranger;
     if (!Array.isArray(said)) {
-      if (said.unknown === this.#options.self) this.#options.onUnknown(said.by);
+      if (said.unknown === this.#options.self && said.incarnation === this.#incarnation) this.#options.onUnknown(said.by);
       return;
     }
     const [from, version, votes, rows] = said;
-    // It has the key and is no node: it does not know yet that it was evicted.
-    if (!this.#options.nodes().some((node) => node.id === from)) return this.#send(this.#signed({ unknown: from, by: this.#options.self }), address);
+    if (!this.#options.nodes().some((node) => node.id === from)) return this.#answerStranger(from, rows.find(([node]) => node === from)?.[1], address);
     const now = this.#options.nowMs();
     this.#learn({ version, votes: votes.slice(0, NODES_MAX) });
     for (const [node, incarnation, sequence, heard] of rows.slice(0, NODES_MAX)) {
