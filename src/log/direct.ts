@@ -44,7 +44,7 @@ const BACK_OFF_MAX_MS = 300_000;
 /** Everybody acknowledges to everybody: beyond so many members the group's one message is cheaper than so many datagrams. */
 const MEMBERS_MAX = 16;
 const UNCONFIRMED_MAX = 4_096;
-/** It may come to be sent with the group at once, which must not be more than the engine takes. */
+/** All of it may be given to the group at once, and the engine takes 8 MiB (quoting at most doubles it). */
 const UNCONFIRMED_BYTES_MAX = 2 * 1024 * 1024;
 /** Entries that a member keeps until those before them come. */
 export const AHEAD_MAX = 1_024;

@@ -83,7 +83,7 @@ export type LogMessage =
   | { readonly kind: "acknowledge"; readonly epoch: number; readonly index: number }
   /** `lowest` is the lowest number still waiting at the origin: what is above it and not next has a hole before it. */
   | { readonly kind: "request"; readonly epoch: number; readonly durable: boolean; readonly origin: Origin; readonly lowest: number; readonly payload: string }
-  /** Carries what must not stay lost: the sender's acknowledged index, whom the view left out and, from the orderer, the last index it sent. */
+  /** Carries what must not stay lost: the sender's acknowledged index, whom the view left out and, from the orderer, the last index that the group has carried. */
   | {
       readonly kind: "tick";
       readonly epoch: number;
