@@ -24,10 +24,13 @@ interface Line {
 }
 
 /**
- * A refusal is durable with its words, and these name the properties that a type has. Since then a type got more of
+ * A refusal is durable with its words, and these name the properties that a type has. Since then types got more of
  * them: here the refusal says again what it said, so that everything else can be compared.
  */
-const PROPERTIES_THEN: Readonly<Record<string, string>> = { "the type IP Address": "Address" };
+const PROPERTIES_THEN: Readonly<Record<string, string>> = {
+  "the type IP Address": "Address",
+  "the type Generic Application": "CommandLine, CurrentDirectory, Environment, HealthCheckUrl, HealthCheckCommand, HealthCheckTimeout, HealthCheckDelay, StopTimeout",
+};
 
 function sayAsThen(state: core.ClusterState): void {
   const { requests } = state.tables;
