@@ -60,8 +60,8 @@ const RARE: readonly string[] = [
 const RAREST_FROM_SEEDS = 10_000;
 const RAREST: readonly string[] = ["event ResourceStray"];
 
-/** Events that need what the simulator has not: machines that are added and evicted, and networks. */
-const EVENTS_ELSEWHERE: readonly string[] = ["InterfaceFailed", "InterfaceUnreachable", "InterfaceUp", "NetworkDown", "NetworkPartitioned", "NetworkUp", "NodeAdded", "NodeEvicted"];
+/** Events that need what the simulator has not: machines that are added and evicted, networks, and an engine with a token. */
+const EVENTS_ELSEWHERE: readonly string[] = ["HeartbeatChanged", "InterfaceFailed", "InterfaceUnreachable", "InterfaceUp", "NetworkDown", "NetworkPartitioned", "NetworkUp", "NodeAdded", "NodeEvicted"];
 
 /** Every rule that a reason can name, and what the core does beside. */
 const EXPECTED_OF_CLUSTERS: readonly string[] = [
