@@ -123,8 +123,11 @@ const NLB_BUGS: Readonly<Record<string, Run["defines"]>> = {
   NEW_LIFE_DOES_NOT_LISTEN: { ...NLB_TWO, RESTARTER: 1 },
 };
 
+/** Found deep: with the long runs. */
+const LONG_BUGS: readonly string[] = ["LONGER_L_WHEN_APPENDED"];
+
 function bugs(model: Run["model"], table: Readonly<Record<string, Run["defines"]>>): Run[] {
-  return Object.entries(table).map(([bug, defines]) => ({ name: `${model}: finds ${bug.toLowerCase().replaceAll("_", " ")}`, model, defines, bug }));
+  return Object.entries(table).map(([bug, defines]) => ({ name: `${model}: finds ${bug.toLowerCase().replaceAll("_", " ")}`, model, defines, bug, ...(LONG_BUGS.includes(bug) ? { isLong: true } : {}) }));
 }
 
 export const RUNS: readonly Run[] = [...LEASE, ...bugs("lease", LEASE_BUGS), ...LOG, ...bugs("log", LOG_BUGS), ...NLB, ...bugs("nlb", NLB_BUGS)];
