@@ -26,7 +26,7 @@ const KINDS: readonly (readonly [kind: Kind, name: string, unit: string])[] = [
   ["kept", "connections that stay", "1/s"],
   ["bytes", "throughput, files of 1 MiB", "MiB/s"],
 ];
-export type Contender = "one server" | "3 hosts, nftables" | "haproxy" | "nginx";
+export type Contender = "one server" | "3 hosts, nftables" | "3 hosts, XDP" | "haproxy" | "nginx";
 
 /** Web servers and dispatchers; they end with {@link Stage.close}. */
 export class Stage {
@@ -41,6 +41,7 @@ export class Stage {
     this.contenders = [
       ["one server", `${cluster.lab.machine(SERVERS[0]).address}:${WEB_PORT}`],
       ["3 hosts, nftables", `${virtual}:${WEB_PORT}`],
+      ["3 hosts, XDP", `${virtual}:${WEB_PORT}`],
       ["haproxy", `${dispatcher}:${HAPROXY_PORT}`],
       ...(existsSync(STREAM_MODULE) ? [["nginx", `${dispatcher}:${NGINX_PORT}`] as const] : []),
     ];
@@ -82,6 +83,19 @@ export class Stage {
     }
   }
 
+  /** The hosts filter with this from now on. */
+  async #use(engine: "nftables" | "xdp"): Promise<void> {
+    for (const number of HOSTS) {
+      await this.#cluster.api(number).send("PATCH", "/v1/nlb/host", { body: { engine } });
+      const deadlineMs = performance.now() + START_LIMIT_MS;
+      while (!(await this.#cluster.status(number)).engine.toLowerCase().startsWith(engine)) {
+        if (performance.now() > deadlineMs) throw new Error(`host ${number} does not filter with ${engine}`);
+        await sleep(100);
+      }
+    }
+    await this.#cluster.settled();
+  }
+
   #wrk(address: string, kind: Kind, seconds: number): { readonly perSecond: number; readonly errors: number } {
     const path = kind === "bytes" ? "file" : "";
     const words = ["wrk", "-t1", `-c${kind === "bytes" ? 8 : 64}`, `-d${Math.max(1, Math.round(seconds))}s`, "--timeout", "5s", ...(kind === "new" ? ["-H", "Connection: close"] : []), `http://${address}/${path}`];
@@ -94,7 +108,7 @@ export class Stage {
   }
 
   /** All contenders in turn, so often: what disturbs the machine disturbs all of them. */
-  measure(rounds: number, seconds: number, talk: (text: string) => void): { readonly results: readonly CaseResult[]; readonly medians: ReadonlyMap<string, number> } {
+  async measure(rounds: number, seconds: number, talk: (text: string) => void): Promise<{ readonly results: readonly CaseResult[]; readonly medians: ReadonlyMap<string, number> }> {
     const values = new Map<string, number[]>();
     let errors = 0;
     for (let round = 1; round <= rounds; round++) {
@@ -103,6 +117,8 @@ export class Stage {
         // Whoever is first after a pause is not always the same.
         const order = this.contenders.map((_, position) => this.contenders[(position + round) % this.contenders.length]!);
         for (const [name, address] of order) {
+          if (name === "3 hosts, nftables") await this.#use("nftables");
+          if (name === "3 hosts, XDP") await this.#use("xdp");
           const outcome = this.#wrk(address, kind, seconds);
           errors += outcome.errors;
           const key = `${kind} ${name}`;

@@ -56,11 +56,13 @@ async function rates(): Promise<void> {
   const stage = new Stage(cluster, FOUR);
   try {
     await stage.start();
-    const { results: measured, medians } = stage.measure(rounds, seconds, talk);
+    const { results: measured, medians } = await stage.measure(rounds, seconds, talk);
     results.push(...measured);
-    const ratio = (kind: string, other: string): number => medians.get(`${kind} 3 hosts, nftables`)! / medians.get(`${kind} ${other}`)!;
-    goals.push(goal("new connections, to haproxy's", ratio("new", "haproxy"), ">= 1.35"), goal("new connections, to one server's", ratio("new", "one server"), ">= 0.85"));
-    for (const [name] of stage.contenders.filter(([other]) => !other.startsWith("3 hosts"))) for (const kind of ["new", "kept", "bytes"]) results.push(summarize(`ratio to ${name}: ${kind}`, "", [ratio(kind, name)]));
+    for (const engine of ["nftables", "XDP"] as const) {
+      const ratio = (kind: string, other: string): number => medians.get(`${kind} 3 hosts, ${engine}`)! / medians.get(`${kind} ${other}`)!;
+      goals.push(goal(`${engine}: new connections, to haproxy's`, ratio("new", "haproxy"), ">= 1.35"), goal(`${engine}: new connections, to one server's`, ratio("new", "one server"), ">= 0.85"));
+      for (const [name] of stage.contenders.filter(([other]) => !other.startsWith("3 hosts"))) for (const kind of ["new", "kept", "bytes"]) results.push(summarize(`${engine}, ratio to ${name}: ${kind}`, "", [ratio(kind, name)]));
+    }
   } finally {
     await stage.close();
   }
