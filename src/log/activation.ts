@@ -131,6 +131,7 @@ function createView(state: LogState, install: Install, entryZero: LogEntry, step
     clusterBaseMs: entryZero.clusterTimeMs,
     activeSinceMs: nowMs,
     outbox: [],
+    sentDurably: { index: 0, atMs: nowMs },
     direct: createDirect(),
     ordered: new Map(),
     readsWaiting: [],

@@ -39,6 +39,9 @@ interface Sent {
 const RESEND_MS = 200;
 /** A tick may be faster than the datagram before it; not so often in a row. */
 const UNANSWERED_MAX = 3;
+/** Longest wait for those before; a quorum takes a few milliseconds. */
+const GATHER_MS = 50;
+const GATHER_MAX = 256;
 const BACK_OFF_MIN_MS = 5_000;
 const BACK_OFF_MAX_MS = 300_000;
 /** Everybody acknowledges to everybody: beyond so many members the group's one message is cheaper than so many datagrams. */
@@ -53,12 +56,17 @@ export function createDirect(): Direct {
   return { multicastIndex: 0, unconfirmed: [], unconfirmedBytes: 0, progressAtMs: new Map(), unanswered: new Map(), multicastUntilMs: Number.NEGATIVE_INFINITY, backOffMs: BACK_OFF_MIN_MS };
 }
 
-/** Sends what was ordered, in as few messages as fit. */
+/**
+ * Sends what was ordered, in as few messages as fit. While durable entries are on their way to the disks of a quorum,
+ * those that follow wait for each other: one message and one sync then serve all of them.
+ */
 export function flush(state: LogState): void {
   const { view } = state;
-  if (view === null || view.outbox.length === 0) return;
+  if (view === null || view.outbox.length === 0 || isGathering(state, view)) return;
   const { direct } = view;
   const entries = view.outbox.splice(0);
+  const newest = entries.findLast(({ sequence }) => sequence !== null);
+  if (newest !== undefined) view.sentDurably = { index: newest.index, atMs: state.clock.nowMs };
   const bytes = entries.reduce((sum, entry) => sum + sizeOf(entry), 0);
   const isTooMuch = direct.unconfirmed.length + entries.length > UNCONFIRMED_MAX || direct.unconfirmedBytes + bytes > UNCONFIRMED_BYTES_MAX;
   // Somebody is far behind: to go on like this would send everything twice.
@@ -70,6 +78,12 @@ export function flush(state: LogState): void {
   } else {
     multicast(state, view, entries);
   }
+}
+
+function isGathering(state: LogState, view: View): boolean {
+  const { outbox, sentDurably, committedIndex } = view;
+  if (sentDurably.index <= committedIndex || state.clock.nowMs - sentDurably.atMs >= GATHER_MS || outbox.length >= GATHER_MAX) return false;
+  return outbox.every(({ sequence, body }) => sequence !== null && body.type === "input");
 }
 
 /** What has not arrived past the group in time is carried by it, and so is all that follows for a while. */

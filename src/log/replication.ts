@@ -1,6 +1,6 @@
 import { INDEX_MAX, sameMember } from "../model/identifiers.ts";
 import type { Member, NodeId } from "../model/identifiers.ts";
-import { AHEAD_MAX, confirm, noteAnswer, resendOverdue } from "./direct.ts";
+import { AHEAD_MAX, confirm, flush, noteAnswer, resendOverdue } from "./direct.ts";
 import { takeInOthers } from "./forced.ts";
 import { startForming } from "./formation.ts";
 import type { LogState, View, Way } from "./state.ts";
@@ -176,6 +176,8 @@ export function noteAcknowledged(state: LogState, view: View, node: NodeId, inde
   view.acknowledged.set(node, index);
   confirm(state, view, node);
   advanceCommit(state, view);
+  // Those that waited for these are next.
+  flush(state);
 }
 
 /** Rule 9: committed is what a quorum has on its disks. Everybody sees the acknowledgements, so everybody can tell. */

@@ -151,6 +151,8 @@ export interface View {
   readonly clusterBaseMs: number;
   readonly activeSinceMs: number;
   readonly outbox: LogEntry[];
+  /** The newest durable entry that was sent. */
+  sentDurably: { readonly index: number; readonly atMs: number };
   readonly direct: Direct;
   readonly ordered: Map<string, number>;
   readonly readsWaiting: { readonly from: Member; readonly id: number; readonly index: number; readonly tickNumber: number }[];

@@ -1,4 +1,5 @@
-import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from "node:crypto";
+import { createCipheriv, createDecipheriv, createSecretKey, hkdfSync, randomBytes } from "node:crypto";
+import type { KeyObject } from "node:crypto";
 import type { Member, NodeId } from "../../model/identifiers.ts";
 
 /** How datagrams are encrypted and made authentic. That one comes twice is for whoever reads it to bear. */
@@ -6,7 +7,7 @@ import type { Member, NodeId } from "../../model/identifiers.ts";
 interface Sender {
   readonly incarnation: number;
   readonly salt: Buffer;
-  readonly key: Buffer;
+  readonly key: KeyObject;
 }
 
 const CIPHER = "aes-256-gcm";
@@ -78,8 +79,8 @@ export class DatagramCipher {
     }
   }
 
-  #keyOf({ node, incarnation }: Member, salt: Buffer): Buffer {
-    return Buffer.from(hkdfSync("sha256", this.#clusterKey, salt, `muster datagram ${this.#clusterId} ${node} ${incarnation}`, KEY_BYTES));
+  #keyOf({ node, incarnation }: Member, salt: Buffer): KeyObject {
+    return createSecretKey(Buffer.from(hkdfSync("sha256", this.#clusterKey, salt, `muster datagram ${this.#clusterId} ${node} ${incarnation}`, KEY_BYTES)));
   }
 }
 

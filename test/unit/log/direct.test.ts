@@ -65,6 +65,8 @@ describe("past the group's order", () => {
   test("entries in another order are put into theirs", () => {
     const messages = [1, 2, 3].map((number) => {
       request(number);
+      // Nothing is acknowledged: the next one waits for this one only so long.
+      cluster.at(1).nowMs += 60;
       cluster.at(1).take();
       return cluster.at(1).datagrams.splice(0)[0]!;
     });
@@ -72,6 +74,32 @@ describe("past the group's order", () => {
     cluster.settle();
     assert.deepEqual(payloads(), Array.from({ length: 3 }, () => ["r1", "r2", "r3"]));
     assert.deepEqual([2, 3].map((id) => cluster.view(id)), [[1, 2, 3], [1, 2, 3]]);
+  });
+
+  test("what is ordered while others are on their way to the disks is sent with one message", () => {
+    request(1);
+    cluster.at(1).take();
+    const [first] = cluster.at(1).datagrams.splice(0);
+    for (const number of [2, 3, 4]) request(number);
+    cluster.at(1).take();
+    assert.deepEqual(cluster.at(1).datagrams, [], "they wait for each other");
+    for (const node of cluster.nodes) node.step({ kind: "datagram", from: cluster.at(1).self, message: first! });
+    for (const node of cluster.nodes) node.sync();
+    const acknowledged = cluster.nodes.flatMap((node) => node.datagrams.splice(0).map((message) => ({ from: node.self, message })));
+    for (const { from, message } of acknowledged) cluster.at(1).step({ kind: "datagram", from, message });
+    assert.deepEqual(cluster.at(1).datagrams.map((message) => (message.kind === "entries" ? message.entries.length : message.kind)), [3], "until the first one is committed");
+  });
+
+  test("they do not wait for a quorum that does not answer, nor does what lives in memory wait for any", () => {
+    request(1);
+    cluster.at(1).take();
+    request(2);
+    cluster.at(1).nowMs += 60;
+    cluster.at(1).take();
+    assert.equal(cluster.at(1).datagrams.length, 2);
+    request(3);
+    request(0, false);
+    assert.deepEqual(cluster.at(1).take().map((message) => (message.kind === "entries" ? message.entries.length : message.kind)), [4], "with all that may be missing somewhere");
   });
 
   test("a datagram of an earlier epoch does nothing", () => {
@@ -129,9 +157,8 @@ describe("past the group's order", () => {
     };
     for (let number = 1; number <= 30; number++) {
       request(number);
-      cluster.at(1).step({ kind: "flush" });
+      cluster.settle();
     }
-    cluster.settle();
     assert.equal(payloads()[2]!.length, 19);
     for (let times = 0; times < 5; times++) {
       cluster.at(2).step({ kind: "datagram", from: cluster.at(1).self, message: late.shift()! });
