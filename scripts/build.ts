@@ -20,7 +20,8 @@ const EXTERNAL = ["koffi", "node"];
 const NOTICES = "THIRD-PARTY-NOTICES.txt";
 
 rmSync(output, { recursive: true, force: true });
-const { status } = spawnSync("tsc", ["--project", "tsconfig.build.json"], { cwd: root, stdio: "inherit" });
+const { status, error } = spawnSync("tsc", ["--project", "tsconfig.build.json"], { cwd: root, stdio: "inherit" });
+if (error !== undefined) throw new Error(`tsc: ${error.message}. Run it with: npm run build`);
 if (status !== 0) process.exit(status ?? 1);
 cpSync(join(root, "package.json"), join(output, "package.json"));
 // The program of XDP and what it is made of: its licence asks for both.
