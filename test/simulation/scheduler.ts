@@ -23,6 +23,15 @@ export class Scheduler {
     return true;
   }
 
+  /** Everything that happens up to then. */
+  runUntil(untilMs: number): void {
+    let isReached = false;
+    this.after(untilMs - this.nowMs, () => {
+      isReached = true;
+    });
+    while (!isReached) this.runNext();
+  }
+
   #push(item: Planned): void {
     const heap = this.#heap;
     heap.push(item);

@@ -98,14 +98,6 @@ export class LeaseCluster {
     this.trace.add(this.scheduler.nowMs, node, what, detail);
   }
 
-  runUntil(untilMs: number): void {
-    let reached = false;
-    this.scheduler.after(untilMs - this.scheduler.nowMs, () => {
-      reached = true;
-    });
-    while (!reached) this.scheduler.runNext();
-  }
-
   // ---- lives --------------------------------------------------------------
 
   start(machine: Machine): void {

@@ -19,7 +19,7 @@ export function runLeaseSeed(seed: number, bug: Bug | null = null, trace = false
   let error: string | null = null;
   try {
     disturb(cluster, seed);
-    cluster.runUntil(FAULTS_MS);
+    cluster.scheduler.runUntil(FAULTS_MS);
     calm(cluster);
     // A bug is looked for in what it breaks, not in what it delays.
     if (bug === null) recover(cluster);
@@ -190,7 +190,7 @@ function recover(cluster: LeaseCluster): void {
       wholeSinceMs = null;
       cluster.propose(1);
     }
-    cluster.runUntil(cluster.scheduler.nowMs + 150);
+    cluster.scheduler.runUntil(cluster.scheduler.nowMs + 150);
   }
   const watchedMs = cluster.scheduler.nowMs + WATCHED_MS;
   let isChanged = false;
@@ -199,6 +199,6 @@ function recover(cluster: LeaseCluster): void {
     isChanged ||= cluster.scheduler.nowMs > watchedMs - WATCHED_MS + 300 && cluster.changeToken();
     const amiss = cluster.whatIsAmiss();
     if (amiss !== null) throw new TwoServe(`in peace: ${amiss} at ${cluster.scheduler.nowMs.toFixed(1)} ms`);
-    cluster.runUntil(cluster.scheduler.nowMs + 7);
+    cluster.scheduler.runUntil(cluster.scheduler.nowMs + 7);
   }
 }

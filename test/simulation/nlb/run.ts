@@ -21,13 +21,13 @@ export function runNlbSeed(seed: number, bug: Bug | null = null, trace = false):
   try {
     watch(world);
     disturb(world, seed, FAULTS_MS);
-    world.runUntil(FAULTS_MS);
+    world.scheduler.runUntil(FAULTS_MS);
     // A bug is looked for in what it breaks, not in what it delays.
     if (bug === null) {
       settle(world);
       const watchedMs = world.scheduler.nowMs + WATCHED_MS;
       while (world.scheduler.nowMs < watchedMs) {
-        world.runUntil(world.scheduler.nowMs + 17);
+        world.scheduler.runUntil(world.scheduler.nowMs + 17);
         const amiss = whatIsAmiss(world);
         if (amiss !== null) throw new Violation(`in peace: ${amiss} at ${world.scheduler.nowMs.toFixed(1)} ms`);
       }

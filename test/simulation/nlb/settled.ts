@@ -14,10 +14,10 @@ export function settle(world: NlbWorld): void {
   for (const copy of world.copies) oneGivesWay(world, copy);
   const startedMs = world.scheduler.nowMs;
   // What was just asked for has to have begun.
-  world.runUntil(startedMs + 300);
+  world.scheduler.runUntil(startedMs + 300);
   while (whatIsAmiss(world) !== null) {
     if (world.scheduler.nowMs - startedMs > SETTLE_PERIODS * world.timing.periodMs) throw new Violation(`${SETTLE_PERIODS} periods after the faults ended: ${whatIsAmiss(world)}`);
-    world.runUntil(world.scheduler.nowMs + 50);
+    world.scheduler.runUntil(world.scheduler.nowMs + 50);
   }
   world.count(`settled within ${Math.ceil((world.scheduler.nowMs - startedMs) / 1_000)} s`);
 }
@@ -34,7 +34,7 @@ function oneGivesWay(world: NlbWorld, copy: Machine): void {
     else settledMs ??= world.scheduler.nowMs;
     for (const { agent, kernel } of out) if (agent!.state.isKernelEmpty && [...kernel.serving()].length > 0) throw new Violation(`host ${copy.id} serves, although another has its id`);
     if (world.scheduler.nowMs - startedMs > SETTLE_PERIODS * world.timing.periodMs) throw new Violation(`two hosts ${copy.id}, of which ${[copy, original].map(({ agent }) => agent?.state.out.reason).join(" and ")} after ${SETTLE_PERIODS} periods`);
-    world.runUntil(world.scheduler.nowMs + 17);
+    world.scheduler.runUntil(world.scheduler.nowMs + 17);
   }
   world.count("two with one id");
   world.kill(copy, true);

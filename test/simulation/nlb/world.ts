@@ -91,14 +91,6 @@ export class NlbWorld implements Surroundings {
     this.trace.add(this.scheduler.nowMs, host, what, detail);
   }
 
-  runUntil(untilMs: number): void {
-    let reached = false;
-    this.scheduler.after(untilMs - this.scheduler.nowMs, () => {
-      reached = true;
-    });
-    while (!reached) this.scheduler.runNext();
-  }
-
   // ---- lives ---------------------------------------------------------------
 
   start(machine: Machine): void {
