@@ -48,12 +48,13 @@ function componentOf(start: NodeId, nodes: readonly NodeId[], reach: (a: NodeId,
 }
 
 /**
- * What a decision must outlast before anything is done: for a second after a node died some still hear of it and others do
- * not. With the silence that is waited for before, and what stopping corosync takes, a view is stable within 10 s of a cut.
+ * What a decision must outlast before anything is done: for half a second after a node died some still hear of it and
+ * others do not. With the silence that is waited for before, and what stopping corosync takes, a view is stable some four
+ * seconds after a cut; ten are promised.
  */
-export const ASIDE_AFTER_MS = 2_500;
+export const ASIDE_AFTER_MS = 1_500;
 /** Two messages that a busy machine sent late do not make a cut undone. */
-export const BLIP_MS = 1_000;
+export const BLIP_MS = 750;
 /** Flapping links must not stop and start an engine all the time. */
 export const BACK_AFTER_MS = 5_000;
 

@@ -36,11 +36,15 @@ type Beat = [from: NodeId, version: number, votes: readonly (readonly [NodeId, n
 /** The answer to a machine that is no node; `incarnation` is that of what it said, so that nobody can say it again later. */
 type Stranger = { readonly unknown: NodeId; readonly incarnation: number; readonly by: NodeId };
 
-/** Windows sends one a second (reference 1.6); two are enough to see a cut before anybody loses patience. */
-const PERIOD_MS = 500;
-const HEARD_MS = 2_000;
+/** Windows sends one a second (reference 1.6); four, so that a cut is seen before anybody loses patience. */
+const PERIOD_MS = 250;
+/** Messages grow with the number of nodes, and so does their number. */
+const PERIOD_OF_MANY_MS = 500;
+const MANY_NODES = 16;
+/** So many periods without a message are silence. */
+const HEARD_PERIODS = 4;
 /** What is known of others through others is a little older. */
-const ROW_MS = 4_000;
+const ROW_PERIODS = 8;
 const GRACE_MS = 10_000;
 const SIGNATURE_BYTES = 16;
 const MESSAGE_BYTES_MAX = 16 * 1024;
@@ -77,11 +81,12 @@ export class Heartbeat {
       socket.on("message", (message, { address }) => this.#receive(message, address));
       socket.bind(port, () => this.#sockets.push(socket));
     }
-    this.#timer = setInterval(() => this.#beat(), PERIOD_MS);
+    this.#timer = setTimeout(() => this.#beat(), PERIOD_MS);
   }
 
   stop(): void {
-    if (this.#timer !== null) clearInterval(this.#timer);
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#timer = null;
     for (const socket of this.#sockets) socket.close();
     this.#sockets = [];
   }
@@ -90,11 +95,13 @@ export class Heartbeat {
     const { self, nodes, nowMs } = this.#options;
     const now = nowMs();
     const all = nodes();
-    const heard = [...this.#heardAtMs].filter(([, atMs]) => now - atMs < HEARD_MS).map(([node]) => node);
+    const periodMs = all.length > MANY_NODES ? PERIOD_OF_MANY_MS : PERIOD_MS;
+    this.#timer = setTimeout(() => this.#beat(), periodMs);
+    const heard = [...this.#heardAtMs].filter(([, atMs]) => now - atMs < HEARD_PERIODS * periodMs).map(([node]) => node);
     this.#sequence++;
     this.#learn(this.#options.votes());
     this.#rows.set(self, { row: { node: self, heard }, incarnation: this.#incarnation, sequence: this.#sequence, atMs: now });
-    for (const [node, known] of this.#rows) if (now - known.atMs > ROW_MS || !all.some((one) => one.id === node)) this.#rows.delete(node);
+    for (const [node, known] of this.#rows) if (now - known.atMs > ROW_PERIODS * periodMs || !all.some((one) => one.id === node)) this.#rows.delete(node);
     const message = this.#encode([...this.#rows.values()]);
     for (const one of all) if (one.id !== self) for (const address of one.addresses) this.#send(message, address);
     this.#decide(now);

@@ -67,8 +67,8 @@ test("nothing is done before it has lasted, and not just after a start", () => {
 test("a message that comes late does not undo a cut, two do", () => {
   const standing = new StandingAside(0, 0);
   assert.equal(standing.next(1_000, true), false);
-  assert.equal(standing.next(2_000, false), false);
-  assert.equal(standing.next(2_000 + BLIP_MS - 1, true), false);
+  assert.equal(standing.next(1_250, false), false);
+  assert.equal(standing.next(1_250 + BLIP_MS - 1, true), false);
   assert.equal(standing.next(1_000 + ASIDE_AFTER_MS, true), true);
   const other = new StandingAside(0, 0);
   assert.equal(other.next(1_000, true), false);
