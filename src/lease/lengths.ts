@@ -3,6 +3,9 @@ import type { WeightsInForce } from "../model/votes.ts";
 import { forToken } from "./parameters.ts";
 import type { LeaseParameters } from "./parameters.ts";
 
+/** Two tokens at most are in force at a time. */
+const KNOWN_MAX = 4;
+
 /**
  * The lengths that the weights in force bring, because the token is part of them (docs/safety.md, "The token changes").
  * While two tokens are about, a node acts by the shorter one and waits for others by the longer one.
@@ -48,5 +51,3 @@ export class LeaseLengths {
     return made;
   }
 }
-
-const KNOWN_MAX = 4;

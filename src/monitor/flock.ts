@@ -1,33 +1,36 @@
-import { spawn } from "node:child_process";
+import koffi from "koffi";
+import { getSystemErrorName } from "node:util";
 import { MusterError } from "../model/errors.ts";
+import { monotonicMs, sleepMs } from "./clock.ts";
 
 /**
- * flock(2) on an open file, through util-linux's `flock`, because Node has no call for it. The lock belongs
- * to the open file description: it stays when the helper ends, is shared by every process that inherits the
- * descriptor, and is free when the last of them has closed it.
+ * flock(2) on an open file, which Node has no call for; util-linux's helper would cost a process at every start. The lock
+ * belongs to the open file description: it is shared by every process that inherits the descriptor, and is free when the
+ * last of them has closed it.
  */
 
-/** Takes the lock if it is free now. */
-export function tryLock(descriptor: number): Promise<boolean> {
-  return runFlock(descriptor, ["--nonblock"]);
+const LOCK_EXCLUSIVE = 2;
+const LOCK_NONBLOCKING = 4;
+/** A call that waits would hold up everything else; this is a moment beside what ends a role. */
+const LOOK_MS = 5;
+
+let call: ((descriptor: number, operation: number) => number) | null = null;
+
+/** Takes the lock if it is free now. @throws MusterError MUSTER_INTERNAL with what the system said */
+export function tryLock(descriptor: number): boolean {
+  call ??= koffi.load(null).func("int flock(int descriptor, int operation)") as (descriptor: number, operation: number) => number;
+  if (call(descriptor, LOCK_EXCLUSIVE | LOCK_NONBLOCKING) === 0) return true;
+  const problem = getSystemErrorName(-koffi.errno());
+  if (problem === "EAGAIN" || problem === "EINTR") return false;
+  throw new MusterError("MUSTER_INTERNAL", { problem: `the lock of a role could not be asked for: ${problem}` });
 }
 
-/** Waits in the kernel until the lock is free. @returns false when `limitMs` was not enough */
-export function waitForLock(descriptor: number, limitMs: number): Promise<boolean> {
-  return runFlock(descriptor, ["--timeout", (Math.max(limitMs, 1) / 1000).toFixed(3)]);
-}
-
-const FLOCK_BUSY = 1;
-
-function runFlock(descriptor: number, options: readonly string[]): Promise<boolean> {
-  return new Promise((resolve, reject) => {
-    const helper = spawn("flock", ["--exclusive", ...options, "3"], { stdio: ["ignore", "ignore", "ignore", descriptor], env: { PATH: process.env["PATH"] ?? "/usr/bin:/bin" } });
-    helper.on("error", (error) => reject(new MusterError("MUSTER_INTERNAL", { problem: `flock (of util-linux) could not be run: ${error.message}` })));
-    helper.on("close", (code, signal) => {
-      if (code === 0) resolve(true);
-      // A helper that was killed tells nothing about the lock; "busy" is the safe reading.
-      else if (code === FLOCK_BUSY || signal !== null) resolve(false);
-      else reject(new MusterError("MUSTER_INTERNAL", { problem: `flock ended with code ${code}` }));
-    });
-  });
+/** Waits until the lock is free. @returns false when `limitMs` was not enough */
+export async function waitForLock(descriptor: number, limitMs: number): Promise<boolean> {
+  const deadlineMs = monotonicMs() + limitMs;
+  while (!tryLock(descriptor)) {
+    if (monotonicMs() >= deadlineMs) return false;
+    await sleepMs(LOOK_MS);
+  }
+  return true;
 }

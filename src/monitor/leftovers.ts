@@ -95,7 +95,7 @@ async function endResource(path: string, record: RoleLockRecord, limitMs: number
     for (const processId of result.remaining) remaining.add(processId);
     // A newer owner has taken over already: the rest is its business.
     if (result.newerGeneration !== null || result.remaining.length > 0) return;
-    for (let locked = await tryLock(descriptor); !locked; locked = await waitForLock(descriptor, 250)) {
+    for (let locked = tryLock(descriptor); !locked; locked = await waitForLock(descriptor, 250)) {
       if ((readRecord(descriptor)?.generation ?? 0) > record.generation) return;
       const holders = readLockHolders(path).filter((processId) => processId !== process.pid);
       for (const processId of holders) {

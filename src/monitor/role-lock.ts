@@ -80,7 +80,7 @@ async function acquire(descriptor: number, path: string, record: RoleLockRecord,
   const selector = { clusterId: record.clusterId, resource: record.resource, generationMax: record.generation };
   let remaining: readonly number[] = [];
 
-  for (let locked = await tryLock(descriptor); ; ) {
+  for (let locked = tryLock(descriptor); ; ) {
     refuseIfSuperseded(readRecord(descriptor), record);
     if (locked) break;
     if (monotonicMs() > deadlineMs) throw stillHeld([...new Set([...remaining, ...readLockHolders(path)])]);

@@ -9,7 +9,7 @@ import { Family, KernelSocket, SocketType, SystemCallError, adapterIndex } from 
  */
 export const FIRST_PROBING = { probes: 3, everyMs: 100 } as const;
 /** An address that was the cluster's a moment ago: whoever took it since then answers at once. */
-export const HANDOVER_PROBING = { probes: 1, everyMs: 20 } as const;
+export const HANDOVER_PROBING = { probes: 1, everyMs: 10 } as const;
 
 const NO_PROTOCOL_YET = 0;
 
