@@ -31,6 +31,8 @@ export interface EngineSource {
   heardThrough?(addresses: readonly string[]): readonly NodeId[] | null;
   /** Why there is no engine at the moment, for people; null = there is one. */
   readonly problem?: string | null;
+  /** Why the engine runs with a former configuration, a whole sentence; null = it does not. */
+  readonly configurationProblem?: string | null;
   /** Nodes that came lately and could not become members, each with why. */
   refused?(): readonly { readonly node: NodeId; readonly problem: string }[];
   /** After each change of what this life takes part in, before {@link EngineSource.onState}. */

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { knownWeights } from "../core/index.ts";
 import type { ClusterState } from "../core/index.ts";
 import { CorosyncDaemon } from "../engine/corosync/daemon.ts";
+import { ConfigurationFollower } from "../engine/corosync/follower.ts";
 import { corosyncConfiguration } from "../engine/corosync/configuration.ts";
 import { createCorosyncEngine } from "../engine/corosync/engine.ts";
 import type { KnownVotes } from "../engine/corosync/connectivity.ts";
@@ -66,6 +67,7 @@ export class HostEngines implements EngineSource {
   readonly #host: HostSettings;
   readonly #log: (line: string) => void;
   readonly #heartbeat: Heartbeat;
+  readonly #follower: ConfigurationFollower;
   #daemon: CorosyncDaemon;
   #aside: string | null = null;
   /** Who said last that this machine is no node. */
@@ -90,6 +92,7 @@ export class HostEngines implements EngineSource {
     this.times = { ...COMMON_TIMES, silenceMs: SILENCE_MS, profileTokenMs: host.tokenMs, ...tokenTimes(lengths, []), timesUnder: (weights) => tokenTimes(lengths, weights) };
     this.connectWitness = witnessConnections(configuration.clusterId, readKey(directory));
     this.#daemon = this.#makeDaemon();
+    this.#follower = new ConfigurationFollower({ apply: (text) => this.#daemon.apply(text), onNotice: log });
     this.#heartbeat = new Heartbeat({
       self: host.id,
       key: readKey(directory),
@@ -143,6 +146,7 @@ export class HostEngines implements EngineSource {
     // One after the other: the links may change their mind meanwhile.
     this.#changing = this.#changing.then(async () => {
       if (this.#isStopped) return;
+      this.#follower.stop();
       await this.#daemon.stop();
       if (this.#aside !== null) return;
       this.#daemon = this.#makeDaemon();
@@ -190,6 +194,10 @@ export class HostEngines implements EngineSource {
     return [...addresses.filter((_, link) => connected.includes(link)), ...addresses.filter((_, link) => !connected.includes(link))];
   }
 
+  get configurationProblem(): string | null {
+    return this.#follower.problem;
+  }
+
   refused(): readonly Refusal[] {
     return this.#engine?.refused() ?? [];
   }
@@ -235,7 +243,7 @@ export class HostEngines implements EngineSource {
     }
     // The next corosync starts with it.
     if (this.#aside !== null) return;
-    this.#daemon.apply(this.#text()).catch((error: unknown) => this.#log(`corosync did not take its new configuration: ${String(error)}`));
+    this.#follower.follow(this.#text());
   }
 
   #noteMembers(members: readonly Member[]): void {
@@ -254,6 +262,7 @@ export class HostEngines implements EngineSource {
   async stop(): Promise<void> {
     this.#isStopped = true;
     this.#heartbeat.stop();
+    this.#follower.stop();
     await this.#changing;
     await this.#daemon.stop();
   }

@@ -295,13 +295,13 @@ export class ClusterService implements ServiceFacade {
   }
 
   get status(): ServiceStatus {
-    const { problem } = this.#engines;
-    return this.#status.phase !== "waiting" || problem === undefined || problem === null ? this.#status : { ...this.#status, reason: `${problem}; ${this.#status.reason}` };
+    const { problem = null } = this.#engines;
+    return this.#status.phase !== "waiting" || problem === null ? this.#status : { ...this.#status, reason: `${problem}; ${this.#status.reason}` };
   }
 
   problems(): readonly string[] {
     const life = this.#life;
-    return life === null ? [] : (this.#engines.refused?.() ?? []).map(({ node, problem }) => `${this.#nameOf(life, node)} cannot be a member: ${problem}.`);
+    return [this.#engines.configurationProblem ?? [], life === null ? [] : (this.#engines.refused?.() ?? []).map(({ node, problem }) => `${this.#nameOf(life, node)} cannot be a member: ${problem}.`)].flat();
   }
 
   state(): ClusterState {
