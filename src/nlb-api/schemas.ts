@@ -37,8 +37,8 @@ const hostRuleFields = {
 };
 export const HostRuleChangeSchema = Type.Partial(Type.Object(hostRuleFields), { additionalProperties: false });
 
-const clusterFields = {
-  primaryAddress: Text("Also one of the virtual addresses."),
+/** What can be changed of a cluster: its primary address, by which hosts and switches know it, cannot. */
+const changeableFields = {
   subnetMask: Type.Union([Text("Of an IPv4 primary address."), Type.Null()]),
   name: Text("The full Internet name."),
   additionalAddresses: Type.Array(Text("A virtual address."), { maxItems: 63 }),
@@ -48,11 +48,11 @@ const clusterFields = {
   filtersIcmp: Type.Boolean({ description: "true = the default host alone answers echo requests." }),
 };
 
-export const ClusterSchema = Type.Object({ ...clusterFields, rules: Type.Array(RuleSchema, { maxItems: 64 }) }, { additionalProperties: false });
+export const ClusterSchema = Type.Object({ primaryAddress: Text("Also one of the virtual addresses."), ...changeableFields, rules: Type.Array(RuleSchema, { maxItems: 64 }) }, { additionalProperties: false });
 
 /** By what the change is, so that what is wrong with one can be told by its own schema. */
 export const ClusterChangeSchemas = {
-  set: Type.Object({ kind: Type.Literal("set"), values: Type.Partial(Type.Object(clusterFields), { additionalProperties: false }) }, { additionalProperties: false }),
+  set: Type.Object({ kind: Type.Literal("set"), values: Type.Partial(Type.Object(changeableFields), { additionalProperties: false }) }, { additionalProperties: false }),
   addAddress: Type.Object({ kind: Type.Literal("addAddress"), address: Text("A virtual address that is new.") }, { additionalProperties: false }),
   removeAddress: Type.Object({ kind: Type.Literal("removeAddress"), address: Text("Additional, and named by no rule.") }, { additionalProperties: false }),
   replaceAddress: Type.Object({ kind: Type.Literal("replaceAddress"), address: Text("An additional one."), to: Text("Instead of it, also in rules that name it.") }, { additionalProperties: false }),

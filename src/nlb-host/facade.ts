@@ -187,7 +187,7 @@ export interface CommandForecast extends Forecast {
 }
 
 export type ClusterChange =
-  | { readonly kind: "set"; readonly values: Partial<Omit<ClusterParameters, "rules">> }
+  | { readonly kind: "set"; readonly values: Partial<Omit<ClusterParameters, "rules" | "primaryAddress">> }
   | { readonly kind: "addAddress"; readonly address: string }
   /** Refused for the primary address, and while a rule names it. */
   | { readonly kind: "removeAddress"; readonly address: string }

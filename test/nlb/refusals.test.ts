@@ -112,6 +112,7 @@ describe("what a cluster refuses", { skip: CANNOT }, () => {
     }
     assert.ok(refused > bodies.length * 0.7, `${refused} of ${bodies.length} were refused`);
     await assert.rejects(api.send("POST", "/v1/nlb/changes", { body: { kind: "addRule", rule: { ...rule, startPort: 70_000 }, own: {} } }), /startPort/);
+    await assert.rejects(api.send("POST", "/v1/nlb/changes", { body: { kind: "set", values: { primaryAddress: "10.77.0.101" } } }), /primaryAddress/);
     await assert.rejects(api.send("PATCH", "/v1/nlb/host", { body: { rules: { "tcp all:1-1": { weight: 5 } } } }), /tcp all:1-1/);
     for (const path of ["who?client=x&address=y&port=80&protocol=tcp", "who", "maps/zz", "maps/0000000000000000", "events?after=-1", "why?name=nobody"]) {
       const [name, query] = path.split("?");
