@@ -2,14 +2,18 @@ import { createCipheriv, createDecipheriv, createSecretKey, hkdfSync, randomByte
 import type { KeyObject } from "node:crypto";
 import type { Member, NodeId } from "../../model/identifiers.ts";
 
-/** How datagrams are encrypted and made authentic. That one comes twice is for whoever reads it to bear. */
+/** How datagrams are encrypted and made authentic, and how one that was sent again by somebody else is known. */
 
 interface Sender {
   readonly incarnation: number;
   readonly salt: Buffer;
   readonly key: KeyObject;
+  /** The newest number read of each remainder by {@link WINDOW}: an equal or a lower one was read before, or is very late. */
+  readonly read: BigUint64Array;
 }
 
+/** So many may overtake one. */
+const WINDOW = 256;
 const CIPHER = "aes-256-gcm";
 const KEY_BYTES = 32;
 const NONCE_BYTES = 12;
@@ -38,7 +42,7 @@ export class DatagramCipher {
     this.#clusterKey = clusterKey;
     // The salt keeps two lives apart should they have one incarnation: no key is used for the same number twice.
     const salt = randomBytes(SALT_BYTES);
-    this.#own = { incarnation: self.incarnation, salt, key: this.#keyOf(self, salt) };
+    this.#own = this.#sender(self, salt);
   }
 
   seal(payload: Uint8Array): Buffer {
@@ -60,12 +64,15 @@ export class DatagramCipher {
     return members.find((member) => member.node === node && BigInt(member.incarnation) === incarnation) ?? null;
   }
 
-  /** @returns null for what this member did not encrypt */
+  /** @returns null for what this member did not encrypt, and for what was read before */
   open(from: Member, message: Buffer): Buffer | null {
     const salt = message.subarray(SALT_AT, NUMBER_AT);
     const known = this.#senders.get(from.node);
     const isKnown = known !== undefined && known.incarnation === from.incarnation && known.salt.equals(salt);
-    const sender = isKnown ? known : { incarnation: from.incarnation, salt: Buffer.from(salt), key: this.#keyOf(from, salt) };
+    const sender = isKnown ? known : this.#sender(from, Buffer.from(salt));
+    const number = message.readBigUInt64BE(NUMBER_AT);
+    const place = Number(number % BigInt(WINDOW));
+    if (number <= sender.read[place]!) return null;
     try {
       const decipher = createDecipheriv(CIPHER, sender.key, nonceOf(message));
       decipher.setAAD(message.subarray(0, HEADER_BYTES));
@@ -73,10 +80,15 @@ export class DatagramCipher {
       const payload = Buffer.concat([decipher.update(message.subarray(HEADER_BYTES, -TAG_BYTES)), decipher.final()]);
       // Not before it has proved to be the sender's.
       this.#senders.set(from.node, sender);
+      sender.read[place] = number;
       return payload;
     } catch {
       return null;
     }
+  }
+
+  #sender(member: Member, salt: Buffer): Sender {
+    return { incarnation: member.incarnation, salt, key: this.#keyOf(member, salt), read: new BigUint64Array(WINDOW) };
   }
 
   #keyOf({ node, incarnation }: Member, salt: Buffer): KeyObject {

@@ -48,6 +48,23 @@ describe("how datagrams are encrypted", () => {
     assert.equal(two.open(TWO, message), null, "nobody speaks for another");
   });
 
+  test("what was read is not read again; what was overtaken is read", () => {
+    const three = new DatagramCipher("c", ONE, KEY);
+    const messages = Array.from({ length: 1_000 }, (_, number) => three.seal(Buffer.from(String(number))));
+    const read = (number: number): string | undefined => two.open(ONE, messages[number]!)?.toString();
+    for (const number of [0, 255, 7, 6, 200]) assert.equal(read(number), String(number));
+    for (const number of [0, 255, 7, 6, 200]) assert.equal(read(number), undefined, `${number} again`);
+    assert.equal(read(256), "256");
+    assert.equal(read(0), undefined, "long ago, and read before");
+    assert.equal(read(999), "999");
+    assert.equal(read(999 - 256), undefined, "overtaken by too many");
+    assert.equal(read(999 - 255), String(999 - 255));
+    const changed = Buffer.from(messages[800]!);
+    changed[changed.length - 1]! ^= 1;
+    assert.equal(two.open(ONE, changed), null);
+    assert.equal(read(800), "800", "a forgery with its number does not keep it out");
+  });
+
   test("equal messages differ, in one life and in two of one incarnation", () => {
     const again = new DatagramCipher("c", ONE, KEY);
     const messages = [one.seal(Buffer.from("x")), one.seal(Buffer.from("x")), again.seal(Buffer.from("x"))];
