@@ -34,7 +34,9 @@ function hold(context: StepContext, node: NodeId, incarnation: number | null, le
   const known = holds.get(key);
   const leaseUntilMs = Math.max(known?.leaseUntilMs ?? 0, context.now + leaseMs);
   const permitUntilMs = Math.max(known?.permitUntilMs ?? 0, context.now + permitMs);
-  holds.put(key, withNext(context, { node, incarnation, leaseUntilMs, permitUntilMs, nextMs: null }));
+  const row = withNext(context, { node, incarnation, leaseUntilMs, permitUntilMs, nextMs: null });
+  // One that elapsed while nobody looked: what waits for it is looked at when it is taken away.
+  if (row.nextMs !== null || known !== undefined) holds.put(key, { ...row, nextMs: row.nextMs ?? context.now });
 }
 
 function withNext(context: StepContext, row: HoldRow): HoldRow {

@@ -89,7 +89,7 @@ export interface ReportInput {
   readonly from: Member;
   readonly resource: ResourceId;
   readonly generation: Generation;
-  /** The order this answers; null for a change nobody ordered (a failure). */
+  /** The newest order that this is the outcome of, also when nobody ordered what has happened since (a failure); null = none. */
   readonly effect: EffectId | null;
   readonly state: ReportedState;
   /** For people; required when the state is failed. */

@@ -156,8 +156,8 @@ export class ResourceRunner {
     // An order that comes while a failed life is being ended makes it offline; a failure of a life that is
     // being taken offline changes nothing.
     const first = this.#outcome === null;
-    // An order that was being carried out is answered by what became of it.
-    if (outcome.effect === null && this.#state === "onlinePending") outcome.effect = this.#effect;
+    // What became of the newest order answers it: when its answer was lost it is given again, and this is all there is to say.
+    outcome.effect ??= this.#effect;
     this.#outcome = outcome;
     this.#status = {};
     this.#statusReason = null;

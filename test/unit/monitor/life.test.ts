@@ -61,7 +61,7 @@ describe("the life of a resource", () => {
     const order = bench.online(bench.application("a3", `sh -c 'sleep 0.3; echo "cannot open the thing" >&2; exit 3'`));
     const online = await node.bringOnline(order);
     const failed = await node.reaches("a3", "failed");
-    assert.equal(failed.effect, null, "nobody ordered that");
+    assert.equal(failed.effect, order.effect, "what became of that order");
     assert.match(failed.reason, new RegExp(`process ${online.processId} exited with code 3; its last line: cannot open the thing$`));
     node.host.send({ kind: "offline", effect: bench.effect(), generation: 1, resource: "a3", reason: "test" });
     await node.reaches("a3", "offline");
@@ -272,7 +272,9 @@ describe("permits", () => {
     await sleepMs(350);
     assert.ok(runs(online.processId ?? 0), "the newer permit counts");
     await untilGone(online.processId ?? 0);
-    assert.match((await node.reaches("p1", "offline")).reason, /permit of the node ran out/);
+    const ended = await node.reaches("p1", "offline");
+    assert.match(ended.reason, /permit of the node ran out/);
+    assert.equal(ended.effect, online.effect, "the answer to its start may have been lost: then this is the answer");
     const order = bench.online(bench.application("p1", "sleep 1000"));
     node.host.send(order);
     assert.match((await node.reaches("p1", "failed", order.effect)).reason, /no valid permit/);
