@@ -22,7 +22,7 @@ import type { Lab } from "../src/lab/lab.ts";
 
 const TRIALS = 10;
 /** Of each fault, before the next contender has its turn. */
-const TRIALS_PER_VISIT = 2;
+const TRIALS_PER_VISIT = 4;
 const HOSTS = 3;
 const START_LIMIT_MS = 120_000;
 const QUIET_MS = 5_000;

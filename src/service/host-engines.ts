@@ -39,7 +39,7 @@ const SILENCE_MS = 250;
 const LOOP_MS = 50;
 /** corosync tells of a link seconds after it uses it: until then who is a member is heard, on whatever link. */
 const LINKS_SETTLE_MS = 10_000;
-/** Others say twice a second that they do not know this machine; who has not for so long has changed its mind. */
+/** Others say several times a second that they do not know this machine; who has not for so long has changed its mind. */
 const UNKNOWN_MS = 5_000;
 /** So many ticks are sent in the time after which a silent member is missed. */
 const TICKS_IN_DETECTION = 5;
