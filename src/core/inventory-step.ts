@@ -42,7 +42,12 @@ export function reactToInventory(context: StepContext, input: InventoryInput): v
     else if (item.state !== "failed") endStray(context, item.resource, item.generation, node);
   }
   for (const group of context.groupsByName(context.state.groupIdsOwnedBy(node))) {
-    for (const resource of context.resourcesOf(group.id)) if (!items.has(resource.id)) missing(context, resource, node);
+    for (const resource of context.resourcesOf(group.id)) {
+      const item = items.get(resource.id);
+      // A failure of an earlier stay says nothing of this one.
+      const isFormer = item?.state === "failed" && item.generation !== context.group(group.id).generation;
+      if (item === undefined || isFormer) missing(context, resource, node);
+    }
   }
   // At a cold start every role is where it was found or is placed anew: nothing goes back.
   if (!wasKnown && wasOpen) nodeAvailable(context, node);

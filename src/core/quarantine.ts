@@ -4,6 +4,7 @@ import { UNSET } from "../model/states.ts";
 import type { CommandOf, Configuring, Reaction } from "./command.ts";
 import type { StepContext } from "./context.ts";
 import { nodeAvailable } from "./failback.ts";
+import { retryDrains } from "./drain.ts";
 import { DEPARTURES_KEPT, QUARANTINE_WINDOW_MS } from "./limits.ts";
 import { askSoon } from "./recording.ts";
 import { findNode } from "./resolve.ts";
@@ -96,6 +97,7 @@ function endQuarantine(context: StepContext, id: NodeId, why: string): void {
   context.setNode(id, { reason: context.reason("quarantine ended", text) });
   context.touchWaiting();
   nodeAvailable(context, id);
+  retryDrains(context, context.entry);
 }
 
 function property(context: StepContext, name: string): number {

@@ -1,3 +1,4 @@
+import type { EffectId } from "../model/identifiers.ts";
 import { compareOrdinalIds } from "../model/identifiers.ts";
 import type { ReportInput } from "../model/inputs.ts";
 import type { ResourceRecord } from "../model/objects.ts";
@@ -35,12 +36,12 @@ export function reactToReport(context: StepContext, input: ReportInput): void {
 }
 
 /**
- * A copy of an earlier generation that ended by the owner's order to end says its own generation.
+ * A copy of an earlier generation that ended by the owner's order, or by a later one, says its own generation.
  * Without this, a role that left a node and came back before anything was started there would end for ever.
  */
 function answersOrder(context: StepContext, input: ReportInput): boolean {
   const row = context.state.tables.resourceRuntime.get(input.resource);
-  return row !== undefined && row.state === "OfflinePending" && row.pendingEffect !== null && row.pendingEffect === input.effect;
+  return row !== undefined && row.pendingEffect !== null && answers(input.effect, row.pendingEffect);
 }
 
 function apply(context: StepContext, input: ReportInput, resource: ResourceRecord, row: ResourceRow): void {
@@ -84,7 +85,7 @@ function reportedOnline(context: StepContext, input: ReportInput, resource: Reso
  */
 function reportedFailed(context: StepContext, input: ReportInput, resource: ResourceRecord, row: ResourceRow): void {
   if (!isPendingOrOnline(row)) return;
-  const unproven = row.pendingEffect !== null && input.effect !== row.pendingEffect;
+  const unproven = row.pendingEffect !== null && !answers(input.effect, row.pendingEffect);
   if (unproven && row.state === "OfflinePending") {
     orderPendingAgain(context, resource, input.from.node);
     return;
@@ -103,7 +104,7 @@ function reportedOffline(context: StepContext, input: ReportInput, resource: Res
     return;
   }
   if (row.state !== "OfflinePending") return;
-  if (row.pendingEffect !== null && input.effect !== row.pendingEffect) {
+  if (row.pendingEffect !== null && !answers(input.effect, row.pendingEffect)) {
     orderPendingAgain(context, resource, input.from.node);
     return;
   }
@@ -116,4 +117,9 @@ function reportedOffline(context: StepContext, input: ReportInput, resource: Res
     text: `The resource '${resource.name}' is offline on ${where}.`,
     cause: context.group(resource.group).cause,
   });
+}
+
+/** Orders of a resource are never carried out out of turn: what became of a later one says as much. */
+function answers(effect: EffectId | null, order: EffectId): boolean {
+  return effect !== null && compareOrdinalIds(effect, order) >= 0;
 }

@@ -1,6 +1,7 @@
 import { MusterError } from "../model/errors.ts";
 import type { ErrorBody } from "../model/errors.ts";
 import type { ClusterEvent } from "../model/events.ts";
+import type { GroupId } from "../model/identifiers.ts";
 import type { CommandInput, CoreInput, CoreRequest, Effect, RequestId, Stamp, WeightsInput } from "../model/inputs.ts";
 import type { DurableRow } from "./storage.ts";
 import { configure } from "./command.ts";
@@ -88,7 +89,7 @@ export function step(state: ClusterState, stamp: Stamp, input: CoreInput): StepR
           for (const key of state.dueDeadlines(context.now)) {
             if (holdDue(context, key) || placementDue(context, key)) continue;
             if (key === VIEW_DEADLINE) openWhenAllReported(context);
-            else if (key.startsWith(GROUP_DEADLINE)) context.touched.add(key.slice(GROUP_DEADLINE.length));
+            else if (key.startsWith(GROUP_DEADLINE)) lookAtGroup(context, key.slice(GROUP_DEADLINE.length));
             else attemptDue(context, key);
           }
           return null;
@@ -101,6 +102,12 @@ export function step(state: ClusterState, stamp: Stamp, input: CoreInput): StepR
     state.rollback();
     return { ...NOTHING, fault: MusterError.from(error).toBody() };
   }
+}
+
+/** A group waits no longer than this, unless it says so again: a moment that stayed in the past would be the next one for ever. */
+function lookAtGroup(context: StepContext, id: GroupId): void {
+  context.setGroup(id, { lookAtMs: null });
+  context.touched.add(id);
 }
 
 /** New votes are part of the database: every node that has the entry has them. */

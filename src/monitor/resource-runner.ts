@@ -128,7 +128,8 @@ export class ResourceRunner {
       });
     } catch (error) {
       this.#life = null;
-      this.#set("failed", reasonOf(error), order.effect);
+      await previous;
+      if (this.#newestOrder === order.effect) this.#set("failed", reasonOf(error), order.effect);
       return;
     }
     this.#life = life;
@@ -157,14 +158,15 @@ export class ResourceRunner {
     // being taken offline changes nothing.
     const first = this.#outcome === null;
     // What became of the newest order answers it: when its answer was lost it is given again, and this is all there is to say.
-    outcome.effect ??= this.#effect;
+    outcome.effect ??= this.#outcome?.effect ?? this.#effect;
     this.#outcome = outcome;
     this.#status = {};
     this.#statusReason = null;
     const gone = life.end(graceful, outcome.reason);
     if (first && graceful) this.#set("offlinePending", outcome.reason, outcome.effect);
     if (!first) return;
-    this.#ended = gone.then(() => {
+    // A life that was ended while it waited for the one before it is gone before that one is.
+    this.#ended = Promise.all([gone, this.#ended]).then(() => {
       if (this.#life !== life) return;
       this.#life = null;
       const { state, reason, effect } = this.#outcome ?? outcome;

@@ -13,6 +13,7 @@ import { ACCEPTED_MEMBERS_KEY, COPY_KEY, LAST_ACTIVE_KEY, LINEAGE_KEY, recover, 
 import type { Row, StateMachine } from "./state-machine.ts";
 
 const FETCHED_STATES_MAX = 3;
+const DUE_AGAIN_MS = 1_000;
 
 /** What a replica needs from the world. The service gives it the real one, the simulator a model. */
 export interface ReplicaEnvironment<Result> {
@@ -74,7 +75,7 @@ export class Replica<Result> {
   #copyRows: readonly Row[] = [];
   /** Run-time states that peers sent for the formation under way; the log chooses by position. */
   #fetchedStates: StateReply[] = [];
-  #dueAskedForMs: number | null = null;
+  #dueAsked: { readonly deadlineMs: number; readonly atMs: number } | null = null;
   #ended = false;
 
   constructor(options: LogOptions, durable: DurableState, initialWeights: Weights, machine: StateMachine<Result>, environment: ReplicaEnvironment<Result>) {
@@ -203,7 +204,7 @@ export class Replica<Result> {
       case "appliedElsewhere":
         return environment.onAppliedElsewhere(effect.entry);
       case "deactivate":
-        this.#dueAskedForMs = null;
+        this.#dueAsked = null;
         return;
       case "status":
         return environment.onStatus(effect.status);
@@ -327,12 +328,18 @@ export class Replica<Result> {
     if (this.#ended || !this.#log.isOrderer || this.#log.status.phase !== "active") return;
     const deadline = this.#machine.nextDeadline();
     const now = this.#log.clusterNowMs(this.#environment.clock());
-    if (deadline === null || now === null || now < deadline || this.#dueAskedForMs === deadline) return;
-    this.#dueAskedForMs = deadline;
+    if (deadline === null || now === null || now < deadline || this.#isDueAsked(deadline)) return;
+    this.#dueAsked = { deadlineMs: deadline, atMs: this.#environment.clock().nowMs };
     const utcOffsetMinutes = this.#environment.utcOffsetMinutes?.();
     const due: DueInput = { kind: "due", ...(utcOffsetMinutes === undefined ? {} : { utcOffsetMinutes }) };
     this.request(false, 0, JSON.stringify(due));
     this.flush();
+  }
+
+  /** One that stays where it was is asked for again: another one may have the same moment. */
+  #isDueAsked(deadlineMs: number): boolean {
+    const asked = this.#dueAsked;
+    return asked !== null && asked.deadlineMs === deadlineMs && this.#environment.clock().nowMs - asked.atMs < DUE_AGAIN_MS;
   }
 
   // ---- catching up ---------------------------------------------------------

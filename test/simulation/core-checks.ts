@@ -1,4 +1,4 @@
-import { describeNode } from "../../src/core/index.ts";
+import { describeNode, nextDeadline } from "../../src/core/index.ts";
 import type { ClusterState, StepResult } from "../../src/core/index.ts";
 import type { GroupRow, ResourceRow } from "../../src/core/records.ts";
 import type { LogEntry } from "../../src/log/types.ts";
@@ -21,6 +21,7 @@ export class CoreChecks {
     const follows = this.#before !== null && this.#before.epoch === entry.epoch && this.#before.index === entry.index - 1;
     const before = follows ? this.#before : null;
     const place = `${entry.epoch}.${entry.index} (${input.kind === "command" ? input.command.verb : input.kind})`;
+    this.#nothingStaysDue(place, state, entry, input);
     this.#moveIsNoRule(place, input, result);
     this.#ownersHaveReasons(place, state, result);
     this.#nothingGoesToAndFro(place, state, result);
@@ -47,6 +48,13 @@ export class CoreChecks {
 
   endQuiet(): void {
     this.#quietMoves = null;
+  }
+
+  /** A moment that stayed in the past would be the next one for ever, and no other would be looked at. */
+  #nothingStaysDue(place: string, state: ClusterState, entry: LogEntry, input: CoreInput): void {
+    if (input.kind !== "due") return;
+    const next = nextDeadline(state);
+    if (next !== null && next <= entry.clusterTimeMs) throw new BrokenInvariant(`${place} is at ${entry.clusterTimeMs} ms, and what was due at ${next} ms still is`);
   }
 
   /** A move is an event: it writes nothing into the configuration (reference 2.11). */

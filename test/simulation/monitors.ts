@@ -1,5 +1,6 @@
 import type { InventoryItem, ReportedState, ReportedStatus } from "../../src/model/inputs.ts";
 import type { Member } from "../../src/model/identifiers.ts";
+import { compareOrdinalIds } from "../../src/model/identifiers.ts";
 import type { ResourceRecord } from "../../src/model/objects.ts";
 import type { MonitorOrder, MonitorReport } from "../../src/monitor/contract.ts";
 import { BrokenInvariant } from "./checker.ts";
@@ -86,7 +87,7 @@ export class SimulatedMonitor {
   }
 
   inventory(): readonly InventoryItem[] {
-    return [...this.#levels.values()].filter((level) => level.state !== "offline" && level.state !== "failed").map(({ copy: _copy, status: _status, ...item }) => item);
+    return [...this.#levels.values()].filter((level) => level.state !== "offline").map(({ copy: _copy, status: _status, ...item }) => item);
   }
 
   order(order: MonitorOrder): void {
@@ -142,7 +143,8 @@ export class SimulatedMonitor {
   #online(order: Extract<MonitorOrder, { kind: "online" }>): void {
     const { resource, generation, effect } = order;
     const known = this.#levels.get(resource.id);
-    if (known !== undefined && known.effect === effect) return this.#tell(known, "");
+    // Seen before, or overtaken: it is answered with how it stands.
+    if (known?.effect != null && compareOrdinalIds(effect, known.effect) <= 0) return this.#tell(known, "");
     if (this.#world.clockOf(this.#slot).nowMs > order.startBeforeMs) return this.#tell({ resource: resource.id, generation, state: "offline", effect, processId: null, copy: null }, "the order is too old");
     if (known?.copy != null) this.#machine.end(known.copy);
     const level: Level = { resource: resource.id, generation, state: "onlinePending", effect, processId: null, copy: null };
@@ -162,6 +164,7 @@ export class SimulatedMonitor {
 
   #offline(resource: string, generation: number, effect: string, delayMs: number): void {
     const level = this.#levels.get(resource);
+    if (level?.effect != null && compareOrdinalIds(effect, level.effect) < 0) return this.#tell(level, "");
     if (level === undefined || level.generation > generation) return this.#tell({ resource, generation, state: "offline", effect, processId: null, copy: null }, "");
     level.effect = effect;
     if (level.copy === null) return this.#set(level, "offline", "");

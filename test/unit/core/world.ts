@@ -81,6 +81,7 @@ export class World {
     this.log.push(step);
     const result = core.step(this.state, step.stamp, step.input);
     assert.equal(result.fault, null, result.fault?.message);
+    if (input.kind === "due") assert.ok((core.nextDeadline(this.state) ?? Number.POSITIVE_INFINITY) > this.now, "what was due is due no longer");
     for (const effect of result.effects) this.machines.find((machine) => machine.id === effect.node)?.orders.push(effect);
     this.onStep(this, null, step, result);
     this.checkNothingRunsTwice();
