@@ -40,8 +40,10 @@ const BACKOFF_FIRST_MS = 50;
 const BACKOFF_MAX_MS = 5_000;
 /** A monitor that lived this long was not a failed start: the back-off begins anew. */
 const STEADY_MS = 30_000;
-/** Orders that wait for a monitor, or in its channel. More means that something is wrong with it. */
-const ORDERS_MAX = 4_096;
+/** Orders that wait for a monitor: several for each resource that a cluster may have. */
+const ORDERS_MAX = 65_536;
+/** Orders in its channel at one time; the others wait here. */
+const CHANNEL_ORDERS_MAX = 1_024;
 /** Longer than a graceful end may take by its own limits: StopTimeout is at most an hour. */
 const STOP_GRACEFUL_LIMIT_MS = 3_700_000;
 const STOP_LIMIT_MS = 10_000;
@@ -91,8 +93,8 @@ export class ProcessMonitorHost implements MonitorHost {
     // A permit is only worth something when it is new: the newest is given to the next monitor.
     if (order.kind === "permit") this.#lastPermitMs = Math.max(this.#lastPermitMs ?? 0, order.untilMs);
     if (this.#stopping && order.kind !== "permit") return;
-    if (this.#ready) this.#deliver(order);
-    else if (order.kind !== "permit" && order.kind !== "ping") this.#wait(order);
+    if (isCarriedOut(order)) this.#enqueue(order);
+    else if (this.#ready) this.#deliver(order);
   }
 
   inventory(): readonly InventoryItem[] {
@@ -178,22 +180,29 @@ export class ProcessMonitorHost implements MonitorHost {
     this.#pingedMs = monotonicMs();
     this.#pingTimer = setInterval(() => this.#ping(), PING_MS);
     if (this.#lastPermitMs !== null) this.#deliver({ kind: "permit", untilMs: this.#lastPermitMs });
-    const waiting = this.#waiting;
-    this.#waiting = [];
-    for (const order of waiting) this.#deliver(order);
+    this.#pump();
   }
 
+  #enqueue(order: MonitorOrder): void {
+    // The core gives it again with the next view: then no report has answered it.
+    if (this.#waiting.length < ORDERS_MAX) this.#waiting.push(order);
+    this.#pump();
+  }
+
+  #pump(): void {
+    while (this.#ready && this.#waiting.length > 0 && this.#inChannel < CHANNEL_ORDERS_MAX && this.#monitor?.connected === true) this.#deliver(this.#waiting.shift()!);
+  }
+
+  /** What a monitor that is gone does not get is lost: its end is told, and then all is looked at anew. */
   #deliver(order: MonitorOrder): void {
     const monitor = this.#monitor;
-    if (monitor === null || !monitor.connected) return this.#wait(order);
-    if (++this.#inChannel > ORDERS_MAX) return this.#end(monitor, "it takes no orders any more");
-    monitor.send(order, () => this.#inChannel--);
-  }
-
-  #wait(order: MonitorOrder): void {
-    if (order.kind === "ping" || order.kind === "permit" || order.kind === "endAll" || order.kind === "addressesOwned") return;
-    // Dropping is safe: the core asks again, because no report answers.
-    if (this.#waiting.length < ORDERS_MAX) this.#waiting.push(order);
+    if (monitor === null || !monitor.connected) return;
+    this.#inChannel++;
+    monitor.send(order, () => {
+      if (monitor !== this.#monitor) return;
+      this.#inChannel--;
+      this.#pump();
+    });
   }
 
   #onReport(report: MonitorReport): void {
@@ -281,6 +290,11 @@ export class ProcessMonitorHost implements MonitorHost {
     await sleepMs(this.#backoffMs);
     this.#backoffMs = Math.min(this.#backoffMs * 2, BACKOFF_MAX_MS);
   }
+}
+
+/** Whether it is about a resource: such orders outlast a monitor, and are carried out one after the other. */
+function isCarriedOut({ kind }: MonitorOrder): boolean {
+  return kind === "online" || kind === "offline" || kind === "terminate" || kind === "update" || kind === "providers";
 }
 
 /** A monitor host that runs real processes. */

@@ -243,6 +243,14 @@ describe("the life of a resource", () => {
     assert.ok(!runs(last.processId ?? 0));
   });
 
+  test("more orders at once than its channel takes are all carried out, and the monitor lives on", async () => {
+    const { monitorProcessId } = node;
+    const effects = Array.from({ length: 6_000 }, () => bench.effect());
+    for (const [number, effect] of effects.entries()) node.host.send({ kind: "offline", effect, generation: 1, resource: `many-${number}`, reason: "test" });
+    for (const number of [0, 1_023, 1_024, 3_000, 5_999]) await node.reaches(`many-${number}`, "offline", effects[number]);
+    assert.equal(node.monitorProcessId, monitorProcessId);
+  });
+
   test("a failed resource becomes offline when that is ordered, and can be started again", async () => {
     const resource = bench.application("a15", "sh -c 'exit 9'");
     node.host.send(bench.online(resource));
