@@ -17,9 +17,10 @@ export function readOptions(): BenchOptions {
   return { trials, only: (values.only ?? []).map((word) => word.toLowerCase()), json: values.json ?? false };
 }
 
-/** Those of the names that were asked for; all when none of the words speaks of this kind of thing. */
+/** Those of the names that were asked for, a whole name for itself alone; all when none of the words speaks of this kind of thing. */
 export function chosen(names: readonly string[], only: readonly string[]): readonly string[] {
-  const found = names.filter((name) => only.some((word) => name.toLowerCase().includes(word)));
+  const lower = names.map((name) => name.toLowerCase());
+  const found = names.filter((_, place) => only.some((word) => (lower.includes(word) ? lower[place] === word : lower[place]!.includes(word))));
   return found.length === 0 ? names : found;
 }
 
