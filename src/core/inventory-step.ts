@@ -7,6 +7,7 @@ import { endStray } from "./copies.ts";
 import { retryDrains } from "./drain.ts";
 import { nodeAvailable } from "./failback.ts";
 import { failResource } from "./failure.ts";
+import { endedWithPermit } from "./permit-end.ts";
 import { cleanInventory, seenRunning, whyHeld } from "./holds.ts";
 import { copiesOn, endCopyAgain, isCurrent } from "./leftovers.ts";
 import { handoverOf } from "./handover.ts";
@@ -44,9 +45,11 @@ export function reactToInventory(context: StepContext, input: InventoryInput): v
   for (const group of context.groupsByName(context.state.groupIdsOwnedBy(node))) {
     for (const resource of context.resourcesOf(group.id)) {
       const item = items.get(resource.id);
+      const { generation } = context.group(group.id);
       // A failure of an earlier stay says nothing of this one.
-      const isFormer = item?.state === "failed" && item.generation !== context.group(group.id).generation;
-      if (item === undefined || isFormer) missing(context, resource, node);
+      const isFormer = item?.state === "failed" && item.generation !== generation;
+      const ended = input.resources.find((one) => one.resource === resource.id && one.permitEnded === true && one.generation === generation) ?? null;
+      if (item === undefined || isFormer) missing(context, resource, node, ended);
     }
   }
   // At a cold start every role is where it was found or is placed anew: nothing goes back.
@@ -127,12 +130,13 @@ function adopt(context: StepContext, item: InventoryItem, node: NodeId): void {
   }
 }
 
-/** A resource of the node's groups that the node does not list. */
-function missing(context: StepContext, resource: ResourceRecord, node: NodeId): void {
+/** A resource of the node's groups that the node does not list, or only as `ended` by its permit. */
+function missing(context: StepContext, resource: ResourceRecord, node: NodeId, ended: InventoryItem | null): void {
   const row = context.resource(resource.id);
   switch (row.state) {
     case "Online":
-      failResource(context, resource.id, "it does not run any more");
+      if (ended === null) failResource(context, resource.id, "it does not run any more");
+      else endedWithPermit(context, resource);
       return;
     case "OnlinePending":
     case "OfflinePending":

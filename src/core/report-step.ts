@@ -5,6 +5,7 @@ import type { ResourceRecord } from "../model/objects.ts";
 import type { StepContext } from "./context.ts";
 import { endStray } from "./copies.ts";
 import { failResource } from "./failure.ts";
+import { endedWithPermit } from "./permit-end.ts";
 import { seenRunning } from "./holds.ts";
 import { copyReportedGone, endCopy, isCurrent } from "./leftovers.ts";
 import { orderPendingAgain } from "./inventory-step.ts";
@@ -100,7 +101,8 @@ function reportedFailed(context: StepContext, input: ReportInput, resource: Reso
 
 function reportedOffline(context: StepContext, input: ReportInput, resource: ResourceRecord, row: ResourceRow): void {
   if (row.state === "Online" || (row.state === "OnlinePending" && input.effect !== null)) {
-    failResource(context, row.id, "it went offline by itself");
+    if (input.permitEnded === true) endedWithPermit(context, resource);
+    else failResource(context, row.id, "it went offline by itself");
     return;
   }
   if (row.state !== "OfflinePending") return;

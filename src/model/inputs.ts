@@ -97,6 +97,8 @@ export interface ReportInput {
   readonly processId: number | null;
   /** Absent = as before. What the type says beside the state (reference 2.4, 2.9). */
   readonly status?: ReportedStatus;
+  /** Offline because the permit of its node ran out: nothing was wrong with it. */
+  readonly permitEnded?: true;
 }
 
 export interface ReportedStatus {
@@ -111,7 +113,7 @@ export interface ReportedStatus {
 
 export type ReportedState = "online" | "offline" | "failed" | "onlinePending" | "offlinePending";
 
-/** What a node has, sent after each ACTIVE (rule 15). Resources that are offline are not listed. */
+/** What a node has, sent after each ACTIVE (rule 15). Resources that are offline are not listed, but for those that its permit ended. */
 export interface InventoryInput {
   readonly kind: "inventory";
   readonly from: Member;
@@ -126,6 +128,7 @@ export interface InventoryItem {
   readonly processId: number | null;
   /** Absent = its type has said nothing beside the state. */
   readonly status?: ReportedStatus;
+  readonly permitEnded?: true;
 }
 
 /** A deadline of the state has passed; the clock is in the stamp. */

@@ -48,6 +48,8 @@ export type MonitorReport =
       readonly processId: number | null;
       /** What the type says beside the state; absent = nothing since it was started. */
       readonly status?: ReportedStatus;
+      /** Offline because the permit of its node ran out. */
+      readonly permitEnded?: true;
     }
   /** All addresses that resources of this monitor own now; answered with `addressesOwned`. */
   | { readonly kind: "addresses"; readonly number: number; readonly owned: readonly string[] }

@@ -209,9 +209,9 @@ export class ProcessMonitorHost implements MonitorHost {
     if (report.kind === "pong") this.#silentMs = 0;
     if (report.kind === "ended") this.#onEnded?.();
     if (report.kind === "state") {
-      const { resource, generation, state, effect, processId, status } = report;
-      if (state === "offline") this.#levels.delete(resource);
-      else this.#levels.set(resource, { resource, generation, state, effect, processId, ...(status === undefined ? {} : { status }) });
+      const { resource, generation, state, effect, processId, status, permitEnded } = report;
+      if (state === "offline" && permitEnded !== true) this.#levels.delete(resource);
+      else this.#levels.set(resource, { resource, generation, state, effect, processId, ...(status === undefined ? {} : { status }), ...(permitEnded === undefined ? {} : { permitEnded }) });
     }
     this.#listener?.onReport(report);
   }

@@ -76,14 +76,14 @@ export class Monitor {
   async endAll(graceful: boolean, reason: string): Promise<void> {
     this.#ended = true;
     // The permit goes on counting: an end with grace may take longer than the node may run its roles.
-    await this.#endRunners(graceful, reason);
+    await this.#endRunners(graceful, (runner) => runner.offline(graceful, 0, reason, null));
     if (this.#permitTimer !== null) clearTimeout(this.#permitTimer);
   }
 
-  #endRunners(graceful: boolean, reason: string): Promise<unknown> {
+  #endRunners(graceful: boolean, end: (runner: ResourceRunner) => void): Promise<unknown> {
     const runners = [...this.#runners.values()].filter((runner) => runner.state !== "offline" && runner.state !== "failed");
     if (!graceful) for (const runner of runners) runner.killNow();
-    for (const runner of runners) runner.offline(graceful, 0, reason, null);
+    for (const runner of runners) end(runner);
     // Those that had failed may still be on their way out.
     return Promise.all([...this.#runners.values()].map((runner) => runner.settled()));
   }
@@ -162,6 +162,6 @@ export class Monitor {
   #checkPermit(): void {
     const lateMs = monotonicMs() - (this.#permitUntilMs ?? 0);
     if (lateMs < 0) return this.#permit(0);
-    void this.#endRunners(false, "the permit of the node ran out: its service has not renewed it");
+    void this.#endRunners(false, (runner) => runner.endWithPermit("the permit of the node ran out: its service has not renewed it"));
   }
 }

@@ -20,6 +20,7 @@ interface Outcome {
   state: "offline" | "failed";
   reason: string;
   effect: EffectId | null;
+  permitEnded?: true;
 }
 
 /** The level of one resource, and the orders that change it. Lives never overlap. */
@@ -30,6 +31,7 @@ export class ResourceRunner {
   #reason = "not started";
   #effect: EffectId | null = null;
   #newestOrder: EffectId | null = null;
+  #permitEnded = false;
   /** What the type of the present life said beside the state, and why. */
   #status: ReportedStatus = {};
   #statusReason: string | null = null;
@@ -69,6 +71,7 @@ export class ResourceRunner {
       reason: this.#statusReason ?? this.#reason,
       processId: this.#life?.processId ?? null,
       ...(Object.keys(this.#status).length === 0 ? {} : { status: this.#status }),
+      ...(this.#permitEnded ? { permitEnded: true } : {}),
     });
   }
 
@@ -95,6 +98,11 @@ export class ResourceRunner {
       return;
     }
     this.#end(graceful, { state: "offline", reason, effect });
+  }
+
+  /** The permit of the node ran out: at once, and told as that. */
+  endWithPermit(reason: string): void {
+    if (this.#life !== null) this.#end(false, { state: "offline", reason, effect: null, permitEnded: true });
   }
 
   update(resource: ResourceRecord): void {
@@ -169,9 +177,9 @@ export class ResourceRunner {
     this.#ended = Promise.all([gone, this.#ended]).then(() => {
       if (this.#life !== life) return;
       this.#life = null;
-      const { state, reason, effect } = this.#outcome ?? outcome;
+      const { state, reason, effect, permitEnded = false } = this.#outcome ?? outcome;
       this.#outcome = null;
-      this.#set(state, reason, effect);
+      this.#set(state, reason, effect, permitEnded);
     });
   }
 
@@ -194,8 +202,9 @@ export class ResourceRunner {
     this.#options.report({ kind: "state", resource: order.resource.id, generation: order.generation, effect: order.effect, state: "failed", reason, processId: null });
   }
 
-  #set(state: ReportedState, reason: string, effect: EffectId | null): void {
+  #set(state: ReportedState, reason: string, effect: EffectId | null, permitEnded = false): void {
     this.#state = state;
+    this.#permitEnded = permitEnded;
     this.#reason = reason;
     this.#effect = effect;
     this.reportLevel();

@@ -236,8 +236,8 @@ export class ClusterNode {
 
   onReport(report: MonitorReport): void {
     if (report.kind !== "state") return;
-    const { resource, generation, effect, state, reason, processId, status } = report;
-    const level: ReportInput = { kind: "report", from: this.#self, resource, generation, effect, state, reason, processId, ...(status === undefined ? {} : { status }) };
+    const { resource, generation, effect, state, reason, processId, status, permitEnded } = report;
+    const level: ReportInput = { kind: "report", from: this.#self, resource, generation, effect, state, reason, processId, ...(status === undefined ? {} : { status }), ...(permitEnded === undefined ? {} : { permitEnded }) };
     this.#levels.set(resource, level);
     this.#submitVolatile(level);
     this.#replica.flush();

@@ -87,7 +87,7 @@ export class SimulatedMonitor {
   }
 
   inventory(): readonly InventoryItem[] {
-    return [...this.#levels.values()].filter((level) => level.state !== "offline").map(({ copy: _copy, status: _status, ...item }) => item);
+    return [...this.#levels.values()].filter((level) => level.state !== "offline" || level.permitEnded === true).map(({ copy: _copy, status: _status, ...item }) => item);
   }
 
   order(order: MonitorOrder): void {
@@ -174,9 +174,11 @@ export class SimulatedMonitor {
     });
   }
 
-  #set(level: Level, state: ReportedState, reason: string): void {
+  #set(level: Level, state: ReportedState, reason: string, permitEnded = false): void {
     if (this.#ended || this.#levels.get(level.resource) !== level) return;
     level.state = state;
+    if (permitEnded) level.permitEnded = true;
+    else delete level.permitEnded;
     if (state === "failed" || state === "offline") {
       if (level.copy !== null) this.#machine.end(level.copy);
       level.copy = null;
@@ -200,7 +202,7 @@ export class SimulatedMonitor {
   #watchPermit(): void {
     this.#later(100, () => {
       if (this.#world.clockOf(this.#slot).nowMs > this.#permitUntilMs) {
-        for (const level of this.#levels.values()) if (level.copy !== null) this.#set(level, "offline", "the permit ran out");
+        for (const level of this.#levels.values()) if (level.copy !== null) this.#set(level, "offline", "the permit ran out", true);
       }
       this.#watchPermit();
     });

@@ -105,6 +105,60 @@ describe("an order that was lost is given again", () => {
   });
 });
 
+describe("what the permit of a node ended has not failed", () => {
+  const OUTAGES = 10;
+
+  test("the inventory says so: it starts again where it was, however often", () => {
+    const driver = Driver.started(3);
+    driver.role("web", { preferred: ["node1"] });
+    for (let outage = 0; outage < OUTAGES; outage++) {
+      driver.now += 10_000;
+      nextView(driver);
+      const { id, lastEffect } = row(driver);
+      driver.inventory(1, [{ resource: id, generation: generation(driver), state: "offline", effect: lastEffect, processId: null, permitEnded: true }]);
+      for (const node of [2, 3]) driver.inventory(node, []);
+      driver.settle();
+      assert.equal(row(driver).state, "Online");
+    }
+    assert.deepEqual([row(driver).failuresMs, core.describeGroup(driver.state, "web").ownerNode], [[], "node1"]);
+  });
+
+  test("the monitor says so, in the view or when it is asked for an answer that was lost", () => {
+    const driver = Driver.started(3);
+    driver.role("web", { preferred: ["node1"] });
+    for (let outage = 0; outage < OUTAGES; outage++) {
+      driver.now += 10_000;
+      const ended = (): void => void driver.step({ kind: "report", from: driver.member(1), resource: row(driver).id, generation: generation(driver), effect: row(driver).pendingEffect ?? row(driver).lastEffect, state: "offline", reason: "", processId: null, permitEnded: true });
+      ended();
+      assert.equal(row(driver).state, "OnlinePending");
+      driver.orders.length = 0;
+      ended();
+      driver.settle();
+      assert.equal(row(driver).state, "Online");
+    }
+    assert.deepEqual([row(driver).failuresMs, core.describeGroup(driver.state, "web").ownerNode], [[], "node1"]);
+  });
+
+  test("one of an earlier stay is none of this one", () => {
+    const driver = Driver.started(3);
+    driver.role("web", { preferred: ["node1"] });
+    nextView(driver);
+    driver.inventory(1, [{ resource: row(driver).id, generation: generation(driver) - 1, state: "offline", effect: null, processId: null, permitEnded: true }]);
+    assert.equal(row(driver).failuresMs.length, 1);
+  });
+
+  test("what shall be offline stays so", () => {
+    const driver = Driver.started(3);
+    driver.role("web", { preferred: ["node1"] });
+    const { id, lastEffect } = row(driver);
+    driver.command({ verb: "group.offline", group: "web" });
+    nextView(driver);
+    driver.inventory(1, [{ resource: id, generation: generation(driver), state: "offline", effect: lastEffect, processId: null, permitEnded: true }]);
+    driver.settle();
+    assert.equal(row(driver).state, "Offline");
+  });
+});
+
 test("a drain that failed for want of nodes is tried again when a quarantine ends", () => {
   const driver = Driver.started(2);
   driver.do({ verb: "cluster.set", properties: { QuarantineThreshold: 1, QuarantineDuration: 60 } });

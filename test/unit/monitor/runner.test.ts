@@ -19,7 +19,7 @@ const RESOURCE: ResourceRecord = { id: "r1", name: "r1", group: "g", type: "Slow
 describe("a resource that takes its time to end", () => {
   let directory: string;
   let copies: number;
-  let said: { readonly state: string; readonly effect: string | null; readonly copies: number }[];
+  let said: { readonly state: string; readonly effect: string | null; readonly copies: number; readonly permitEnded: boolean }[];
   let runner: ResourceRunner;
 
   beforeEach(() => {
@@ -39,7 +39,7 @@ describe("a resource that takes its time to end", () => {
     const guard = { expect: () => undefined, add: () => undefined, remove: () => undefined } as unknown as Guard;
     runner = new ResourceRunner({
       resource: "r1",
-      report: (report: MonitorReport) => void (report.kind === "state" && said.push({ state: report.state, effect: report.effect, copies })),
+      report: (report: MonitorReport) => void (report.kind === "state" && said.push({ state: report.state, effect: report.effect, copies, permitEnded: report.permitEnded === true })),
       lifeOptions: (order) => {
         if (order.resource.type !== "Slow") throw new Error("no such type");
         const monitor = { directory, clusterId: "c", clusterName: "c", nodeId: 1, nodeName: "n1", incarnation: 1, workingDirectory: directory, resourceTypeDirectory: null, isGated: false, release: null };
@@ -53,9 +53,9 @@ describe("a resource that takes its time to end", () => {
     runner.isOvertaken(effect);
     runner.online({ kind: "online", effect, generation, resource, groupName: "g", reason: effect, startBeforeMs: Number.MAX_VALUE });
   };
-  const end = (effect: string | null, generation: number): void => {
-    if (effect !== null) runner.isOvertaken(effect);
-    runner.offline(false, generation, effect ?? "the permit ran out", effect);
+  const end = (effect: string, generation: number): void => {
+    runner.isOvertaken(effect);
+    runner.offline(false, generation, effect, effect);
   };
   const reaches = async (state: string): Promise<void> => {
     for (let looks = 0; runner.state !== state; looks++) {
@@ -69,9 +69,9 @@ describe("a resource that takes its time to end", () => {
     await reaches("online");
     end("1.20.1", 1);
     await sleep(20);
-    end(null, 0);
+    runner.endWithPermit("the permit ran out");
     await runner.settled();
-    assert.deepEqual(said.at(-1), { state: "offline", effect: "1.20.1", copies: 0 });
+    assert.deepEqual(said.at(-1), { state: "offline", effect: "1.20.1", copies: 0, permitEnded: true });
     runner.reportLevel();
     assert.equal(said.at(-1)!.effect, "1.20.1");
   });
@@ -79,9 +79,14 @@ describe("a resource that takes its time to end", () => {
   test("what the permit ended is told as the outcome of the order that started it", async () => {
     start("1.10.1", 1);
     await reaches("online");
-    end(null, 0);
+    runner.endWithPermit("the permit ran out");
     await runner.settled();
-    assert.deepEqual(said.at(-1), { state: "offline", effect: "1.10.1", copies: 0 });
+    assert.deepEqual(said.at(-1), { state: "offline", effect: "1.10.1", copies: 0, permitEnded: true });
+    start("1.20.1", 1);
+    await reaches("online");
+    assert.equal(said.at(-1)!.permitEnded, false);
+    end("1.30.1", 1);
+    await runner.settled();
   });
 
   test("a start that is ended while it waits for its predecessor is not gone before that one is", async () => {
@@ -99,6 +104,6 @@ describe("a resource that takes its time to end", () => {
     await reaches("online");
     start("1.20.1", 2, { ...RESOURCE, type: "Nothing" });
     await reaches("failed");
-    assert.deepEqual(said.at(-1), { state: "failed", effect: "1.20.1", copies: 0 });
+    assert.deepEqual(said.at(-1), { state: "failed", effect: "1.20.1", copies: 0, permitEnded: false });
   });
 });
