@@ -1,4 +1,7 @@
 import { timingSafeEqual } from "node:crypto";
+import { createServer } from "node:http";
+import type { Server } from "node:http";
+import type { Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
 import fastifySwagger from "@fastify/swagger";
 import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
@@ -56,9 +59,17 @@ export async function createHttpServer(options: HttpServerOptions): Promise<ApiS
   return server;
 }
 
+/** Connections that came through a Unix socket. What a connection says of itself proves nothing: one that was just reset has no address either. */
+const local = new WeakSet<Socket>();
+
+/** The server for a Unix socket: who may open that may do everything. The caller lets it listen there, and nowhere else. */
+export function createLocalServer(api: ApiServer): Server {
+  return createServer(api.routing).on("connection", (socket: Socket) => local.add(socket));
+}
+
 /** Over TCP a bearer token is needed; it also keeps out pages that a browser on this machine shows. */
 function authorize(request: FastifyRequest, { token, isOpen }: HttpServerOptions): void {
-  if (request.socket.remoteAddress === undefined) return;
+  if (local.has(request.socket)) return;
   if ((request.socket as Partial<TLSSocket>).encrypted === true && isOpen(request.url)) return;
   const given = Buffer.from(request.headers.authorization?.replace(/^Bearer /i, "") ?? "");
   const wanted = Buffer.from(token);

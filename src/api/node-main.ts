@@ -8,6 +8,7 @@ import { clusterPaths, forgetMembership, readCluster } from "../service/cluster-
 import { leaveInGoodOrder, untilEmpty } from "../service/leaving.ts";
 import { ClusterService } from "../service/service.ts";
 import type { ServiceFacade } from "../service/facade.ts";
+import { createLocalServer } from "./http-server.ts";
 import { createApi } from "./server.ts";
 
 /** Who wants to know how it goes: what supervises the process. It throws nothing. */
@@ -79,7 +80,7 @@ class NodeProcess {
     // Only now is it known that no other process is this node: what lies here is a leftover.
     rmSync(socket, { force: true });
     // One API, several doors.
-    await this.#listen(createServer(api.routing), { path: socket });
+    await this.#listen(createLocalServer(api), { path: socket });
     chmodSync(socket, 0o600);
     let url: string | null = null;
     if (listen !== null) {

@@ -1,7 +1,7 @@
 import { chmodSync, readFileSync, rmSync, writeSync } from "node:fs";
-import { createServer } from "node:http";
 import { createServer as createSecureServer } from "node:https";
 import type { ListenOptions, Server } from "node:net";
+import { createLocalServer } from "../api/http-server.ts";
 import { MusterError } from "../model/errors.ts";
 import { NlbAgent } from "../nlb-host/agent.ts";
 import { balancedHost, hostPaths, peerToken, readSecrets } from "../nlb-host/files.ts";
@@ -73,7 +73,7 @@ async function run(directory: string, observer: NlbObserver | null, log: (line: 
   process.on("SIGTERM", () => void stop("it was asked to stop"));
   process.on("SIGINT", () => void stop("it was interrupted"));
   rmSync(socket, { force: true });
-  doors.push(await listen(createServer(api.routing), { path: socket }));
+  doors.push(await listen(createLocalServer(api), { path: socket }));
   chmodSync(socket, 0o600);
   const text = (path: string): string => readFileSync(path, "utf8");
   const secure = createSecureServer({ key: text(hostPaths.certificateKey(directory)), cert: `${text(hostPaths.certificate(directory)).trim()}\n${secrets.authority}`, handshakeTimeout: HANDSHAKE_LIMIT_MS }, api.routing);

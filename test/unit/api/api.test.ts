@@ -1,11 +1,14 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { createServer } from "node:http";
+import { connect } from "node:net";
 import type { AddressInfo } from "node:net";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, beforeEach, describe, test } from "node:test";
 import { ApiClient } from "../../../src/api/client.ts";
+import { createLocalServer } from "../../../src/api/http-server.ts";
 import { createApi } from "../../../src/api/server.ts";
 import type { ApiServer } from "../../../src/api/server.ts";
 import { ErrorCatalogue, MusterError } from "../../../src/model/errors.ts";
@@ -216,7 +219,7 @@ describe("doors", () => {
 
   async function open(): Promise<{ socket: ApiClient; remote: (token: string | null) => ApiClient; close: () => void }> {
     await api.ready();
-    const servers = [createServer(api.routing), createServer(api.routing)] as const;
+    const servers = [createLocalServer(api), createServer(api.routing)] as const;
     const path = join(directory, "api.sock");
     await new Promise<void>((resolve) => servers[0].listen({ path }, resolve));
     await new Promise<void>((resolve) => servers[1].listen({ host: "127.0.0.1", port: 0 }, resolve));
@@ -238,6 +241,24 @@ describe("doors", () => {
       for (const token of [null, "", "wrong", `${TOKEN}x`]) {
         await assert.rejects(doors.remote(token).get("/v1/groups"), (error: unknown) => error instanceof MusterError && error.code === "MUSTER_UNAUTHORIZED");
       }
+    } finally {
+      doors.close();
+    }
+  });
+
+  test("a connection that is reset as soon as it has asked is no Unix socket", async () => {
+    const doors = await open();
+    try {
+      const { hostname, port } = new URL((doors.remote(null).endpoint as { readonly url: string }).url);
+      for (let trial = 0; trial < 50; trial++) {
+        const body = JSON.stringify({ name: `intruder${trial}` });
+        const socket = connect(Number(port), hostname);
+        await once(socket, "connect");
+        socket.write(`POST /v1/groups HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`);
+        socket.resetAndDestroy();
+      }
+      await new Promise((resolve) => setTimeout(resolve, 200));
+      assert.deepEqual(await doors.socket.get("/v1/groups"), []);
     } finally {
       doors.close();
     }
