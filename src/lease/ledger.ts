@@ -67,7 +67,11 @@ export class LeaseLedger {
   *activeDelivered(view: ActiveView): LeaseProgram {
     const { epoch, members, claim, weights } = view;
     yield* this.#change({ number: (this.#terms?.number ?? 0) + 1, epoch, members, claim, weights });
-    for (const member of members) this.#lives.set(member.node, Math.max(this.#lives.get(member.node) ?? 0, member.incarnation));
+    for (const { node, incarnation } of members) {
+      // A life that serves now counts, whatever was known of one with a higher number: a clock may have been set back.
+      this.#lives.set(node, incarnation);
+      if ((this.#released.get(node) ?? 0) >= incarnation) this.#released.delete(node);
+    }
     const nowMs = yield* this.#assume(members);
     // With ACTIVE the whole base is committed.
     this.#committed = Math.max(this.#committed, weights[0]?.version ?? 0);

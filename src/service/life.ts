@@ -16,6 +16,7 @@ import type { ClusterConfiguration } from "./cluster-files.ts";
 import type { EngineSource } from "./engines.ts";
 import { ClusterNode } from "./node.ts";
 import { lastIncarnation, openStore } from "./store.ts";
+import type { OpenedStore } from "./store.ts";
 
 /** Everything that one incarnation of the service holds. */
 export interface Life {
@@ -62,9 +63,19 @@ const FETCH_TIMEOUT_MS = 30_000;
  * @returns null when it had to leave while it joined @throws MusterError when this node cannot run as it is set up
  */
 export async function startLife(options: LifeOptions, listener: LifeListener): Promise<Life | null> {
+  const opened = await openStore(options.directory, options.configuration, options.node.name);
+  try {
+    return await runLife(options, listener, opened);
+  } catch (error) {
+    // Its lock would keep out every later life of this process.
+    await opened.database.close().catch(() => undefined);
+    throw error;
+  }
+}
+
+async function runLife(options: LifeOptions, listener: LifeListener, { database, durable, store }: OpenedStore): Promise<Life | null> {
   const { directory, configuration, node: self, workingDirectory, engines, log } = options;
-  const { database, durable, store } = await openStore(directory, configuration, self.name);
-  const member: Member = { node: self.id, incarnation: options.nextIncarnation(lastIncarnation(durable.rows, self.id)) };
+  const member: Member = { node: self.id, incarnation: options.nextIncarnation(lastIncarnation(durable, self.id)) };
   if (durable.damage !== null) {
     log(new MusterError("MUSTER_DATABASE_CORRUPT", { path: clusterPaths.database(directory, self.name), ...durable.damage }).message);
   }
@@ -150,9 +161,12 @@ export async function startLife(options: LifeOptions, listener: LifeListener): P
       onLost: (reason) => leave("engine", reason),
     });
   } catch (error) {
+    const hasLeft = life.over;
     life.over = true;
     clearInterval(life.timer);
     await Promise.allSettled([engine.stop(), monitor.stop({ graceful: false, reason: "the service could not start" }), lease?.close(), database.close()]);
+    // Whoever ended it has planned the next one.
+    if (hasLeft) return null;
     throw error;
   }
   // It may have had to leave while it was joining.

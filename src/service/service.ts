@@ -23,6 +23,7 @@ import { leaseView } from "./lease-view.ts";
 import { startLife } from "./life.ts";
 import type { Life, LifeOptions } from "./life.ts";
 import type { CommandOutcome } from "./node.ts";
+import { Rejoin, RETRY_DELAY_MS } from "./rejoin.ts";
 import { registerUserTypes } from "./user-types.ts";
 import { proveWitness } from "./witnesses.ts";
 
@@ -32,7 +33,7 @@ export interface ServiceOptions {
   readonly node: string;
   /** Where roles run that name no directory. */
   readonly workingDirectory: string;
-  /** How its first life starts (reference 4.5): "force" forms alone, "prevent" only joins. */
+  /** How it starts (reference 4.5): "force" = its first life forms alone, "prevent" = it only joins, until it has been in a view. */
   readonly start?: "force" | "prevent";
   readonly log: (line: string) => void;
   /** An administrator has taken this node out of the cluster: it is to go when its roles have left. */
@@ -44,11 +45,6 @@ const COMMAND_BYTES_MAX = 64 * 1024;
 const TYPES_TIMEOUT_MS = 60_000;
 const JOIN_TIMEOUT_MS = 15_000;
 const READ_RETRY_MS = 20;
-const REJOIN_DELAY_MS = 200;
-/** After a failure of this node's own disk or monitor. */
-const RETRY_DELAY_MS = 5_000;
-/** Rule 12: a second divergence inside this time keeps the node out. */
-const DIVERGENCE_WINDOW_MS = 600_000;
 
 /** The Cluster Service of one node on the real world: processes, files, sockets, clocks. */
 export class ClusterService implements ServiceFacade {
@@ -61,7 +57,9 @@ export class ClusterService implements ServiceFacade {
   #life: Life | null = null;
   #status: ServiceStatus = { phase: "starting", reason: "the service starts" };
   #lastIncarnation = 0;
-  #divergedAtMs: number | null = null;
+  #begunAtMs = 0;
+  readonly #rejoin = new Rejoin();
+  #start: ServiceOptions["start"];
   #stopping = false;
   #evicted = false;
   #restart: NodeJS.Timeout | null = null;
@@ -69,6 +67,7 @@ export class ClusterService implements ServiceFacade {
 
   constructor(options: ServiceOptions) {
     this.#options = options;
+    this.#start = options.start;
     const { directory, configuration, log } = options;
     this.#engines = configuration.host === undefined ? embeddedEngines(directory, configuration, log) : new HostEngines(directory, configuration, configuration.host, log);
     this.joining = new Joining({
@@ -89,7 +88,7 @@ export class ClusterService implements ServiceFacade {
     await this.history.open();
     try {
       await this.#engines.start();
-      await this.#begin(this.#options.start);
+      await this.#begin();
     } catch (error) {
       const { code, message } = MusterError.from(error);
       // While the nodes of a cluster get a new version one after the other: it joins when the others have the same.
@@ -100,8 +99,9 @@ export class ClusterService implements ServiceFacade {
     }
   }
 
-  async #begin(start?: "force" | "prevent"): Promise<void> {
+  async #begin(): Promise<void> {
     const { directory, configuration, workingDirectory, log } = this.#options;
+    const start = this.#start;
     const options: LifeOptions = { directory, configuration, node: this.#self(), workingDirectory, engines: this.#engines, nextIncarnation: (known) => (this.#lastIncarnation = Math.max(Date.now(), this.#lastIncarnation + 1, known + 1)), log, ...(start === undefined ? {} : { start }) };
     const life = await startLife(options, {
       isStopping: () => this.#stopping,
@@ -119,6 +119,8 @@ export class ClusterService implements ServiceFacade {
       onLeave: (one, cause, reason) => void this.#leave(one, cause, reason),
     });
     if (life === null) return;
+    if (start === "force") this.#start = undefined;
+    this.#begunAtMs = monotonicMs();
     this.#life = life;
   }
 
@@ -167,16 +169,12 @@ export class ClusterService implements ServiceFacade {
   async #leave(life: Life, cause: LeaveCause | "engine" | "lease", reason: string): Promise<void> {
     if (life.over) return;
     this.#options.log(`left the cluster (${cause}): ${reason}`);
-    const diverged = cause === "diverged" && this.#divergedAtMs !== null && monotonicMs() - this.#divergedAtMs < DIVERGENCE_WINDOW_MS;
-    if (cause === "diverged") this.#divergedAtMs = monotonicMs();
+    const pauseMs = this.#rejoin.after(cause, this.#life === life ? monotonicMs() - this.#begunAtMs : 0, monotonicMs());
     this.#setStatus({ phase: "left", reason });
     await this.#end(life, false, reason);
     if (this.#stopping) return;
-    if (diverged) {
-      this.#setStatus({ phase: "left", reason: "the state of this node differed from the others' twice within ten minutes; it stays out until its service is started again" });
-      return;
-    }
-    this.#planRestart(cause === "disk" ? RETRY_DELAY_MS : REJOIN_DELAY_MS);
+    if (pauseMs !== null) this.#planRestart(pauseMs);
+    else this.#setStatus({ phase: "left", reason: "the state of this node differed from the others' twice within ten minutes; it stays out until its service is started again" });
   }
 
   #planRestart(delayMs: number): void {
@@ -238,6 +236,7 @@ export class ClusterService implements ServiceFacade {
     const nameOf = (id: number): string => this.#nameOf(life, id);
     this.#engines.onStatus?.(status);
     if (status.phase === "active") {
+      this.#start = undefined;
       this.#watch.onView(status.epoch, life.node.replica.committed);
       this.#tellEngines(life);
       this.#followAddresses(life);

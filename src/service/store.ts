@@ -4,7 +4,8 @@ import type { Database, DurableState } from "../database/contract.ts";
 import { createSqliteDatabase } from "../database/sqlite.ts";
 import { MusterError } from "../model/errors.ts";
 import { clusterPaths, forgetInitialStore, readInitialStore } from "./cluster-files.ts";
-import type { Row } from "./state-machine.ts";
+import type { Member } from "../model/identifiers.ts";
+import { ACCEPTED_MEMBERS_KEY } from "./recovery.ts";
 import type { ClusterConfiguration } from "./cluster-files.ts";
 
 const STORE_KEY = "node.store";
@@ -30,6 +31,17 @@ export interface OpenedStore {
 export async function openStore(directory: string, configuration: ClusterConfiguration, node: string): Promise<OpenedStore> {
   const path = clusterPaths.database(directory, node);
   const database = createSqliteDatabase({ path });
+  try {
+    return await useStore(database, directory, configuration, node);
+  } catch (error) {
+    // Its lock would keep out every later attempt of this process.
+    await database.close().catch(() => undefined);
+    throw error;
+  }
+}
+
+async function useStore(database: Database, directory: string, configuration: ClusterConfiguration, node: string): Promise<OpenedStore> {
+  const path = clusterPaths.database(directory, node);
   const found = await database.open();
   if (found.damage !== null && configuration.nodes.length === 1) {
     await database.close();
@@ -64,10 +76,15 @@ async function renumber(database: Database, before: number): Promise<number> {
   return promised;
 }
 
-/** The newest life of a node that asked for something, as far as its own rows know; 0 = none. */
-export function lastIncarnation(rows: readonly Row[], node: number): number {
+/**
+ * The newest life of a node that asked for something or was to be in a view, as far as its own copy knows; 0 = none. A life
+ * with a lower number than one that served would be taken for one whose end is known, when the clock was set back.
+ */
+export function lastIncarnation({ rows, metadata }: Pick<DurableState, "rows" | "metadata">, node: number): number {
   const row = rows.find(({ table, key }) => table === "requests" && key === String(node));
-  return row === undefined ? 0 : (JSON.parse(row.value) as { readonly incarnation: number }).incarnation;
+  const asked = row === undefined ? 0 : (JSON.parse(row.value) as { readonly incarnation: number }).incarnation;
+  const accepted = JSON.parse(metadata[ACCEPTED_MEMBERS_KEY] ?? "[]") as readonly Member[];
+  return Math.max(asked, ...accepted.filter((member) => member.node === node).map(({ incarnation }) => incarnation));
 }
 
 function putBack(path: string, aside: string): void {

@@ -97,6 +97,16 @@ test("RELEASED cancels the hold of that life and of those before it, and of no o
   assert.deepEqual(bench.run(bench.ledger.accept(install(6, [2, 3]))).map((one) => one.leaseMs), [holdMs, 0]);
 });
 
+test("a life that serves is waited for, also when one with a higher number is known to have ended", () => {
+  const bench = new Bench();
+  const deliver = (epoch: number, life: number): void => void bench.run(bench.ledger.activeDelivered({ epoch, members: members(1, 2, 3).map((one) => (one.node === 3 ? { ...one, incarnation: life } : one)), claim: null, weights: [weights(1, [1, 1, 1])], holds: [] }));
+  deliver(5, 900);
+  bench.ledger.released(3, 900);
+  deliver(6, 800);
+  const [held] = bench.run(bench.ledger.accept(install(7, [3])));
+  assert.deepEqual([held!.incarnation, held!.leaseMs], [800, holdMs]);
+});
+
 test("a cold start without run-time state holds H for every configured node not present", () => {
   assert.deepEqual(coldHolds([4, 1, 2, 3], [2, 3], PARAMETERS), [hold(1, holdMs, permitHoldMs, null), hold(4, holdMs, permitHoldMs, null)]);
 });

@@ -50,11 +50,14 @@ describe("the first copy of a node's database", () => {
   });
 });
 
-test("the newest life of a node is read from its own rows", () => {
+test("the newest life of a node is read from its own rows, and from the last view it accepted", () => {
   const rows = [
     { table: "requests", key: "1", value: JSON.stringify({ incarnation: 42, highest: 7, failures: [] }) },
     { table: "keys", key: "2", value: "{}" },
   ];
-  assert.equal(lastIncarnation(rows, 1), 42);
-  assert.equal(lastIncarnation(rows, 2), 0);
+  assert.equal(lastIncarnation({ rows, metadata: {} }, 1), 42);
+  assert.equal(lastIncarnation({ rows, metadata: {} }, 2), 0);
+  const metadata = { "log.acceptedMembers": JSON.stringify([{ node: 1, incarnation: 41 }, { node: 2, incarnation: 50 }]) };
+  assert.equal(lastIncarnation({ rows, metadata }, 1), 42);
+  assert.equal(lastIncarnation({ rows, metadata }, 2), 50);
 });
