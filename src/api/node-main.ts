@@ -4,7 +4,7 @@ import type { RequestListener } from "node:http";
 import { createServer as createSecureServer } from "node:https";
 import type { AddressInfo, ListenOptions, Server } from "node:net";
 import { MusterError } from "../model/errors.ts";
-import { clusterPaths, forgetMembership, readCluster } from "../service/cluster-files.ts";
+import { clusterPaths, readCluster } from "../service/cluster-files.ts";
 import { leaveInGoodOrder, untilEmpty } from "../service/leaving.ts";
 import { ClusterService } from "../service/service.ts";
 import type { ServiceFacade } from "../service/facade.ts";
@@ -137,11 +137,13 @@ class NodeProcess {
   async #goForGood(): Promise<void> {
     const { directory, node } = this.#options;
     if (this.#service !== null) await untilEmpty(this.#service, () => this.#stopping);
-    if (readCluster(directory)?.host === undefined) return this.#stop("the node was evicted");
-    await this.#stop("the node was evicted", () => forgetMembership(directory, node));
+    const configuration = readCluster(directory);
+    if (configuration?.host === undefined) return this.#stop("the node was evicted");
+    const { forgetNode } = await import("../service/farewell.ts");
+    await this.#stop("the node was evicted", () => forgetNode(directory, configuration, node, (text) => this.#log(text)));
   }
 
-  async #stop(reason: string, last: () => void = () => undefined): Promise<void> {
+  async #stop(reason: string, last: () => Promise<void> = async () => undefined): Promise<void> {
     if (this.#stopping) return;
     this.#stopping = true;
     if (!this.#leaving) this.#options.observer?.stopping(reason);
@@ -154,7 +156,7 @@ class NodeProcess {
     const { directory, node } = this.#options;
     // Without doors of its own, those that are here belong to another process.
     if (this.#servers.length > 0) for (const path of [clusterPaths.endpoint(directory, node), clusterPaths.socket(directory, node)]) rmSync(path, { force: true });
-    last();
+    await last();
     process.exit(0);
   }
 }

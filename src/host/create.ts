@@ -79,6 +79,8 @@ export interface MembershipFiles {
 export function writeMembership(directory: string, configuration: ClusterConfiguration, files: MembershipFiles): void {
   const node = configuration.host!.node;
   try {
+    // What an interrupted farewell left: an old copy of a database would have a say in the new cluster.
+    forgetMembership(directory, node);
     mkdirSync(clusterPaths.node(directory, node), { recursive: true, mode: 0o700 });
     mkdirSync(clusterPaths.resourceTypes(directory), { recursive: true, mode: 0o700 });
     const contents: [string, string | Buffer][] = [
@@ -102,8 +104,10 @@ export function writeMembership(directory: string, configuration: ClusterConfigu
 }
 
 /** This machine is no node any more; the cluster may still count on it. @throws MusterError MUSTER_NOT_MEMBER */
-export function forgetOwnMembership(directory: string): void {
+export async function forgetOwnMembership(directory: string, onProblem: (text: string) => void): Promise<void> {
   const found = readCluster(directory);
   if (found?.host === undefined) throw new MusterError("MUSTER_NOT_MEMBER", { path: directory });
-  forgetMembership(directory, found.host.node);
+  // The kernel's doors are loaded by those who need them alone.
+  const { forgetNode } = await import("../service/farewell.ts");
+  await forgetNode(directory, found, found.host.node, onProblem);
 }

@@ -60,7 +60,7 @@ export class HostEngines implements EngineSource {
   /** Without the addresses of roles: they come and go with them and say nothing of the machine. */
   readonly adapters: AdapterReader = {
     ...machineAdapters,
-    adapters: () => machineAdapters.adapters().map((one) => ({ ...one, addresses: one.addresses.filter((address) => !this.#clustered.includes(address.split("/")[0]!)) })),
+    adapters: () => machineAdapters.adapters().map((one) => ({ ...one, addresses: one.addresses.filter((address) => this.#clustered?.includes(address.split("/")[0]!) !== true) })),
   };
   readonly #directory: string;
   readonly #configuration: ClusterConfiguration;
@@ -78,7 +78,8 @@ export class HostEngines implements EngineSource {
   #isStopped = false;
   #members: KnownMembers;
   #engine: CorosyncEngine | null = null;
-  #clustered: readonly string[] = [];
+  /** null = not told to the gate yet, which may still have those of a predecessor. */
+  #clustered: readonly string[] | null = null;
   readonly #memberSince = new Map<NodeId, { readonly incarnation: number; readonly sinceMs: number }>();
 
   constructor(directory: string, configuration: ClusterConfiguration, host: HostSettings, log: (line: string) => void) {
@@ -98,6 +99,8 @@ export class HostEngines implements EngineSource {
       key: readKey(directory),
       port: host.apiPort,
       nodes: () => this.#members.nodes,
+      nodeList: () => JSON.stringify(this.#members),
+      onNodeList: (text) => this.#takeNodeList(text),
       votes: () => this.#votes,
       hasView: () => this.#hasView,
       nowMs: monotonicMs,
@@ -118,6 +121,13 @@ export class HostEngines implements EngineSource {
     if (this.#aside !== null || monotonicMs() - this.#unknown.atMs > UNKNOWN_MS) return this.#aside;
     const { by } = this.#unknown;
     return `for ${this.#members.nodes.find((node) => node.id === by)?.name ?? `node ${by}`} this machine is no node of the cluster any more: it was evicted. To let it join again: muster node stop, muster node clean, and with a new token muster node join TOKEN`;
+  }
+
+  /** As the cluster has it, while this node has no view and cannot know. */
+  #takeNodeList(text: string): void {
+    if (this.#hasView || text === JSON.stringify(this.#members)) return;
+    this.#log("the nodes of the cluster are others than this machine knew: it follows those who are in it");
+    this.#useMembers(JSON.parse(text) as KnownMembers);
   }
 
   #noteUnknown(by: NodeId): void {
@@ -210,7 +220,7 @@ export class HostEngines implements EngineSource {
   createLease(self: Member, listener: Pick<LeaseHostOptions, "onPermit" | "onExit" | "onReleased">): LeaseHost {
     return new LeaseHost({
       parameters: this.#lease,
-      clustered: this.#clustered,
+      clustered: this.#clustered ?? [],
       ...this.releaseOf(self),
       realTimePriority: REAL_TIME_PRIORITY,
       onRepaired: (problem) => this.#log(`the tables of the gate were changed by somebody else and made anew: ${problem}`),
@@ -235,7 +245,11 @@ export class HostEngines implements EngineSource {
     const nodes: KnownMember[] = [...configured, ...leaving].sort((left, right) => left.id - right.id);
     if (tokenMs === this.#members.tokenMs && JSON.stringify(nodes) === JSON.stringify(this.#members.nodes)) return;
     if (tokenMs !== this.#members.tokenMs) this.#log(`corosync's token is ${tokenMs} ms from now on; it was ${this.#members.tokenMs} ms`);
-    this.#members = { tokenMs, nodes };
+    this.#useMembers({ tokenMs, nodes });
+  }
+
+  #useMembers(members: KnownMembers): void {
+    this.#members = members;
     try {
       writeMembers(this.#directory, this.#members);
     } catch (error) {

@@ -37,10 +37,31 @@ describe("machines form a cluster", () => {
       await cluster.until("n3 says that it was evicted", 60_000, async () => /evicted/.test((said = (await cluster.try("n3", "status")).stdout)), () => said);
       assert.match(said, /muster node clean/);
       await cluster.muster("n3", "node", "stop");
+      const tables = async (host: string): Promise<string> => (await lab.host(host).run(["nft", "list", "tables"])).stdout;
+      assert.match(await tables("n3"), /muster_/);
       await cluster.muster("n3", "node", "clean", "--force");
+      assert.doesNotMatch(await tables("n3"), /muster_/, "what it would drop may be another cluster's");
       await cluster.muster("n1", "cluster", "set", "AddEvictDelay=0");
       await cluster.join("n1", "n3");
       await cluster.untilUp("n1", 3);
+      await cluster.muster("n1", "cluster", "destroy", "--force");
+      for (const { name } of lab.hosts) await cluster.until(`nothing is left on ${name}`, 30_000, async () => !/muster_/.test(await tables(name)));
+    });
+  });
+
+  test("one that was down while another was added comes back, and all four are together", async (context) => {
+    await withLab({ hosts: 4, logs: LOGS }, async (lab) => {
+      const cluster = await LabCluster.create(lab, { nodes: ["n1", "n2", "n3"] });
+      await cluster.muster("n3", "node", "stop");
+      await cluster.untilUp("n1", 2);
+      await cluster.join("n1", "n4");
+      await cluster.untilUp("n1", 3);
+      const { epoch } = (await cluster.view("n1"))!;
+      await cluster.muster("n3", "node", "start");
+      await cluster.untilUp("n1", 4);
+      const views = (await cluster.view("n1"))!.epoch - epoch;
+      context.diagnostic(`${views} views until all were together`);
+      assert.ok(views <= 5, `${views} views: the others were disturbed`);
     });
   });
 

@@ -49,7 +49,7 @@ export function destroyCommand(cluster: Program): void {
       for (const node of others) await client.send("DELETE", path("nodes", node.name), { query: { force: "true" } });
       await untilGone(client, others.filter((node) => node.state !== "Down").length, others.length);
       await stopService(directory, STOP_LIMIT_MS);
-      forgetOwnMembership(directory);
+      await forgetOwnMembership(directory, talk);
       if (options.json === true) json(plan);
       talk(`The cluster ${clusterName} is no more.`);
       if (down.length > 0) talk(`These were down and still believe in it; on each of them: muster node clean --force (${list(down)})`);

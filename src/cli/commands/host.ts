@@ -114,7 +114,7 @@ export function hostCommands(cluster: Program, node: Program, program: Program):
       const { host, clusterName } = ownMembership(directory);
       if (options.force !== true) throw new MusterError("MUSTER_INVALID_ARGUMENT", { field: "--force", problem: `this machine is the node ${host.node} of ${clusterName}: evict it there first (muster node evict ${host.node}), which cleans it; if it could not be reached then, say --force` });
       await stopService(directory, STOP_LIMIT_DEFAULT_S * 1_000);
-      forgetOwnMembership(directory);
+      await forgetOwnMembership(directory, talk);
       if (options.json) json({ cleaned: true });
       else talk("This machine is no node any more.");
     });

@@ -1,4 +1,4 @@
-import { createHmac, timingSafeEqual } from "node:crypto";
+import { createHash, createHmac, timingSafeEqual } from "node:crypto";
 import { createSocket } from "node:dgram";
 import type { Socket } from "node:dgram";
 import type { NodeId } from "../../model/identifiers.ts";
@@ -13,6 +13,10 @@ export interface HeartbeatOptions {
   readonly port: number;
   /** All nodes and where they are reached; asked each time, because nodes come and go. */
   readonly nodes: () => readonly { readonly id: NodeId; readonly addresses: readonly string[] }[];
+  /** The same nodes, and all else that must be equal everywhere, as text. */
+  readonly nodeList: () => string;
+  /** A node with a view has another list than this one, which has none: what was added while it was down it would not reach. */
+  readonly onNodeList: (text: string) => void;
   /** The votes as far as this node knows them. */
   readonly votes: () => KnownVotes;
   /** Whether this node is in a view: only then is its list of the nodes the cluster's, and may it tell a machine that it is none. */
@@ -32,8 +36,9 @@ interface Known {
   readonly atMs: number;
 }
 
-type Beat = [from: NodeId, version: number, votes: readonly (readonly [NodeId, number])[], rows: (readonly [NodeId, incarnation: number, sequence: number, heard: readonly NodeId[]])[]];
-/** The answer to a machine that is no node; `incarnation` is that of what it said, so that nobody can say it again later. */
+type Beat = [from: NodeId, version: number, votes: readonly (readonly [NodeId, number])[], rows: (readonly [NodeId, incarnation: number, sequence: number, heard: readonly NodeId[]])[], listHash?: string, hasView?: boolean];
+/** Answers to a node with another list and to a machine that is no node; `incarnation` is that of what it said, so that nobody can say it again later. */
+type News = { readonly nodeList: string; readonly to: NodeId; readonly incarnation: number };
 type Stranger = { readonly unknown: NodeId; readonly incarnation: number; readonly by: NodeId };
 
 /** Windows sends one a second (reference 1.6); four, so that a cut is seen before anybody loses patience. */
@@ -47,6 +52,7 @@ const HEARD_PERIODS = 4;
 const ROW_PERIODS = 8;
 const GRACE_MS = 10_000;
 const SIGNATURE_BYTES = 16;
+const HASH_CHARACTERS = 16;
 const MESSAGE_BYTES_MAX = 16 * 1024;
 
 /** Small messages over UDP, from each node to each other on every link: who hears whom. */
@@ -127,10 +133,11 @@ export class Heartbeat {
   }
 
   #encode(rows: readonly Known[]): Buffer {
-    return this.#signed([this.#options.self, this.#votes.version, this.#votes.votes, rows.map(({ row, incarnation, sequence }) => [row.node, incarnation, sequence, row.heard])]);
+    const { self, nodeList, hasView } = this.#options;
+    return this.#signed([self, this.#votes.version, this.#votes.votes, rows.map(({ row, incarnation, sequence }) => [row.node, incarnation, sequence, row.heard]), hashOf(nodeList()), hasView()]);
   }
 
-  #signed(said: Beat | Stranger): Buffer {
+  #signed(said: Beat | News | Stranger): Buffer {
     const body = Buffer.from(JSON.stringify(said));
     return Buffer.concat([this.#sign(body), body]);
   }
@@ -145,17 +152,32 @@ export class Heartbeat {
     if (incarnation !== undefined && hasView()) this.#send(this.#signed({ unknown, incarnation, by: self }), address);
   }
 
+  /** A node that was down while others were added or got other addresses: without them it cannot become a member, and so cannot learn of them. */
+  #tellOfNodes([from, , , rows, listHash, hasView]: Beat, address: string): void {
+    if (hasView !== false || !this.#options.hasView()) return;
+    const incarnation = rows.find(([node]) => node === from)?.[1];
+    const nodeList = this.#options.nodeList();
+    if (incarnation === undefined || listHash === hashOf(nodeList)) return;
+    this.#send(this.#signed({ nodeList, to: from, incarnation }), address);
+  }
+
+  #onAnswer(said: News | Stranger): void {
+    const { self, hasView, onNodeList, onUnknown } = this.#options;
+    if (said.incarnation !== this.#incarnation) return;
+    if ("unknown" in said) {
+      if (said.unknown === self) onUnknown(said.by);
+    } else if (said.to === self && !hasView()) onNodeList(said.nodeList);
+  }
+
   #receive(message: Buffer, address: string): void {
     if (message.length <= SIGNATURE_BYTES || message.length > MESSAGE_BYTES_MAX) return;
     const body = message.subarray(SIGNATURE_BYTES);
     if (!timingSafeEqual(message.subarray(0, SIGNATURE_BYTES), this.#sign(body))) return;
-    const said = JSON.parse(body.toString()) as Beat | Stranger;
-    if (!Array.isArray(said)) {
-      if (said.unknown === this.#options.self && said.incarnation === this.#incarnation) this.#options.onUnknown(said.by);
-      return;
-    }
+    const said = JSON.parse(body.toString()) as Beat | News | Stranger;
+    if (!Array.isArray(said)) return this.#onAnswer(said);
     const [from, version, votes, rows] = said;
     if (!this.#options.nodes().some((node) => node.id === from)) return this.#answerStranger(from, rows.find(([node]) => node === from)?.[1], address);
+    this.#tellOfNodes(said, address);
     const now = this.#options.nowMs();
     this.#learn({ version, votes: votes.slice(0, NODES_MAX) });
     for (const [node, incarnation, sequence, heard] of rows.slice(0, NODES_MAX)) {
@@ -167,4 +189,8 @@ export class Heartbeat {
       if (node === from) this.#heardAtMs.set(from, now);
     }
   }
+}
+
+function hashOf(text: string): string {
+  return createHash("sha256").update(text).digest("base64url").slice(0, HASH_CHARACTERS);
 }

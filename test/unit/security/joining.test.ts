@@ -139,7 +139,7 @@ describe("the files of a membership", () => {
     await assert.rejects(createHostCluster({ ...options, directory: fresh, clusterName: "" }), failsWith("MUSTER_INVALID_ARGUMENT"));
     await assert.rejects(createHostCluster({ ...options, directory: fresh, profile: "ultra" as "fast" }), failsWith("MUSTER_INVALID_ARGUMENT"));
     assert.equal(existsSync(fresh), false);
-    forgetOwnMembership(founder.directory);
+    await forgetOwnMembership(founder.directory, () => undefined);
     assert.equal(readCluster(founder.directory), null);
     assert.equal(existsSync(clusterPaths.authorityKey(founder.directory)), false);
   });
