@@ -1,5 +1,5 @@
 import { createHash, timingSafeEqual } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, readdirSync, renameSync, writeFileSync } from "node:fs";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { createServer } from "node:https";
 import type { Server } from "node:https";
@@ -94,15 +94,23 @@ function authorize(options: WitnessDaemonOptions, cluster: string, request: Inco
   if (token === "") throw new Refusal(401, "a token is required");
   const hash = createHash("sha256").update(token).digest();
   const path = join(options.directory, cluster, "token");
-  if (!existsSync(path)) {
-    if (readdirSync(options.directory).length >= CLUSTERS_MAX) throw new Refusal(507, `this witness serves ${CLUSTERS_MAX} clusters and takes no more`);
+  // One that a power cut tore was never the cluster's: nobody could show what it holds.
+  const known = existsSync(path) ? Buffer.from(readFileSync(path, "utf8"), "hex") : null;
+  if (known === null || known.length !== hash.length) {
+    if (known === null && readdirSync(options.directory).length >= CLUSTERS_MAX) throw new Refusal(507, `this witness serves ${CLUSTERS_MAX} clusters and takes no more`);
     mkdirSync(join(options.directory, cluster), { recursive: true, mode: 0o700 });
-    writeFileSync(path, hash.toString("hex"), { mode: 0o600, flag: "wx" });
+    writeWhole(path, hash.toString("hex"));
     options.log(`${cluster} is served from now on`);
     return;
   }
-  const known = Buffer.from(readFileSync(path, "utf8"), "hex");
-  if (known.length !== hash.length || !timingSafeEqual(known, hash)) throw new Refusal(403, "another cluster has this name here, or its token has changed");
+  if (!timingSafeEqual(known, hash)) throw new Refusal(403, "another cluster has this name here, or its token has changed");
+}
+
+/** On the disk, or not there. */
+function writeWhole(path: string, content: string): void {
+  const fresh = `${path}.new`;
+  writeFileSync(fresh, content, { mode: 0o600, flush: true });
+  renameSync(fresh, path);
 }
 
 async function bodyOf(request: IncomingMessage): Promise<string> {

@@ -22,18 +22,24 @@ const NAME = /^claim-(\d{12})$/;
 const PROBES_MAX = 256;
 const CONTENT_LENGTH_MAX = 64 * 1024;
 
-/** A witness on a store of records, each under the name of its position. One question at a time; others are refused. */
+/** A witness on a store of records, each under the name of its position. One question at a time, and one that waits for it; others are refused. */
 export function createRecordWitness(store: RecordStore): Witness {
   let isAsked = false;
+  // A claim that meets a look at the witness, or a look of a new view that of the former one, is no failure of the witness.
+  let waiting: (() => void) | null = null;
   const ask = <Answer>(done: (answer: Answer) => void, failed: (reason: string) => Answer, question: () => Promise<Answer>): void => {
     // A place that does not answer must not be asked a second time before it did: it would hold one thread after the other.
-    if (isAsked) return done(failed("it has not answered the question before"));
+    if (isAsked && waiting !== null) return done(failed("it has not answered the questions before"));
+    if (isAsked) return void (waiting = () => ask(done, failed, question));
     isAsked = true;
     question()
       .catch((error: unknown) => failed(error instanceof Error ? error.message : String(error)))
       .then((answer) => {
         isAsked = false;
         done(answer);
+        const next = waiting;
+        waiting = null;
+        next?.();
       });
   };
   return {

@@ -117,14 +117,34 @@ test("file share: what is no record but has its name is never taken for one that
   assert.equal(answer.kind, "unknown");
 });
 
-test("one question at a time: a place that hangs is not asked again", async () => {
+test("one question at a time, and one that waits for its answer: a place that hangs is not asked again", async () => {
+  let asked = 0;
   const { promise, resolve } = Promise.withResolvers<null>();
-  const witness = createRecordWitness({ ...kinds["file share"]!("hangs"), list: () => promise });
+  const witness = createRecordWitness({
+    ...kinds["file share"]!("hangs"),
+    list: () => {
+      asked++;
+      return promise;
+    },
+  });
   const first = read(witness);
+  const second = read(witness);
   assert.match(((await read(witness)) as { readonly reason: string }).reason, /has not answered/);
+  assert.equal(asked, 1);
   resolve(null);
   assert.deepEqual(await first, { kind: "missing" });
+  assert.deepEqual(await second, { kind: "missing" });
   assert.deepEqual(await read(witness), { kind: "missing" });
+  assert.equal(asked, 3);
+});
+
+test("daemon: a token that a power cut tore keeps nobody out", async () => {
+  const directory = join(base, "daemon", "torn");
+  mkdirSync(directory, { recursive: true });
+  writeFileSync(join(directory, "token"), "");
+  await initialise(createRecordWitness(daemonOf("guarded", { cluster: "torn" })));
+  const answer = await read(createRecordWitness(daemonOf("guarded", { cluster: "torn", token: "other" })));
+  assert.match((answer as { readonly reason: string }).reason, /another cluster has this name/);
 });
 
 test("daemon: another certificate, another token, names and methods that are none", async () => {
