@@ -19,6 +19,8 @@ export interface RequestOptions {
   readonly timeoutMs?: number;
 }
 
+/** Three times what the other side may be silent. */
+const STREAM_SILENCE_MS = 45_000;
 const TIMEOUT_DEFAULT_MS = 30_000;
 const ANSWER_BYTES_MAX = 64 * 1024 * 1024;
 
@@ -56,6 +58,8 @@ export class ApiClient {
   /** What a stream of server-sent events carries, parsed. */
   async *stream<Data>(path: string, query: Readonly<Record<string, string | undefined>>, signal?: AbortSignal): AsyncGenerator<Data> {
     const response = await this.#open("GET", path, { query }, signal, { accept: "text/event-stream" });
+    // The other side says something every fifteen seconds; one that lost its power says nothing for ever.
+    response.socket.setTimeout(STREAM_SILENCE_MS, () => response.destroy(new MusterError("MUSTER_NOT_REACHABLE", { address: this.address, problem: `nothing was heard for ${STREAM_SILENCE_MS / 1_000} s` })));
     let rest = "";
     response.setEncoding("utf8");
     for await (const chunk of response as AsyncIterable<string>) {

@@ -26,12 +26,19 @@ export async function readOutput(files: readonly OutputFile[], lines: number): P
 /** The last lines, then what is added, until the reader goes. */
 export async function streamOutput(files: readonly OutputFile[], lines: number, response: ServerResponse): Promise<void> {
   const offsets = new Map<string, number>();
-  for (const file of files) {
-    const { text, size } = await tail(file.path, lines);
-    offsets.set(file.path, size);
-    if (text !== "") response.write(label(file, files, text));
+  let timer: NodeJS.Timeout | undefined;
+  // Also while the first lines are read: the reader may go at any moment.
+  response.on("close", () => clearInterval(timer));
+  try {
+    for (const file of files) {
+      const { text, size } = await tail(file.path, lines);
+      offsets.set(file.path, size);
+      if (text !== "") response.write(label(file, files, text));
+    }
+  } catch (error) {
+    return void response.destroy(error as Error);
   }
-  const timer = setInterval(() => void follow(), POLL_MS);
+  if (response.destroyed) return;
   let busy = false;
   const follow = async (): Promise<void> => {
     if (busy || response.writableNeedDrain) return;
@@ -43,7 +50,8 @@ export async function streamOutput(files: readonly OutputFile[], lines: number, 
     }
     busy = false;
   };
-  response.on("close", () => clearInterval(timer));
+  // A file that cannot be read any more ends this stream, and nothing else.
+  timer = setInterval(() => void follow().catch((error: unknown) => response.destroy(error as Error)), POLL_MS);
 }
 
 function label(file: OutputFile, files: readonly OutputFile[], text: string): string {

@@ -56,7 +56,9 @@ function stream(facade: ServiceFacade, after: string | null, filter: Filter, res
     const push = (): void => {
       const events = facade.events();
       for (const event of select(events, last, filter)) send(event.id, event.level, event);
-      last = events.at(-1)?.id ?? last;
+      // A node that is behind where the reader was must not tell it again what it knows.
+      const newest = events.at(-1)?.id;
+      if (newest !== undefined && (last === null || compareOrdinalIds(newest, last) > 0)) last = newest;
     };
     push();
     return facade.onChange(push);

@@ -2,6 +2,7 @@ import type { Command as Program } from "commander";
 import { ApiClient } from "../../api/client.ts";
 import { MusterError } from "../../model/errors.ts";
 import type { ClusterEvent } from "../../model/events.ts";
+import { compareOrdinalIds } from "../../model/identifiers.ts";
 import { asking } from "../common.ts";
 import type { CommonOptions } from "../common.ts";
 import { connect } from "../connect.ts";
@@ -39,6 +40,8 @@ export function eventCommands(program: Program): void {
       const { level, group, node, resource, after, code } = options;
       const filter = { level, group, node, resource, code, sinceMs: timeOption(options.since, "--since"), untilMs: timeOption(options.until, "--until") };
       const client = await connect(options);
+      // With a filter that fits nothing yet there is no other place to go on from when the node that tells dies.
+      const newest = options.follow === true ? (await client.get<ClusterEvent[]>("/v1/events")).at(-1)?.id : undefined;
       const past = await client.get<ClusterEvent[]>("/v1/events", { query: { ...filter, after } });
       if (!options.follow) {
         if (options.json) json(past);
@@ -46,8 +49,12 @@ export function eventCommands(program: Program): void {
         return;
       }
       for (const event of past) print(event, options);
-      await follow(client, options, filter, past.at(-1)?.id ?? after);
+      await follow(client, options, filter, latest([past.at(-1)?.id, newest, after]));
     });
+}
+
+function latest(ids: readonly (string | undefined)[]): string | undefined {
+  return ids.filter((id) => id !== undefined).sort(compareOrdinalIds).at(-1);
 }
 
 async function follow(first: ApiClient, options: EventOptions, filter: Readonly<Record<string, string | undefined>>, after: string | undefined): Promise<void> {

@@ -292,6 +292,25 @@ describe("doors", () => {
     assert.equal(facade.listeners, 0, "a reader that has gone is forgotten");
   });
 
+  test("a reader that knows more than this node is told nothing again", async () => {
+    const doors = await open();
+    try {
+      const abort = new AbortController();
+      const seen: string[] = [];
+      const reading = (async () => {
+        for await (const event of doors.socket.events({ after: "999999.0.0" }, abort.signal)) seen.push(event.id);
+      })().catch(() => undefined);
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      await makeRole();
+      await new Promise((resolve) => setTimeout(resolve, 200));
+      abort.abort();
+      await reading;
+      assert.deepEqual(seen, []);
+    } finally {
+      doors.close();
+    }
+  });
+
   test("changes of the database are told to who watches a prefix", async () => {
     const doors = await open();
     try {
