@@ -26,9 +26,21 @@ export async function readOutput(files: readonly OutputFile[], lines: number): P
 /** The last lines, then what is added, until the reader goes. */
 export async function streamOutput(files: readonly OutputFile[], lines: number, response: ServerResponse): Promise<void> {
   const offsets = new Map<string, number>();
-  let timer: NodeJS.Timeout | undefined;
-  // Also while the first lines are read: the reader may go at any moment.
+  let isBusy = true;
+  // A file that cannot be read any more ends this stream, and nothing else.
+  const timer = setInterval(() => void follow().catch((error: unknown) => response.destroy(error as Error)), POLL_MS);
+  // From the beginning: the reader may go while the first lines are read.
   response.on("close", () => clearInterval(timer));
+  const follow = async (): Promise<void> => {
+    if (isBusy || response.writableNeedDrain) return;
+    isBusy = true;
+    for (const file of files) {
+      const { text, offset } = await readFrom(file.path, offsets.get(file.path) ?? 0);
+      offsets.set(file.path, offset);
+      if (text !== "" && !response.destroyed) response.write(label(file, files, text));
+    }
+    isBusy = false;
+  };
   try {
     for (const file of files) {
       const { text, size } = await tail(file.path, lines);
@@ -38,20 +50,7 @@ export async function streamOutput(files: readonly OutputFile[], lines: number, 
   } catch (error) {
     return void response.destroy(error as Error);
   }
-  if (response.destroyed) return;
-  let busy = false;
-  const follow = async (): Promise<void> => {
-    if (busy || response.writableNeedDrain) return;
-    busy = true;
-    for (const file of files) {
-      const { text, offset } = await readFrom(file.path, offsets.get(file.path) ?? 0);
-      offsets.set(file.path, offset);
-      if (text !== "" && !response.destroyed) response.write(label(file, files, text));
-    }
-    busy = false;
-  };
-  // A file that cannot be read any more ends this stream, and nothing else.
-  timer = setInterval(() => void follow().catch((error: unknown) => response.destroy(error as Error)), POLL_MS);
+  isBusy = false;
 }
 
 function label(file: OutputFile, files: readonly OutputFile[], text: string): string {

@@ -4,7 +4,7 @@ import { ApiClient } from "../api/client.ts";
 import { MusterError } from "../model/errors.ts";
 import { version } from "../model/version.ts";
 import type { NlbJoinAnswer, NlbJoinRequest } from "../nlb-host/facade.ts";
-import { balancedHost, forgetBalancedHost, hostPaths, makeBalancedHost, newClusterId, newSecrets, readBalancedHost } from "../nlb-host/files.ts";
+import { NLB_DIRECTORY_DEFAULT, balancedHost, forgetBalancedHost, hostPaths, makeBalancedHost, newClusterId, newSecrets, readBalancedHost } from "../nlb-host/files.ts";
 import type { BalancedHost } from "../nlb-host/files.ts";
 import type { ClusterParameters, HostId, HostParameters } from "../nlb/parameters.ts";
 import { validateCluster, validateHost } from "../nlb/validation.ts";
@@ -99,7 +99,7 @@ export async function removeHost(directory: string): Promise<void> {
 }
 
 function daemonOf(directory: string): Daemon {
-  return new Daemon({ name: "The balancing host", kind: "nlb", unit: "muster-nlb.service", directory, socket: hostPaths.socket(directory), log: hostPaths.log(directory), processId: () => processIdOf(directory) });
+  return new Daemon({ name: "The balancing host", kind: "nlb", unit: "muster-nlb.service", unitDirectory: NLB_DIRECTORY_DEFAULT, directory, socket: hostPaths.socket(directory), log: hostPaths.log(directory), processId: () => processIdOf(directory) });
 }
 
 function processIdOf(directory: string): number | null {

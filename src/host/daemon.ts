@@ -12,6 +12,8 @@ export interface DaemonPlan {
   /** For people: "The Cluster Service". */
   readonly name: string;
   readonly unit: string;
+  /** The directory that the unit is for; with another one it is nobody's business. */
+  readonly unitDirectory: string;
   readonly directory: string;
   /** It is there when this answers. */
   readonly socket: string;
@@ -104,7 +106,8 @@ export class Daemon {
   }
 
   #isUnitInstalled(): boolean {
-    return existsSync(SYSTEMD_DIRECTORY) && spawnSync("systemctl", ["cat", this.#plan.unit], { stdio: "ignore" }).status === 0;
+    const { directory, unitDirectory } = this.#plan;
+    return existsSync(SYSTEMD_DIRECTORY) && existsSync(unitDirectory) && realpathSync(directory) === realpathSync(unitDirectory) && spawnSync("systemctl", ["cat", this.#plan.unit], { stdio: "ignore" }).status === 0;
   }
 
   #isUnitActive(): boolean {
@@ -113,7 +116,8 @@ export class Daemon {
 
   /** @throws MusterError MUSTER_INTERNAL with systemd's words */
   #systemctl(verb: "start" | "stop"): void {
-    const { status, stderr } = spawnSync("systemctl", [verb, this.#plan.unit], { encoding: "utf8" });
+    // To stop takes as long as roles need to leave; how long that may be is for the caller to say.
+    const { status, stderr } = spawnSync("systemctl", [verb, ...(verb === "stop" ? ["--no-block"] : []), this.#plan.unit], { encoding: "utf8" });
     if (status !== 0) throw new MusterError("MUSTER_INTERNAL", { problem: `systemctl ${verb} ${this.#plan.unit}: ${stderr.trim()}` });
   }
 }

@@ -4,7 +4,7 @@ import { clusterPaths, readCluster, readMembers } from "../service/cluster-files
 import type { ClusterConfiguration, HostSettings } from "../service/cluster-files.ts";
 import { Daemon } from "./daemon.ts";
 import { observeForSupervisor } from "./notify.ts";
-import { checkOwnAddresses } from "./settings.ts";
+import { DIRECTORY_DEFAULT, checkOwnAddresses } from "./settings.ts";
 
 /** The Cluster Service of this machine. */
 
@@ -45,7 +45,7 @@ export function stopService(directory: string, limitMs: number): Promise<boolean
 /** @throws MusterError MUSTER_NOT_MEMBER */
 function daemonOf(directory: string): Daemon {
   const { host } = ownMembership(directory);
-  return new Daemon({ name: "The Cluster Service", kind: "service", unit: "muster.service", directory, socket: clusterPaths.socket(directory, host.node), log: clusterPaths.serviceLog(directory, host.node), processId: () => processIdOf(directory, host.node) });
+  return new Daemon({ name: "The Cluster Service", kind: "service", unit: "muster.service", unitDirectory: DIRECTORY_DEFAULT, directory, socket: clusterPaths.socket(directory, host.node), log: clusterPaths.serviceLog(directory, host.node), processId: () => processIdOf(directory, host.node) });
 }
 
 function processIdOf(directory: string, node: string): number | null {
