@@ -180,7 +180,9 @@ export class LeaseHost {
    */
   async close(options: { readonly remove: boolean } = { remove: false }): Promise<void> {
     const worker = this.#worker;
-    if (worker === null || this.#isOver) return;
+    if (worker === null) return;
+    // One that has failed has let go of its channel, and waits for nothing but this.
+    if (this.#isOver) return void (await worker.terminate());
     const { remove } = options;
     try {
       await this.#ask((order) => ({ type: "close", remove, order }));

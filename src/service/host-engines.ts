@@ -39,6 +39,7 @@ const SILENCE_MS = 250;
 const LOOP_MS = 50;
 /** corosync tells of a link seconds after it uses it: until then who is a member is heard, on whatever link. */
 const LINKS_SETTLE_MS = 10_000;
+const STAND_RETRY_MS = 5_000;
 /** Others say several times a second that they do not know this machine; who has not for so long has changed its mind. */
 const UNKNOWN_MS = 5_000;
 /** So many ticks are sent in the time after which a silent member is missed. */
@@ -161,6 +162,10 @@ export class HostEngines implements EngineSource {
       if (this.#aside !== null) return;
       this.#daemon = this.#makeDaemon();
       this.#daemon.start();
+    }).catch((error: unknown) => {
+      // A full disk, say. As long as it stands aside without need the others go on.
+      this.#log(`corosync could not be started again: ${error instanceof Error ? error.message : String(error)}`);
+      setTimeout(() => this.#standAside(this.#aside), STAND_RETRY_MS).unref();
     });
   }
 

@@ -51,6 +51,8 @@ const HEARD_PERIODS = 4;
 /** What is known of others through others is a little older. */
 const ROW_PERIODS = 8;
 const GRACE_MS = 10_000;
+/** Another program may have the port for a while, and a machine without IPv6 gets it later or never. */
+const OPEN_RETRY_MS = 30_000;
 const SIGNATURE_BYTES = 16;
 const HASH_CHARACTERS = 16;
 const MESSAGE_BYTES_MAX = 16 * 1024;
@@ -64,6 +66,8 @@ export class Heartbeat {
   readonly #rows = new Map<NodeId, Known>();
   readonly #heardAtMs = new Map<NodeId, number>();
   #sockets: Socket[] = [];
+  readonly #retries = new Set<NodeJS.Timeout>();
+  readonly #problems = new Map<string, string>();
   #timer: NodeJS.Timeout | null = null;
   #votes: KnownVotes = { version: 0, votes: [] };
   #sequence = 0;
@@ -76,23 +80,33 @@ export class Heartbeat {
 
   /** Without its port it hears nobody, and nobody it: then corosync alone decides, as it does without partial cuts. */
   start(): void {
-    const { port, onNotice } = this.#options;
-    for (const type of ["udp4", "udp6"] as const) {
-      const socket = createSocket({ type, reuseAddr: false, ...(type === "udp6" ? { ipv6Only: true } : {}) });
-      socket.on("error", (error) => {
-        onNotice(`heartbeats (${type}, port ${port}): ${error.message}`);
-        this.#sockets = this.#sockets.filter((one) => one !== socket);
-        socket.close();
-      });
-      socket.on("message", (message, { address }) => this.#receive(message, address));
-      socket.bind(port, () => this.#sockets.push(socket));
-    }
+    for (const type of ["udp4", "udp6"] as const) this.#open(type);
     this.#timer = setTimeout(() => this.#beat(), PERIOD_MS);
+  }
+
+  #open(type: "udp4" | "udp6"): void {
+    const { port, onNotice } = this.#options;
+    const socket = createSocket({ type, reuseAddr: false, ...(type === "udp6" ? { ipv6Only: true } : {}) });
+    socket.on("error", (error) => {
+      // Once: a machine without IPv6 stays one.
+      if (this.#problems.get(type) !== error.message) onNotice(`heartbeats (${type}, port ${port}): ${error.message}`);
+      this.#problems.set(type, error.message);
+      this.#sockets = this.#sockets.filter((one) => one !== socket);
+      socket.close();
+      const retry = setTimeout(() => {
+        this.#retries.delete(retry);
+        this.#open(type);
+      }, OPEN_RETRY_MS);
+      this.#retries.add(retry);
+    });
+    socket.on("message", (message, { address }) => this.#receive(message, address));
+    socket.bind(port, () => this.#sockets.push(socket));
   }
 
   stop(): void {
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#timer = null;
+    for (const retry of this.#retries) clearTimeout(retry);
     for (const socket of this.#sockets) socket.close();
     this.#sockets = [];
   }

@@ -37,6 +37,7 @@ const ASK_LAST_MS = 8_000;
 const JOIN_RETRY_MS = 50;
 /** Between two attempts to send while corosync takes nothing. */
 const SEND_RETRY_MS = 1;
+const SENT_KEPT_MAX = 1_024;
 /** So many messages are sent at one go, so that receiving is not starved. */
 const SEND_MESSAGES_MAX = 256;
 const BATCH_BYTES_MAX = 256 * 1024;
@@ -271,8 +272,9 @@ export class Session implements CpgCallbacks {
       this.#later(0, () => this.#lose(error.message));
     } finally {
       this.#isPumping = false;
-      if (this.#queueHead === this.#queue.length) {
-        this.#queue = [];
+      // What was sent is let go of, also when there is always more.
+      if (this.#queueHead === this.#queue.length || this.#queueHead > SENT_KEPT_MAX) {
+        this.#queue = this.#queue.slice(this.#queueHead);
         this.#queueHead = 0;
       }
       if (sentBytes > 0) this.#options.onSent(sentBytes);

@@ -51,6 +51,8 @@ const IDLE_MS = 10_000;
 /** An address that cannot be listened on is tried again. */
 const LISTEN_RETRY_MS = 5_000;
 const GRACE_MS = 100;
+/** Before a source that serves as many as it can is asked again. */
+const BUSY_MS = 150;
 const FAILURE_CHARACTERS_MAX = 1_000;
 
 /** How OpenSSL and Node say that a certificate is not of this authority. */
@@ -90,10 +92,23 @@ export class Transfer {
    * @throws MusterError MUSTER_LIMIT, MUSTER_NOT_REACHABLE, MUSTER_TIMEOUT, MUSTER_BUSY, MUSTER_VERSION_MISMATCH
    */
   async fetch(from: Member, request: Uint8Array, timeoutMs: number): Promise<Uint8Array> {
+    const until = performance.now() + timeoutMs;
+    for (;;) {
+      try {
+        return await this.#fetchOnce(from, request, until, timeoutMs);
+      } catch (error) {
+        // Many ask at once after a start of the whole cluster: to be refused for that is no failure.
+        const isLast = performance.now() + BUSY_MS >= until || this.#isOver;
+        if (isLast || !(error instanceof MusterError && error.code === "MUSTER_BUSY")) throw error;
+        await new Promise((resolve) => setTimeout(resolve, BUSY_MS));
+      }
+    }
+  }
+
+  async #fetchOnce(from: Member, request: Uint8Array, until: number, timeoutMs: number): Promise<Uint8Array> {
     if (request.length > MESSAGE_BYTES_MAX) throw new MusterError("MUSTER_LIMIT", { what: "The request of a fetch", limit: `${MESSAGE_BYTES_MAX} bytes` });
     const peer = this.#options.peerOf(from.node);
     if (peer === null || peer.addresses.length === 0) throw new MusterError("MUSTER_NOT_REACHABLE", { address: `node ${from.node}`, problem: "its addresses are not known" });
-    const until = performance.now() + timeoutMs;
     const problems: string[] = [];
     for (const address of this.#inOrder(from.node, peer)) {
       const leftMs = until - performance.now();
