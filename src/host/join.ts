@@ -1,12 +1,13 @@
 import { ApiClient } from "../api/client.ts";
 import { MusterError } from "../model/errors.ts";
 import { PROTOCOL_VERSION } from "../model/version.ts";
-import { createRequest, fingerprint } from "../security/certificates.ts";
+import { fingerprint } from "../security/certificates.ts";
 import { parseJoinToken } from "../security/join-token.ts";
 import type { JoinToken } from "../security/join-token.ts";
 import type { ClusterConfiguration } from "../service/cluster-files.ts";
 import type { JoinAnswer, JoinRequest } from "../service/joining.ts";
 import { refuseMember, writeMembership } from "./create.ts";
+import { forgetJoinRequest, joinRequestOf } from "./join-attempt.ts";
 import { checkNodeName } from "./settings.ts";
 
 export interface JoinOptions {
@@ -19,13 +20,15 @@ export interface JoinOptions {
 }
 
 const ASK_LIMIT_MS = 60_000;
+/** After these the cluster may have this machine for a node. */
+const MAY_BE_DONE: readonly string[] = ["MUSTER_TIMEOUT", "MUSTER_NOT_REACHABLE", "MUSTER_NO_QUORUM", "MUSTER_INTERNAL"];
 /** The first address that takes a connection is asked; one that does not answer shall not take all the time. */
 const PROBE_LIMIT_MS = 5_000;
 
 /**
  * Makes this machine a node of the cluster that made the token: its nodes are asked one after the other until one
- * answers. Its key never leaves it.
- * @throws MusterError of the cluster, or of this machine; nothing is left behind then
+ * answers. Its key never leaves it. When the answer is lost the same token may be tried again.
+ * @throws MusterError of the cluster, or of this machine; what was refused leaves nothing behind
  */
 export async function joinCluster(options: JoinOptions): Promise<ClusterConfiguration> {
   const { directory, node, addresses } = options;
@@ -33,9 +36,12 @@ export async function joinCluster(options: JoinOptions): Promise<ClusterConfigur
   refuseMember(directory);
   const token = parseJoinToken(options.token);
   const client = await findCluster(token, options.onNotice);
-  const { key, request } = await createRequest(node);
+  const { key, request } = await joinRequestOf(directory, token.id, node);
   const body: JoinRequest = { id: token.id, secret: token.secret, node, addresses, request, protocolVersion: PROTOCOL_VERSION, wallTimeMs: Date.now() };
-  const answer = await client.send<JoinAnswer>("POST", "/v1/join", { body, timeoutMs: ASK_LIMIT_MS });
+  const answer = await client.send<JoinAnswer>("POST", "/v1/join", { body, timeoutMs: ASK_LIMIT_MS }).catch((error: unknown) => {
+    if (!MAY_BE_DONE.includes(MusterError.from(error).code)) forgetJoinRequest(directory);
+    throw error;
+  });
   // Whoever answered held the key of the certificate; the authority it names must be the token's too.
   if (fingerprint(answer.authority) !== token.authority) throw new MusterError("MUSTER_OTHER_CLUSTER", { address: client.address, cluster: token.clusterName });
   const configuration: ClusterConfiguration = { format: 1, clusterId: answer.clusterId, clusterName: answer.clusterName, nodes: answer.founders, host: answer.host };
@@ -50,6 +56,7 @@ export async function joinCluster(options: JoinOptions): Promise<ClusterConfigur
     certificateKey: key,
     initialStore: null,
   });
+  forgetJoinRequest(directory);
   return configuration;
 }
 

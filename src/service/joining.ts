@@ -53,6 +53,8 @@ export interface JoiningOptions {
 
 const PREFIX = "muster/join-tokens/";
 /** Certificates, time windows and logs of two machines shall mean the same moment. */
+/** After these a command may have been carried out, or may be later. */
+const MAY_BE_DONE: readonly string[] = ["MUSTER_TIMEOUT", "MUSTER_NO_QUORUM"];
 const CLOCKS_APART_MAX_MS = 30_000;
 const TOKENS_MAX = 64;
 
@@ -119,8 +121,9 @@ export class Joining {
       try {
         await command({ verb: "node.add", name: request.node, addresses: request.addresses });
       } catch (error) {
-        // What was refused has not used the token up.
-        await command({ verb: "database.batch", operations: [{ operation: "equal", key, value: valueOf(used) }, { operation: "set", key, value: valueOf(stored) }] }).catch(() => undefined);
+        // What was refused has not used the token up; what may have been done has.
+        const mayBeDone = MAY_BE_DONE.includes(MusterError.from(error).code);
+        if (!mayBeDone) await command({ verb: "database.batch", operations: [{ operation: "equal", key, value: valueOf(used) }, { operation: "set", key, value: valueOf(stored) }] }).catch(() => undefined);
         throw error;
       }
     }

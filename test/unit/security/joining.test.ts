@@ -1,12 +1,13 @@
 import assert from "node:assert/strict";
 import { X509Certificate } from "node:crypto";
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
 import { createState, step } from "../../../src/core/index.ts";
 import type { ClusterState } from "../../../src/core/index.ts";
 import { createHostCluster, forgetOwnMembership } from "../../../src/host/create.ts";
+import { forgetJoinRequest, joinRequestOf } from "../../../src/host/join-attempt.ts";
 import { MusterError } from "../../../src/model/errors.ts";
 import type { ErrorCode } from "../../../src/model/errors.ts";
 import type { Command } from "../../../src/model/inputs.ts";
@@ -127,6 +128,19 @@ test("tokens that are none", () => {
   const token = { clusterName: "office", addresses: ["10.0.0.1:3343"], authority: "ab", id: "1", secret: "s" };
   assert.deepEqual(parseJoinToken(formatJoinToken(token)), token);
   for (const text of ["", "nonsense", "muster-join-1.", "muster-join-1.e30", `${formatJoinToken(token).slice(0, -8)}`, formatJoinToken({ ...token, addresses: [] })]) assert.throws(() => parseJoinToken(text), failsWith("MUSTER_INVALID_ARGUMENT"), text);
+});
+
+test("an attempt whose answer was lost is made again with the same key, another one with its own", async () => {
+  const directory = join(base, "attempt");
+  const first = await joinRequestOf(directory, "t1", "n2");
+  assert.deepEqual(await joinRequestOf(directory, "t1", "n2"), { ...first });
+  assert.notEqual((await joinRequestOf(directory, "t1", "n3")).key, first.key);
+  const other = await joinRequestOf(directory, "t2", "n3");
+  writeFileSync(join(directory, "join.json"), '{"tokenId":"t2"');
+  assert.notEqual((await joinRequestOf(directory, "t2", "n3")).key, other.key, "torn");
+  assert.equal(statSync(join(directory, "join.json")).mode & 0o777, 0o600);
+  forgetJoinRequest(directory);
+  assert.deepEqual(readdirSync(directory), []);
 });
 
 describe("the files of a membership", () => {
