@@ -1,4 +1,4 @@
-import { execFile } from "node:child_process";
+import { spawn } from "node:child_process";
 import { get } from "node:http";
 import { connect } from "node:net";
 import type { ClusterParameters, HealthProbe, MetricCommand, PortRule } from "../nlb/parameters.ts";
@@ -55,7 +55,11 @@ export class Probes {
   #watch(key: string, { probe, metric }: PortRule): () => void {
     let failures = 0;
     let health = WELL;
-    const update = (change: Partial<Health>): void => this.#tell(key, (health = { ...health, ...change }));
+    let isOver = false;
+    const update = (change: Partial<Health>): void => {
+      // What was on its way when the probe was ended is nobody's word any more: no later one would undo it.
+      if (!isOver) this.#tell(key, (health = { ...health, ...change }));
+    };
     const stops = [
       probe === null ? null : every(probe.intervalMs, async () => {
         const reason = await problemOf(probe);
@@ -69,7 +73,10 @@ export class Probes {
         if (capacity !== null) update({ capacity });
       }),
     ];
-    return () => stops.forEach((stop) => stop?.());
+    return () => {
+      isOver = true;
+      stops.forEach((stop) => stop?.());
+    };
   }
 
   #tell(key: string, health: Health): void {
@@ -144,10 +151,38 @@ async function measure({ command, timeoutMs }: MetricCommand): Promise<number | 
 }
 
 function run(command: string, timeoutMs: number): Promise<{ readonly problem: string | null; readonly output: string }> {
-  return new Promise((resolve) => {
-    execFile("sh", ["-c", command], { timeout: timeoutMs, killSignal: "SIGKILL", maxBuffer: OUTPUT_CHARACTERS_MAX }, (error, stdout, stderr) => {
-      const said = (stderr || stdout).trim().split("\n")[0] ?? "";
-      resolve({ problem: error === null ? null : `'${command}' ${error.killed === true ? `did not end within ${timeoutMs} ms` : `ended with ${error.code ?? "an error"}`}${said === "" ? "" : `: ${said}`}`, output: stdout });
-    });
-  });
+  return new Promise<{ readonly problem: string | null; readonly output: string }>((resolve) => {
+    // A group of its own: what the shell has started ends with it.
+    const child = spawn("sh", ["-c", command], { detached: true, stdio: ["ignore", "pipe", "pipe"] });
+    const said = { stdout: "", stderr: "" };
+    const finish = (problem: string | null): void => {
+      clearTimeout(limit);
+      const line = (said.stderr || said.stdout).trim().split("\n")[0] ?? "";
+      resolve({ problem: problem === null ? null : `'${command}' ${problem}${line === "" ? "" : `: ${line}`}`, output: said.stdout });
+    };
+    const abandon = (problem: string): void => {
+      endGroup(child.pid);
+      child.stdout?.destroy();
+      child.stderr?.destroy();
+      finish(problem);
+    };
+    const limit = setTimeout(() => abandon(`did not end within ${timeoutMs} ms`), timeoutMs);
+    for (const name of ["stdout", "stderr"] as const) {
+      // There is none where no more files can be opened.
+      child[name]?.setEncoding("utf8").on("data", (text: string) => {
+        said[name] += text;
+        if (said[name].length > OUTPUT_CHARACTERS_MAX) abandon(`said more than ${OUTPUT_CHARACTERS_MAX} characters`);
+      });
+    }
+    child.once("error", (error) => finish(`could not be started: ${error.message}`));
+    child.once("close", (code, signal) => finish(code === 0 ? null : `ended with ${code ?? signal}`));
+  }).catch((error: Error) => ({ problem: `'${command}' could not be started: ${error.message}`, output: "" }));
+}
+
+function endGroup(group: number | undefined): void {
+  try {
+    if (group !== undefined) process.kill(-group, "SIGKILL");
+  } catch {
+    // It has ended by itself.
+  }
 }
