@@ -1,6 +1,8 @@
 import { MusterError } from "../model/errors.ts";
 import type { Command } from "../nlb/inputs.ts";
+import { ruleKey } from "../nlb/parameters.ts";
 import type { ClusterParameters, HostId } from "../nlb/parameters.ts";
+import { ReturnCode } from "../nlb/states.ts";
 import type { BalancerThread } from "./balancer-thread.ts";
 import type { CommandForecast, CommandRequest, HostOutcome } from "./facade.ts";
 import { forecastOf } from "./forecast.ts";
@@ -8,13 +10,21 @@ import type { BalancerSnapshot } from "./messages.ts";
 import type { Others } from "./others.ts";
 import type { Trial } from "./trial.ts";
 
+/** The host is as it was told to be: since now, or already. */
+const DONE: readonly number[] = [ReturnCode.ok, ReturnCode.already, ReturnCode.drainStop];
+/** Among deadlines, that of the whole host; no key of a rule is empty. */
+const HOST = "";
+
 /** Starting, stopping and draining of hosts and rules, here and on others. */
 export class HostControl {
   readonly #thread: () => BalancerThread;
   readonly #others: Others;
   readonly #cluster: () => ClusterParameters;
   readonly #log: (line: string) => void;
+  /** By key of the rule: when draining is ended, whatever is open. */
   readonly #deadlines = new Map<string, NodeJS.Timeout>();
+  /** One command after the other: a deadline that comes while it is undone does not count. */
+  #obeying: Promise<unknown> = Promise.resolve();
 
   constructor(thread: () => BalancerThread, others: Others, cluster: () => ClusterParameters, log: (line: string) => void) {
     this.#thread = thread;
@@ -64,17 +74,42 @@ export class HostControl {
     return { ...outcome.answer, map: map === null ? null : { ...map, owners: map.owners.map((owners) => Uint8Array.from(owners)) } };
   }
 
-  async #obey(request: CommandRequest): Promise<number> {
-    const { verb, rule, deadlineMs } = request;
-    const timer = `${isOfRules(verb) ? "rule" : "host"} ${rule ?? "*"}`;
-    clearTimeout(this.#deadlines.get(timer));
-    this.#deadlines.delete(timer);
-    const code = await this.#thread().ask<number>({ kind: "command", command: commandOf(request) });
-    const last = verb === "drainstop" ? "stop" : verb === "drain" ? "disable" : null;
-    if (last !== null && deadlineMs !== null) {
-      this.#deadlines.set(timer, setTimeout(() => void this.#obey({ verb: last, rule, hosts: null, deadlineMs: null }).catch((error: Error) => this.#log(error.message)), deadlineMs));
+  #obey(request: CommandRequest): Promise<number> {
+    return this.#inTurn(async () => {
+      const code = await this.#thread().ask<number>({ kind: "command", command: commandOf(request) });
+      if (DONE.includes(code)) this.#setDeadlines(request);
+      return code;
+    });
+  }
+
+  /** What drains already keeps its deadline unless it is given another; whatever else is done to it takes the deadline away. */
+  #setDeadlines({ verb, rule, deadlineMs }: CommandRequest): void {
+    const isDraining = verb === "drain" || verb === "drainstop";
+    if (isDraining && deadlineMs === null) return;
+    const keys = !isOfRules(verb) ? [HOST] : rule !== null ? [rule] : isDraining ? this.#cluster().rules.map(ruleKey) : [...this.#deadlines.keys()].filter((key) => key !== HOST);
+    for (const key of keys) {
+      clearTimeout(this.#deadlines.get(key));
+      this.#deadlines.delete(key);
+      if (isDraining) this.#endAfter(deadlineMs!, key);
     }
-    return code;
+  }
+
+  #endAfter(deadlineMs: number, key: string): void {
+    const timer = setTimeout(() => {
+      const ends = this.#inTurn(async () => {
+        if (this.#deadlines.get(key) !== timer) return;
+        this.#deadlines.delete(key);
+        await this.#thread().ask<number>({ kind: "command", command: key === HOST ? { verb: "stop" } : { verb: "disable", rule: key } });
+      });
+      ends.catch((error: Error) => this.#log(error.message));
+    }, deadlineMs);
+    this.#deadlines.set(key, timer);
+  }
+
+  #inTurn<Result>(action: () => Promise<Result>): Promise<Result> {
+    const turn = this.#obeying.then(action);
+    this.#obeying = turn.catch(() => undefined);
+    return turn;
   }
 }
 
