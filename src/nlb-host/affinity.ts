@@ -6,6 +6,7 @@ import { ruleKey } from "../nlb/parameters.ts";
 import { monotonicMs } from "../platform/clock.ts";
 import type { BalancerThread } from "./balancer-thread.ts";
 import type { AffinityList, StayingClient } from "./facade.ts";
+import type { BalancerSnapshot } from "./messages.ts";
 import type { Peers } from "./peers.ts";
 
 /** Lists are fetched again that often: a client who comes again stays longer than its keeper had said. */
@@ -31,7 +32,10 @@ export class AffinityExchange {
   readonly #log: (line: string) => void;
   /** By host: what it said last. Who cannot be asked keeps its clients until they run out. */
   readonly #lists = new Map<number, { readonly atMs: number; readonly lists: Lists }>();
+  /** By host with a list: since when it is in no map any more, and how long its lease may still be open then. */
+  readonly #gone = new Map<number, { readonly sinceMs: number; readonly holdMs: number }>();
   #timer: NodeJS.Timeout | null = null;
+  #dropping: NodeJS.Timeout | null = null;
 
   constructor(thread: () => BalancerThread, peers: Peers, cluster: () => ClusterParameters, log: (line: string) => void) {
     this.#thread = thread;
@@ -46,6 +50,41 @@ export class AffinityExchange {
 
   stop(): void {
     if (this.#timer !== null) clearInterval(this.#timer);
+    if (this.#dropping !== null) clearTimeout(this.#dropping);
+    this.#dropping = null;
+  }
+
+  /**
+   * The map may be another one. Clients of a host that is in it no more are anybody's, but not before that host's lease has
+   * run out: until then its kernel may still answer them.
+   */
+  look({ map, lease }: Pick<BalancerSnapshot, "map" | "lease">): void {
+    if (map === null) return;
+    for (const host of this.#lists.keys()) {
+      if (map.members.some((member) => member.host === host)) this.#gone.delete(host);
+      else if (!this.#gone.has(host)) this.#gone.set(host, { sinceMs: monotonicMs(), holdMs: lease.holdMs });
+    }
+    this.#dropLater();
+  }
+
+  #dropLater(): void {
+    if (this.#dropping !== null || this.#gone.size === 0) return;
+    const dueMs = Math.min(...[...this.#gone.values()].map(({ sinceMs, holdMs }) => sinceMs + holdMs));
+    this.#dropping = setTimeout(() => {
+      this.#dropping = null;
+      this.#drop().catch((error: Error) => this.#log(error.message));
+    }, Math.max(1, Math.ceil(dueMs - monotonicMs())));
+  }
+
+  async #drop(): Promise<void> {
+    const nowMs = monotonicMs();
+    for (const [host, { sinceMs, holdMs }] of this.#gone) {
+      if (sinceMs + holdMs > nowMs) continue;
+      this.#gone.delete(host);
+      this.#lists.delete(host);
+    }
+    this.#dropLater();
+    await this.#apply();
   }
 
   /** This host's own clients, by rule. */
@@ -64,10 +103,11 @@ export class AffinityExchange {
 
   async #refresh(): Promise<void> {
     if (this.#rules().length === 0) return;
-    const { map, peers, self } = this.#thread().snapshot;
+    const { map, peers, self, lease } = this.#thread().snapshot;
     if (map === null) return;
+    // An answer of a host may have come after the map without it.
+    this.look({ map, lease });
     const members = map.members.filter(({ host }) => host !== self.host).map(({ host }) => host);
-    for (const host of this.#lists.keys()) if (!members.includes(host)) this.#lists.delete(host);
     await Promise.all(members.map((host) => this.#fetch(host, peers.find((peer) => peer.host === host)?.address ?? null)));
     await this.#apply();
   }
@@ -77,6 +117,7 @@ export class AffinityExchange {
     try {
       const answer = await this.#peers.ask(address, "GET", "/v1/nlb/affinity");
       this.#lists.set(host, { atMs: monotonicMs(), lists: answer.json<Lists>() });
+      this.#gone.delete(host);
     } catch (error) {
       this.#log(`the clients of host ${host}: ${MusterError.from(error).message}`);
     }

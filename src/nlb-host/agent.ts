@@ -307,8 +307,10 @@ export class NlbAgent implements NlbFacade {
 
   #receive(message: FromBalancer): void {
     switch (message.kind) {
-      case "ready":
       case "changed":
+        this.#affinity.look(message.snapshot);
+        return this.#tell();
+      case "ready":
         return this.#tell();
       case "log":
         return this.#options.log(message.line);
