@@ -45,7 +45,8 @@ export class AffinityExchange {
   }
 
   start(): void {
-    this.#timer = setInterval(() => void this.#refresh(), EXCHANGE_MS);
+    // What the kernel refuses now is asked for again with the next look.
+    this.#timer = setInterval(() => void this.#refresh().catch((error: Error) => this.#log(error.message)), EXCHANGE_MS);
   }
 
   stop(): void {

@@ -18,7 +18,7 @@ import { ConnectionCounter } from "./connection-counter.ts";
 import { HostControl } from "./control.ts";
 import type { AffinityList, AffinityQuery, ClusterChange, ClusterChangeOutcome, CommandForecast, CommandRequest, ConnectionsQuery, Dismissal, Explanation, HostChange, HostConnections, HostOutcome, NlbEvent, NlbFacade, NlbJoinAnswer, NlbJoinRequest, NlbStatus } from "./facade.ts";
 import type { BalancedHost } from "./files.ts";
-import { balancedHost, forgetBalancedHost, hostPaths, peerToken, readLife, readSecrets, writeBalancedHost, writeLife } from "./files.ts";
+import { balancedHost, forgetBalancedHost, hostPaths, noteLife, peerToken, readLife, readSecrets, writeBalancedHost, writeLife } from "./files.ts";
 import { Journal } from "./journal.ts";
 import { Listings } from "./listings.ts";
 import type { BalancerSnapshot, FromBalancer } from "./messages.ts";
@@ -317,7 +317,7 @@ export class NlbAgent implements NlbFacade {
       case "event":
         return this.#note(message.name, message.cause, message.text, message.next);
       case "persist":
-        return writeLife(this.#options.directory, { incarnation: this.#incarnation, mode: message.mode });
+        return noteLife(this.#options.directory, { incarnation: this.#incarnation, mode: message.mode }, this.#options.log);
       case "fetchMap":
         return void this.#fetchMap(message.address, message.map);
       case "exchangeAffinity":

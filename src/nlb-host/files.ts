@@ -91,8 +91,18 @@ export function readLife(directory: string): HostLifeRecord {
   }
 }
 
+/** @throws the error of the system: a life that is not on the disk must not begin */
 export function writeLife(directory: string, life: HostLifeRecord): void {
   writeWhole(hostPaths.life(directory), JSON.stringify(life));
+}
+
+/** The same of a host that serves: a full disk is no reason to serve no more. */
+export function noteLife(directory: string, life: HostLifeRecord, log: (line: string) => void): void {
+  try {
+    writeLife(directory, life);
+  } catch (error) {
+    log(`that this host is ${life.mode} could not be kept for its next start: ${(error as Error).message}`);
+  }
 }
 
 export async function newSecrets(clusterId: string): Promise<ClusterSecrets> {

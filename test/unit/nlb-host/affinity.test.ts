@@ -64,3 +64,22 @@ test("a host that is back in time keeps its clients", async () => {
     affinity.stop();
   }
 });
+
+test("a kernel that refuses once ends nothing: the next look asks again", async (context) => {
+  context.mock.timers.enable({ apis: ["setInterval"] });
+  const { affinity, away, logged, thread, seen } = exchanging();
+  thread.snapshot = seen(1);
+  try {
+    affinity.start();
+    thread.problem = new Error("nft took too long");
+    context.mock.timers.tick(5_000);
+    for (let looks = 0; logged.length === 0 && looks < 200; looks++) await pause(20);
+    assert.deepEqual(logged, ["nft took too long"]);
+    thread.problem = null;
+    context.mock.timers.tick(5_000);
+    for (let looks = 0; away.length === 0 && looks < 200; looks++) await pause(20);
+    assert.deepEqual(away, [[]]);
+  } finally {
+    affinity.stop();
+  }
+});
