@@ -215,11 +215,8 @@ export class NlbAgent implements NlbFacade {
       const isNew = host.id !== this.#file.host.id;
       if (engine !== this.#file.engine) this.#running.send({ kind: "engine", engine });
       this.#keep({ ...this.#file, engine, host });
-      if (isNew) {
-        // Another id is another life.
-        await this.#thread?.stop();
-        await this.#startThread();
-      } else this.#running.send({ kind: "configuration", cluster: this.#file.cluster, host });
+      if (isNew) await this.#beginAnew();
+      else this.#running.send({ kind: "configuration", cluster: this.#file.cluster, host });
       return host;
     });
   }
@@ -303,6 +300,21 @@ export class NlbAgent implements NlbFacade {
       (message) => this.#receive(message),
       onEnd,
     );
+    this.#probes.repeat();
+  }
+
+  /** Another id is another life, in which nothing drains. When it cannot begin nothing serves: whatever supervises the process starts it again. */
+  async #beginAnew(): Promise<void> {
+    const former = this.#thread;
+    this.#thread = null;
+    this.#control.stop();
+    try {
+      await former?.stop();
+      await this.#startThread();
+    } catch (error) {
+      this.#options.onEnd(MusterError.from(error).message);
+      throw error;
+    }
   }
 
   #receive(message: FromBalancer): void {

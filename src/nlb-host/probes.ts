@@ -47,6 +47,11 @@ export class Probes {
     return this.#known.get(rule) ?? WELL;
   }
 
+  /** Tells what is known to a balancer that has just begun: what does not change is told once only. */
+  repeat(): void {
+    for (const [rule, health] of this.#known) this.#onHealth(rule, health);
+  }
+
   stop(): void {
     for (const { stop } of this.#running.values()) stop();
     this.#running.clear();

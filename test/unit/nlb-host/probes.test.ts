@@ -51,6 +51,20 @@ test("what a probe finds after it was taken away counts no more", async () => {
   }
 });
 
+test("a balancer that begins later is told what is known", async () => {
+  const told: (readonly [string, boolean])[] = [];
+  const probed = rule({ probe: { kind: "command", command: "exit 1", intervalMs: 1, timeoutMs: 20_000 } });
+  const probes = new Probes((key, { isHealthy }) => told.push([key, isHealthy]));
+  try {
+    probes.use(cluster([probed]));
+    for (let looks = 0; told.length === 0 && looks < 500; looks++) await pause(20);
+    probes.repeat();
+    assert.deepEqual(told, [[ruleKey(probed), false], [ruleKey(probed), false]]);
+  } finally {
+    probes.stop();
+  }
+});
+
 test("a command that does not end takes with it what it has started", async () => {
   const directory = mkdtempSync(join(tmpdir(), "muster-probe-"));
   const path = join(directory, "process");
