@@ -13,7 +13,7 @@ import { validateCluster } from "../nlb/validation.ts";
 import { Admission } from "./admission.ts";
 import { AffinityExchange } from "./affinity.ts";
 import { BalancerThread } from "./balancer-thread.ts";
-import { changedCluster, changedHost, hostAfter, movesOf, refuseDedicated } from "./changes.ts";
+import { changedCluster, changedHost, hostAfter, movesOf, refuseDedicated, whoIsRight } from "./changes.ts";
 import { ConnectionCounter } from "./connection-counter.ts";
 import { HostControl } from "./control.ts";
 import type { AffinityList, AffinityQuery, ClusterChange, ClusterChangeOutcome, CommandForecast, CommandRequest, ConnectionsQuery, Dismissal, Explanation, HostChange, HostConnections, HostOutcome, NlbEvent, NlbFacade, NlbJoinAnswer, NlbJoinRequest, NlbStatus } from "./facade.ts";
@@ -224,9 +224,8 @@ export class NlbAgent implements NlbFacade {
   sync(from: HostId | null, { dryRun }: { readonly dryRun: boolean }): Promise<{ readonly from: HostId; readonly mismatches: readonly Mismatch[] }> {
     return this.#inTurn(async () => {
       const { peers } = await this.snapshot();
-      // Those who serve are right; the lowest of them when nobody says.
-      const source = from ?? [...peers].sort((a, b) => Number(b.heartbeat.map.counter > 0) - Number(a.heartbeat.map.counter > 0) || a.host - b.host)[0]?.host;
-      if (source === undefined) throw new MusterError("MUSTER_NLB_HOST_UNKNOWN", { host: from ?? "any" });
+      const source = from ?? whoIsRight(peers);
+      if (source === null) throw new MusterError("MUSTER_NLB_HOST_UNKNOWN", { host: from ?? "any" });
       const outcome = await this.#others.ask<BalancedHost>(peers, source, "GET", "/v1/nlb/configuration");
       if ("problem" in outcome) throw new MusterError("MUSTER_NOT_REACHABLE", { address: `host ${source}`, problem: outcome.problem });
       const there = outcome.answer.cluster;

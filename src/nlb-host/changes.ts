@@ -105,6 +105,13 @@ export function changedHost(host: HostParameters, change: Omit<HostChange, "engi
   return validateHost({ ...host, ...values, rules: merged }, cluster);
 }
 
+/** Whose parameters count when nobody says: of those that serve by a map the lowest one, else of all. null = nobody is heard. */
+export function whoIsRight(peers: readonly { readonly host: HostId; readonly heartbeat: Pick<Heartbeat, "map"> }[]): HostId | null {
+  // Who has no map tells the counter of its last one.
+  const serves = ({ heartbeat }: (typeof peers)[number]): number => Number(heartbeat.map.proposer !== 0);
+  return [...peers].sort((a, b) => serves(b) - serves(a) || a.host - b.host)[0]?.host ?? null;
+}
+
 /** What of a snapshot says who is in the map, and who drains. */
 type Seen = Pick<BalancerSnapshot, "self" | "mode" | "map" | "mapParameters"> & { readonly peers: readonly { readonly host: HostId; readonly heartbeat: Pick<Heartbeat, "isDraining"> }[] };
 

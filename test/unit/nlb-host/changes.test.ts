@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { changedCluster, hostAfter, movesOf, refuseDedicated } from "../../../src/nlb-host/changes.ts";
+import { changedCluster, hostAfter, movesOf, refuseDedicated, whoIsRight } from "../../../src/nlb-host/changes.ts";
 import { inCanonicalOrder, parametersDigest } from "../../../src/nlb/consistency.ts";
-import { proposeMap } from "../../../src/nlb/map.ts";
+import { NO_MAP, proposeMap } from "../../../src/nlb/map.ts";
 import type { ClusterParameters } from "../../../src/nlb/parameters.ts";
 import { cluster, host, rule } from "../nlb/support.ts";
 
@@ -68,4 +68,11 @@ describe("what a change of parameters moves", () => {
     assert.equal(movesOf(seen(BEFORE, [50, 50], [1, 2]), BEFORE, added, host(1))!["tcp all:90-90"], 0);
     assert.equal(movesOf(seen(BEFORE, [50, 50], [2]), BEFORE, added, host(1))!["tcp all:90-90"], 240);
   });
+});
+
+test("whose parameters count: those of who serves, not of who remembers a map", () => {
+  const peer = (host: number, counter: number, proposer: number): Parameters<typeof whoIsRight>[0][number] => ({ host, heartbeat: { map: { ...NO_MAP, counter, proposer } } });
+  assert.equal(whoIsRight([peer(2, 9, 0), peer(4, 7, 3), peer(3, 7, 3)]), 3);
+  assert.equal(whoIsRight([peer(3, 9, 0), peer(2, 0, 0)]), 2);
+  assert.equal(whoIsRight([]), null);
 });
