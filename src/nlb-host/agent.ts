@@ -27,6 +27,7 @@ import { Peers } from "./peers.ts";
 import { Probes } from "./probes.ts";
 import { statusOf } from "./status.ts";
 import type { Trial } from "./trial.ts";
+import { Turns } from "./turns.ts";
 
 /** As the thread of the failover cluster's lease: before every ordinary program, after the kernel's own threads. */
 const REAL_TIME_PRIORITY = 10;
@@ -52,11 +53,10 @@ export class NlbAgent implements NlbFacade {
   readonly #counter: ConnectionCounter;
   readonly #listings: Listings;
   readonly #control: HostControl;
+  readonly #turns = new Turns();
   #file: BalancedHost;
   #incarnation = 0;
   #thread: BalancerThread | null = null;
-  /** One change after the other. */
-  #changing: Promise<unknown> = Promise.resolve();
 
   private constructor(options: AgentOptions, file: BalancedHost) {
     this.#options = options;
@@ -179,7 +179,7 @@ export class NlbAgent implements NlbFacade {
   }
 
   changeCluster(change: ClusterChange, { dryRun }: { readonly dryRun: boolean }): Promise<ClusterChangeOutcome> {
-    return this.#inTurn(async () => {
+    return this.#turns.take(async () => {
       const before = this.#file.cluster;
       const after = changedCluster(before, change);
       const snapshot = await this.snapshot();
@@ -189,18 +189,17 @@ export class NlbAgent implements NlbFacade {
       const others = snapshot.peers.map(({ host }) => host);
       if (dryRun) return { before, after, moves, hosts: [snapshot.self.host, ...others].map((host) => ({ host, code: null, problem: null })) };
       this.#use(after, host);
-      const hosts = await Promise.all(
-        others.map(async (host): Promise<HostOutcome> => {
-          const outcome = await this.#others.ask(snapshot.peers, host, "PUT", "/v1/nlb/cluster", { clusterId: this.#file.clusterId, cluster: after });
-          return { host, code: "problem" in outcome ? null : ReturnCode.ok, problem: "problem" in outcome ? outcome.problem : null };
-        }),
-      );
+      const tell = async (host: HostId): Promise<HostOutcome> => {
+        const outcome = await this.#others.ask(snapshot.peers, host, "PUT", "/v1/nlb/cluster", { clusterId: this.#file.clusterId, cluster: after });
+        return { host, code: "problem" in outcome ? null : ReturnCode.ok, problem: "problem" in outcome ? outcome.problem : null };
+      };
+      const hosts = await this.#turns.tell(() => Promise.all(others.map(tell)));
       return { before, after, moves, hosts: [{ host: snapshot.self.host, code: ReturnCode.ok, problem: null }, ...hosts] };
     });
   }
 
   takeCluster(clusterId: string, cluster: ClusterParameters): Promise<void> {
-    return this.#inTurn(async () => {
+    return this.#turns.takeFromOther(async () => {
       this.#refuseOther(clusterId);
       const after = validateCluster(cluster);
       this.#use(after, hostAfter(this.#file.host, this.#file.cluster, after));
@@ -208,7 +207,7 @@ export class NlbAgent implements NlbFacade {
   }
 
   changeHost(change: HostChange, { dryRun }: { readonly dryRun: boolean }): Promise<HostParameters> {
-    return this.#inTurn(async () => {
+    return this.#turns.take(async () => {
       const { engine = this.#file.engine, ...parameters } = change;
       const host = changedHost(this.#file.host, parameters, this.#file.cluster);
       if (dryRun) return host;
@@ -222,7 +221,7 @@ export class NlbAgent implements NlbFacade {
   }
 
   sync(from: HostId | null, { dryRun }: { readonly dryRun: boolean }): Promise<{ readonly from: HostId; readonly mismatches: readonly Mismatch[] }> {
-    return this.#inTurn(async () => {
+    return this.#turns.take(async () => {
       const { peers } = await this.snapshot();
       const source = from ?? whoIsRight(peers);
       if (source === null) throw new MusterError("MUSTER_NLB_HOST_UNKNOWN", { host: from ?? "any" });
@@ -249,7 +248,7 @@ export class NlbAgent implements NlbFacade {
   }
 
   leave(clusterId: string): Promise<void> {
-    return this.#inTurn(async () => {
+    return this.#turns.take(async () => {
       this.#refuseOther(clusterId);
       this.#options.log("another host ends the cluster: this one is none any more");
       await this.stop();
@@ -369,12 +368,6 @@ export class NlbAgent implements NlbFacade {
 
   #tell(): void {
     for (const listener of this.#listeners) listener();
-  }
-
-  #inTurn<Result>(action: () => Promise<Result>): Promise<Result> {
-    const turn = this.#changing.then(action);
-    this.#changing = turn.catch(() => undefined);
-    return turn;
   }
 }
 

@@ -9,6 +9,7 @@ import { forecastOf } from "./forecast.ts";
 import type { BalancerSnapshot } from "./messages.ts";
 import type { Others } from "./others.ts";
 import type { Trial } from "./trial.ts";
+import { Turns } from "./turns.ts";
 
 /** The host is as it was told to be: since now, or already. */
 const DONE: readonly number[] = [ReturnCode.ok, ReturnCode.already, ReturnCode.drainStop];
@@ -23,8 +24,8 @@ export class HostControl {
   readonly #log: (line: string) => void;
   /** By key of the rule: when draining is ended, whatever is open. */
   readonly #deadlines = new Map<string, NodeJS.Timeout>();
-  /** One command after the other: a deadline that comes while it is undone does not count. */
-  #obeying: Promise<unknown> = Promise.resolve();
+  /** Of commands: a deadline that comes while it is undone does not count. */
+  readonly #turns = new Turns();
 
   constructor(thread: () => BalancerThread, others: Others, cluster: () => ClusterParameters, log: (line: string) => void) {
     this.#thread = thread;
@@ -75,7 +76,7 @@ export class HostControl {
   }
 
   #obey(request: CommandRequest): Promise<number> {
-    return this.#inTurn(async () => {
+    return this.#turns.take(async () => {
       const code = await this.#thread().ask<number>({ kind: "command", command: commandOf(request) });
       if (DONE.includes(code)) this.#setDeadlines(request);
       return code;
@@ -96,7 +97,7 @@ export class HostControl {
 
   #endAfter(deadlineMs: number, key: string): void {
     const timer = setTimeout(() => {
-      const ends = this.#inTurn(async () => {
+      const ends = this.#turns.take(async () => {
         if (this.#deadlines.get(key) !== timer) return;
         this.#deadlines.delete(key);
         await this.#thread().ask<number>({ kind: "command", command: key === HOST ? { verb: "stop" } : { verb: "disable", rule: key } });
@@ -104,12 +105,6 @@ export class HostControl {
       ends.catch((error: Error) => this.#log(error.message));
     }, deadlineMs);
     this.#deadlines.set(key, timer);
-  }
-
-  #inTurn<Result>(action: () => Promise<Result>): Promise<Result> {
-    const turn = this.#obeying.then(action);
-    this.#obeying = turn.catch(() => undefined);
-    return turn;
   }
 }
 
