@@ -92,9 +92,21 @@ export function isHostRunning(directory: string): Promise<boolean> {
   return daemonOf(directory).isRunning();
 }
 
-/** Stops it and forgets what made this machine a host. */
-export async function removeHost(directory: string): Promise<void> {
+/**
+ * Stops it and forgets what made this machine a host, with what a host that ended without a word left in the kernel.
+ * @param say told of what could not be taken away
+ */
+export async function removeHost(directory: string, say: (line: string) => void): Promise<void> {
   await stopHost(directory);
+  // Whatever supervises it starts it no more from here on.
+  await daemonOf(directory).claim();
+  const { clearLeftovers } = await import("../nlb-host/leftovers.ts");
+  try {
+    await clearLeftovers(directory, say);
+  } catch (error) {
+    // It is no host any more all the same: an adapter that is gone has nothing left.
+    say(`what the host left in the kernel could not be looked for: ${MusterError.from(error).message}`);
+  }
   forgetBalancedHost(directory);
 }
 

@@ -26,7 +26,7 @@ export function nlbDestroyCommand(nlb: Program): void {
         talk("Nothing was changed.");
         return;
       }
-      await removeHost(options.directory);
+      await removeHost(options.directory, talk);
       if (options.json) json({ cluster: cluster.name, self, ...outcome });
       talk(`The balancing cluster ${cluster.name} is no more.`);
       sayUnreached(outcome, status);

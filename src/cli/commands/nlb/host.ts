@@ -86,7 +86,7 @@ export function nlbHostCommands(nlb: Program): void {
 
   asksNlb(nlb.command("remove").description("this machine is no host any more; its connections end")).action(async (options: NlbOptions) => {
     requireRoot("Leaving a balancing cluster");
-    await removeHost(options.directory);
+    await removeHost(options.directory, talk);
     talk("This machine is no host of a balancing cluster any more. The others share what was its.");
   });
 
