@@ -24,6 +24,8 @@ export interface KernelFilter {
   /** Carries a plan out: all of it, or nothing. The first one of a life replaces whatever a former life left. */
   apply(plan: FilterPlan): void;
   lease(order: LeaseOrder): void;
+  /** Looks whether somebody took away what was loaded, and loads it anew, closed. @returns whether that was so */
+  repair(): boolean;
   taken(): TakenCounts;
   /** Clients who stay with this host, of a rule with extended affinity; none for other rules. */
   staying(rule: string): readonly AffinityEntry[];

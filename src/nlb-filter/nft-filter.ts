@@ -1,3 +1,4 @@
+import { MusterError } from "../model/errors.ts";
 import { armSlots, closeSlots, pointSlots } from "../network/lease-slots.ts";
 import type { Nftables } from "../network/nftables.ts";
 import type { FilterLeftover, FilterPlan, LeaseOrder } from "../nlb/filter-contract.ts";
@@ -5,7 +6,7 @@ import type { AffinityEntry, KernelFilter, TakenCounts } from "./contract.ts";
 import type { Delivery } from "./delivery.ts";
 import { parseAffinity, parseCounters, parseLife } from "./listing.ts";
 import type { Ruleset } from "./ruleset.ts";
-import { LEASE_FAMILY, filterTable, installText, lifeText, removeText, rulesetOf } from "./ruleset.ts";
+import { LEASE_FAMILY, TABLE_FAMILIES, filterTable, installText, lifeText, removeText, rulesetOf } from "./ruleset.ts";
 
 const NOTHING: Ruleset = { chains: new Map(), kept: new Map() };
 /** Elements in one statement: a longer one is slow to read for the library. */
@@ -35,16 +36,31 @@ export class NftFilter implements KernelFilter {
   }
 
   leftover(): FilterLeftover {
-    return { incarnation: this.#isThere() ? parseLife(this.#nftables.run(`list set inet ${this.#table} life`)) : null };
+    return { incarnation: this.#isThere([LEASE_FAMILY.name]) ? parseLife(this.#nftables.run(`list set inet ${this.#table} life`)) : null };
   }
 
   apply(plan: FilterPlan): void {
+    this.#load(plan, this.#plan === null || (plan.operationMode === "windowsUnicast") !== this.#masks);
+  }
+
+  /**
+   * Somebody may have taken the tables away (`nft flush ruleset`). Then they are loaded anew, as the last plan says, and
+   * closed: a slot that nobody armed since opens nothing.
+   * @returns whether they were gone
+   */
+  repair(): boolean {
+    if (this.#plan === null || this.#isThere(TABLE_FAMILIES)) return false;
+    this.#load(this.#plan, true);
+    return true;
+  }
+
+  #load(plan: FilterPlan, isAnew: boolean): void {
     const masks = plan.operationMode === "windowsUnicast";
-    const isFirst = this.#plan === null || masks !== this.#masks;
-    const before = isFirst ? NOTHING : this.#loaded;
     const ruleset = rulesetOf(plan, this.#delivery, (key) => this.#numberOf(key), this.#decides);
-    const change = this.#change(before, ruleset);
-    this.#nftables.run(isFirst ? [installText(this.#table, this.#delivery.adapter, masks), lifeText(this.#table, this.#incarnation), ...change].join("\n") : change.join("\n"));
+    const change = this.#change(isAnew ? NOTHING : this.#loaded, ruleset);
+    // A change of nothing asks the kernel for nothing, which would not say that its tables are gone.
+    if (change.length === 0 && !this.#isThere(TABLE_FAMILIES)) throw new MusterError("MUSTER_PACKET_FILTER", { problem: `the tables ${this.#table} are gone` });
+    this.#nftables.run(isAnew ? [installText(this.#table, this.#delivery.adapter, masks), lifeText(this.#table, this.#incarnation), ...change].join("\n") : change.join("\n"));
     this.#loaded = ruleset;
     this.#masks = masks;
     this.#plan = plan;
@@ -70,7 +86,7 @@ export class NftFilter implements KernelFilter {
   lease(order: LeaseOrder): void {
     const families = [LEASE_FAMILY];
     // A new life closes what a former one left, if there is anything.
-    if (this.#plan === null && order.do === "close" && !this.#isThere()) return;
+    if (this.#plan === null && order.do === "close" && !this.#isThere([LEASE_FAMILY.name])) return;
     if (order.do === "arm") this.#nftables.run(armSlots(families, this.#table, order.slot, order.lengthMs));
     else this.#nftables.run(order.do === "point" ? pointSlots(families, this.#table, order.slot) : closeSlots(families, this.#table));
   }
@@ -114,8 +130,9 @@ export class NftFilter implements KernelFilter {
     this.#plan = null;
   }
 
-  #isThere(): boolean {
-    return this.#nftables.run("list tables").split("\n").includes(`table inet ${this.#table}`);
+  #isThere(families: readonly string[]): boolean {
+    const tables = new Set(this.#nftables.run("list tables").split("\n"));
+    return families.every((family) => tables.has(`table ${family} ${this.#table}`));
   }
 
   #elements(set: string, entries: readonly AffinityEntry[], version: 4 | 6): string[] {

@@ -59,6 +59,10 @@ export class EngineFilter implements KernelFilter {
   }
 
   apply(plan: FilterPlan): void {
+    this.#mending(() => this.#apply(plan));
+  }
+
+  #apply(plan: FilterPlan): void {
     const isFirst = this.#plan === null;
     this.#tables.apply(plan);
     this.#front?.apply(plan);
@@ -72,6 +76,28 @@ export class EngineFilter implements KernelFilter {
   }
 
   lease(order: LeaseOrder): void {
+    this.#mending(() => this.#order(order));
+  }
+
+  repair(): boolean {
+    if (!this.#tables.repair()) return false;
+    this.#log("somebody took the tables of the filter away (nft flush ruleset?); they were loaded anew");
+    const now = monotonicNs();
+    for (const rule of this.#away.keys()) this.#tables.setAway(rule, this.#leftAway(rule, now));
+    return true;
+  }
+
+  /** An order fails when the tables are gone; once they are there again it is given once more. */
+  #mending(order: () => void): void {
+    try {
+      order();
+    } catch (error) {
+      if (!this.repair()) throw error;
+      order();
+    }
+  }
+
+  #order(order: LeaseOrder): void {
     switch (order.do) {
       case "arm": {
         // Read before the kernel is told, so that a pause in between makes it end earlier.
@@ -190,8 +216,12 @@ export class EngineFilter implements KernelFilter {
     front.addConnections(trackedConnections(plan.virtualAddresses.map(({ address }) => address)));
     for (const rule of extended(plan)) {
       front.addStaying(rule, this.#tables.staying(rule));
-      front.setAway(rule, (this.#away.get(rule) ?? []).map(([client, end]) => ({ client, leftMs: leftMs(end, now) })).filter((entry) => entry.leftMs > 0));
+      front.setAway(rule, this.#leftAway(rule, now));
     }
+  }
+
+  #leftAway(rule: string, nowNs: bigint): AffinityEntry[] {
+    return (this.#away.get(rule) ?? []).map(([client, end]) => ({ client, leftMs: leftMs(end, nowNs) })).filter((entry) => entry.leftMs > 0);
   }
 
   /** The tables decide too; only then the program goes. They know every connection: these were tracked all the time. */

@@ -21,6 +21,8 @@ import { tryCommand } from "./trial.ts";
 
 /** Snapshots are for people: no more often than they can look. */
 const TELL_AT_MOST_MS = 100;
+/** Between looks whether somebody took the filter's tables away. */
+const LOOK_EVERY_MS = 1_000;
 
 /**
  * Carries out what the convergence decides: the shell around src/nlb. It runs in a thread of its own, whose main loop
@@ -41,6 +43,7 @@ export class Balancer {
   #timer: NodeJS.Timeout | null = null;
   #telling: NodeJS.Timeout | null = null;
   #sent = 0;
+  #lookedAtMs = 0;
   #isStopped = false;
 
   private constructor(options: BalancerOptions, adapter: ClusterAdapter, filter: EngineFilter, isLinkUp: boolean, tell: (message: FromBalancer) => void, nowMs: () => number) {
@@ -214,7 +217,7 @@ export class Balancer {
   }
 
   /** @returns false = it failed; the log says why */
-  #attempt(action: () => void): boolean {
+  #attempt(action: () => unknown): boolean {
     try {
       action();
       return true;
@@ -229,8 +232,16 @@ export class Balancer {
     const nowMs = this.#nowMs();
     this.#timer = setTimeout(() => {
       this.#useSocket();
+      this.#look(this.#nowMs());
       this.#input({ kind: "tick" });
     }, Math.max(1, Math.ceil(nextWakeMs(this.#state, nowMs) - nowMs)));
+  }
+
+  /** A host that was stopped gives the filter no orders, which would tell that its tables are gone. */
+  #look(nowMs: number): void {
+    if (nowMs - this.#lookedAtMs < LOOK_EVERY_MS) return;
+    this.#lookedAtMs = nowMs;
+    this.#attempt(() => this.#filter.repair());
   }
 
   #tellSoon(): void {

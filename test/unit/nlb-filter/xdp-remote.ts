@@ -89,6 +89,7 @@ serve({
   staying: (rule: string) => theFilter().staying(rule),
   setAway: (rule: string, entries: AffinityEntry[]) => theFilter().setAway(rule, entries),
   addStaying: (rule: string, entries: AffinityEntry[]) => theFilter().addStaying(rule, entries),
+  repair: () => theFilter().repair(),
   remove: () => theFilter().remove(),
   renew,
   stopRenewing: () => clearInterval(renewing ?? undefined),
