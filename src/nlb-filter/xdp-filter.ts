@@ -38,6 +38,8 @@ export class EngineFilter implements KernelFilter {
   /** One change of engines after the other. */
   #choosing: Promise<void> = Promise.resolve();
   #isInStack = false;
+  /** An order to point or to close failed: what the kernel points at is not what was wanted. */
+  #owesClose = false;
 
   /** @param facts what speaks for an engine */
   constructor(tables: NftFilter, adapter: string, incarnation: number, wanted: FilterEngine, log: (line: string) => void, facts: (adapter: string) => EngineFacts = readFacts) {
@@ -76,7 +78,11 @@ export class EngineFilter implements KernelFilter {
   }
 
   lease(order: LeaseOrder): void {
+    // To arm a slot that the kernel points at would open it without evidence.
+    if (order.do === "arm" && this.#owesClose) this.lease({ do: "close" });
+    if (order.do !== "arm") this.#owesClose = true;
     this.#mending(() => this.#order(order));
+    if (order.do !== "arm") this.#owesClose = false;
   }
 
   repair(): boolean {

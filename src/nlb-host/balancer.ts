@@ -14,6 +14,7 @@ import type { Effect, Input } from "../nlb/inputs.ts";
 import type { ClusterParameters, HostId } from "../nlb/parameters.ts";
 import { ADDRESSES_MAX, virtualAddresses } from "../nlb/parameters.ts";
 import { HeartbeatReceiver } from "../nlb/receiver.ts";
+import { carryOutStep } from "./carrying-out.ts";
 import { HeartbeatSocket } from "./heartbeat-socket.ts";
 import type { BalancerOptions, FromBalancer, Question, ToBalancer } from "./messages.ts";
 import { snapshotOf } from "./snapshot.ts";
@@ -158,7 +159,7 @@ export class Balancer {
     for (let next = inputs.shift(); next !== undefined; next = inputs.shift()) {
       // Read after the input came: never younger than what it tells.
       const effects = step(this.#state, next, this.#nowMs());
-      for (const effect of effects) if (!this.#carryOut(effect, inputs)) break;
+      inputs.push(...carryOutStep(effects, (effect) => this.#carryOut(effect, inputs)));
     }
     this.#schedule();
     const after = this.#state;
