@@ -1,4 +1,5 @@
 import { createHmac } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
 import { MusterError } from "../model/errors.ts";
 import { Nftables } from "../network/nftables.ts";
 import { ClusterAdapter } from "../nlb-filter/adapter.ts";
@@ -24,6 +25,9 @@ import { tryCommand } from "./trial.ts";
 const TELL_AT_MOST_MS = 100;
 /** Between looks whether somebody took the filter's tables away. */
 const LOOK_EVERY_MS = 1_000;
+/** How long a host that stops may take to tell the others, and how often it looks whether it has. */
+const FAREWELL_LIMIT_MS = 200;
+const FAREWELL_LOOK_MS = 2;
 
 /**
  * Carries out what the convergence decides: the shell around src/nlb. It runs in a thread of its own, whose main loop
@@ -46,6 +50,10 @@ export class Balancer {
   #sent = 0;
   #lookedAtMs = 0;
   #isStopped = false;
+  #stopping: Promise<void> | null = null;
+  /** The newest heartbeat is on the wire; what it said. */
+  #lastSent: Promise<void> = Promise.resolve();
+  #hasLeft = false;
 
   private constructor(options: BalancerOptions, adapter: ClusterAdapter, filter: EngineFilter, isLinkUp: boolean, tell: (message: FromBalancer) => void, nowMs: () => number) {
     this.#options = options;
@@ -84,6 +92,8 @@ export class Balancer {
   }
 
   handle(message: ToBalancer): void {
+    // Nothing may start again what is being stopped.
+    if (this.#stopping !== null && message.kind !== "ask" && message.kind !== "stop") return;
     switch (message.kind) {
       case "configuration":
         // It remembers what it has heard, against replays: it is kept as long as it may be.
@@ -106,9 +116,14 @@ export class Balancer {
   }
 
   /** In good order: it lets everything go, tells the others, and leaves nothing in the kernel. */
-  async stop(): Promise<void> {
-    if (this.#isStopped) return;
+  stop(): Promise<void> {
+    this.#stopping ??= this.#stop();
+    return this.#stopping;
+  }
+
+  async #stop(): Promise<void> {
     this.#input({ kind: "command", request: 0, command: { verb: "stop" } });
+    await this.#farewell();
     this.#isStopped = true;
     if (this.#timer !== null) clearTimeout(this.#timer);
     if (this.#telling !== null) clearTimeout(this.#telling);
@@ -118,6 +133,13 @@ export class Balancer {
     this.#attempt(() => this.#filter.remove());
     // A program that was on its way goes when it has come.
     await this.#filter.settled();
+  }
+
+  /** The others need not wait for a host that says it holds nothing any more; one that cannot say so is missed after its silence. */
+  async #farewell(): Promise<void> {
+    const untilMs = this.#nowMs() + FAREWELL_LIMIT_MS;
+    while (!this.#hasLeft && this.#nowMs() < untilMs) await sleep(FAREWELL_LOOK_MS);
+    await Promise.race([this.#lastSent, sleep(FAREWELL_LIMIT_MS)]);
   }
 
   snapshot(): ReturnType<typeof snapshotOf> {
@@ -171,7 +193,8 @@ export class Balancer {
     switch (effect.do) {
       case "send":
         this.#sent += 1;
-        this.#socket.send(encodeHeartbeat(effect.heartbeat, this.#authenticate));
+        this.#hasLeft = effect.heartbeat.isEmpty && !effect.heartbeat.wants;
+        this.#lastSent = this.#socket.send(encodeHeartbeat(effect.heartbeat, this.#authenticate));
         return true;
       case "lease":
         return this.#attempt(() => this.#filter.lease(effect.order));

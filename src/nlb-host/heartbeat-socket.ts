@@ -35,11 +35,15 @@ export class HeartbeatSocket {
     this.#open();
   }
 
-  /** Lost when there is no socket: as on any other bad wire. */
-  send(bytes: Uint8Array): void {
-    if (this.#socket === null || this.#place === null) return;
-    this.#socket.send(bytes, this.#port, this.#place.group, (error) => {
-      if (error !== null) this.#failed(error);
+  /** Lost when there is no socket: as on any other bad wire. @returns resolves when the kernel has it, or has refused it */
+  send(bytes: Uint8Array): Promise<void> {
+    const [socket, place] = [this.#socket, this.#place];
+    if (socket === null || place === null) return Promise.resolve();
+    return new Promise((resolve) => {
+      socket.send(bytes, this.#port, place.group, (error) => {
+        if (error !== null) this.#failed(error);
+        resolve();
+      });
     });
   }
 
