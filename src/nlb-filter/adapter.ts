@@ -31,6 +31,7 @@ export class ClusterAdapter {
   #announceBefore: string | null = null;
   #changing: Promise<void> = Promise.resolve();
   #unsubscribe: () => void = () => undefined;
+  #hasUsedFour = false;
   #isClosed = false;
 
   private constructor(name: string, table: AddressTable, ownHardwareAddress: string, log: (line: string) => void) {
@@ -72,11 +73,17 @@ export class ClusterAdapter {
     return this.#ownHardwareAddress;
   }
 
-  /** Where heartbeats leave from: an address of the adapter that is not virtual. */
+  /**
+   * Where heartbeats leave from: an address of the adapter that is not virtual. Hosts of one cluster hear each other in one
+   * family only, so a host that lost its addresses of it has none: by the other one it would seem to be alone.
+   * @param wanted as configured @param virtual the primary one first
+   */
   dedicatedAddress(wanted: readonly string[], virtual: readonly string[]): string | null {
     const link = this.#table.link(this.name);
     const own = this.#table.addresses().filter((one) => one.link === link?.index && one.protocol !== BALANCED_ADDRESS_PROTOCOL && !virtual.includes(one.address)).map((one) => one.address);
-    return wanted.find((address) => own.includes(address)) ?? own.find((address) => !address.includes(":")) ?? own[0] ?? null;
+    const chosen = chooseDedicated(own, wanted, this.#hasUsedFour || virtual[0]?.includes(":") === false);
+    if (chosen?.includes(":") === false) this.#hasUsedFour = true;
+    return chosen;
   }
 
   /** From now on as the plan says; comes to its end in the background, and is mended when the adapter loses something. */
@@ -206,4 +213,11 @@ export class ClusterAdapter {
     }
     this.#announceBefore = null;
   }
+}
+
+/** Pure. @param wanted as configured: their families count @param isFour where none is configured, only IPv4 will do: the cluster's primary address is one, or this host used one before */
+export function chooseDedicated(own: readonly string[], wanted: readonly string[], isFour: boolean): string | null {
+  const isSix = (address: string): boolean => address.includes(":");
+  const mayUse = (address: string): boolean => (wanted.length > 0 ? wanted.some((one) => isSix(one) === isSix(address)) : !isFour || !isSix(address));
+  return wanted.find((address) => own.includes(address)) ?? own.find((address) => mayUse(address) && !isSix(address)) ?? own.find(mayUse) ?? null;
 }

@@ -49,6 +49,7 @@ export class Balancer {
   #telling: NodeJS.Timeout | null = null;
   #sent = 0;
   #lookedAtMs = 0;
+  #isAdapterUp: boolean;
   #isStopped = false;
   #stopping: Promise<void> | null = null;
   /** The newest heartbeat is on the wire; what it said. */
@@ -64,9 +65,11 @@ export class Balancer {
     this.#authenticate = (bytes) => createHmac("sha256", options.key).update(bytes).digest();
     const { cluster, host, incarnation, persisted } = options;
     this.#state = createState(cluster, host, incarnation, filter.leftover().incarnation ?? 0, initialMode(host, persisted), nowMs());
-    this.#state.isLinkUp = isLinkUp;
+    this.#isAdapterUp = isLinkUp;
+    // Until it has a socket that works.
+    this.#state.isLinkUp = false;
     this.#receiver = this.#makeReceiver(cluster);
-    this.#socket = new HeartbeatSocket(options.heartbeatPort, (bytes, from) => this.#receive(bytes, from), (line) => tell({ kind: "log", line }));
+    this.#socket = new HeartbeatSocket(options.heartbeatPort, (bytes, from) => this.#receive(bytes, from), () => this.#noteLink(), (line) => tell({ kind: "log", line }));
   }
 
   /** @throws MusterError when the adapter or the kernel cannot be used */
@@ -75,7 +78,9 @@ export class Balancer {
     let isLinkUp = false;
     const onLink = (isUp: boolean): void => {
       isLinkUp = isUp;
-      if (balancer !== null) balancer.#input({ kind: "link", isUp });
+      if (balancer === null) return;
+      balancer.#isAdapterUp = isUp;
+      balancer.#noteLink();
     };
     const adapter = await ClusterAdapter.open(options.adapter, onLink, (line) => tell({ kind: "log", line }));
     try {
@@ -166,6 +171,12 @@ export class Balancer {
     this.#socket.use(this.#options.adapter, this.#adapter.dedicatedAddress(host.dedicatedAddresses, virtualAddresses(cluster)), cluster.primaryAddress);
   }
 
+  /** Who can neither hear nor be heard must not take itself for alone. */
+  #noteLink(): void {
+    const isUp = this.#isAdapterUp && this.#socket.isOpen;
+    if (isUp !== this.#state.isLinkUp) this.#input({ kind: "link", isUp });
+  }
+
   #receive(bytes: Uint8Array, from: string): void {
     if (this.#isStopped) return;
     const heartbeat = this.#receiver.accept(bytes);
@@ -176,7 +187,7 @@ export class Balancer {
 
   #input(input: Input): void {
     if (this.#isStopped) return;
-    const { mode, out, map, isTaken } = this.#state;
+    const { mode, out, map, isTaken, isLinkUp } = this.#state;
     const inputs: Input[] = [input];
     for (let next = inputs.shift(); next !== undefined; next = inputs.shift()) {
       // Read after the input came: never younger than what it tells.
@@ -185,7 +196,7 @@ export class Balancer {
     }
     this.#schedule();
     const after = this.#state;
-    if (mode !== after.mode || out.reason !== after.out.reason || map !== after.map || isTaken !== after.isTaken || input.kind === "health" || input.kind === "command") this.#tellSoon();
+    if (mode !== after.mode || out.reason !== after.out.reason || map !== after.map || isTaken !== after.isTaken || isLinkUp !== after.isLinkUp || input.kind === "health" || input.kind === "command") this.#tellSoon();
   }
 
   /** @returns false = it failed, and what comes after it must not happen */

@@ -5,6 +5,8 @@ import type { RemoteInfo, Socket } from "node:dgram";
 const HOPS = 1;
 /** Between attempts while the adapter or its address is not there. */
 const RETRY_MS = 500;
+/** In a row: fewer periods than a host listens for before it would found a map alone. */
+const SEND_FAILURES_MAX = 3;
 const GROUP_IPV6 = "ff02::6e6c";
 
 /**
@@ -14,23 +16,35 @@ const GROUP_IPV6 = "ff02::6e6c";
 export class HeartbeatSocket {
   readonly #port: number;
   readonly #onMessage: (bytes: Uint8Array, from: string) => void;
+  readonly #onOpen: () => void;
   readonly #log: (line: string) => void;
+  /** Bound, or on its way to be. */
   #socket: Socket | null = null;
   #place: { readonly address: string; readonly group: string; readonly adapter: string } | null = null;
   #retry: NodeJS.Timeout | null = null;
+  #isOpen = false;
+  #sendFailures = 0;
   #said = "";
 
-  constructor(port: number, onMessage: (bytes: Uint8Array, from: string) => void, log: (line: string) => void) {
+  /** @param onOpen told when {@link isOpen} has changed */
+  constructor(port: number, onMessage: (bytes: Uint8Array, from: string) => void, onOpen: () => void, log: (line: string) => void) {
     this.#port = port;
     this.#onMessage = onMessage;
+    this.#onOpen = onOpen;
     this.#log = log;
+  }
+
+  /** Whether others can be heard, and can hear this host, as far as its own kernel knows. Another address does not change it, if it can be used. */
+  get isOpen(): boolean {
+    return this.#isOpen;
   }
 
   /** @param address dedicated, of the adapter; null = there is none now @param primary the cluster's primary address, which names the group */
   use(adapter: string, address: string | null, primary: string): void {
     const group = address?.includes(":") === true ? `${GROUP_IPV6}%${adapter}` : groupOf(primary);
     const place = address === null ? null : { address, group, adapter };
-    if (JSON.stringify(place) === JSON.stringify(this.#place) && this.#socket !== null) return;
+    if (place === null) this.#say(`${adapter} has no address of its own that they could come from`);
+    if (JSON.stringify(place) === JSON.stringify(this.#place) && (place === null || this.#socket !== null || this.#retry !== null)) return;
     this.#place = place;
     this.#open();
   }
@@ -38,10 +52,12 @@ export class HeartbeatSocket {
   /** Lost when there is no socket: as on any other bad wire. @returns resolves when the kernel has it, or has refused it */
   send(bytes: Uint8Array): Promise<void> {
     const [socket, place] = [this.#socket, this.#place];
-    if (socket === null || place === null) return Promise.resolve();
+    if (socket === null || place === null || !this.#isOpen) return Promise.resolve();
     return new Promise((resolve) => {
       socket.send(bytes, this.#port, place.group, (error) => {
-        if (error !== null) this.#failed(error);
+        this.#sendFailures = error === null ? 0 : this.#sendFailures + 1;
+        // Few that are refused are few that are lost; meanwhile the others are heard.
+        if (error !== null && this.#sendFailures >= SEND_FAILURES_MAX) this.#failed(socket, error);
         resolve();
       });
     });
@@ -55,31 +71,45 @@ export class HeartbeatSocket {
   #open(): void {
     this.#shut();
     const place = this.#place;
-    if (place === null) return;
+    if (place === null) return this.#setOpen(false);
     const isSix = place.address.includes(":");
     const socket = createSocket({ type: isSix ? "udp6" : "udp4", reuseAddr: true });
-    socket.on("error", (error) => this.#failed(error));
+    this.#socket = socket;
+    socket.on("error", (error) => this.#failed(socket, error));
     socket.on("message", (bytes: Buffer, from: RemoteInfo) => this.#onMessage(bytes, from.address.split("%")[0]!));
     socket.bind(this.#port, () => {
+      if (this.#socket !== socket) return;
       try {
         socket.setMulticastInterface(isSix ? `::%${place.adapter}` : place.address);
         socket.addMembership(place.group, isSix ? `::%${place.adapter}` : place.address);
         socket.setMulticastTTL(HOPS);
         socket.setMulticastLoopback(false);
-        this.#socket = socket;
         this.#said = "";
+        this.#sendFailures = 0;
+        this.#setOpen(true);
       } catch (error) {
-        socket.close();
-        this.#failed(error as Error);
+        this.#failed(socket, error as Error);
       }
     });
   }
 
-  #failed(error: Error): void {
-    if (error.message !== this.#said) this.#log(`heartbeats: ${error.message}`);
-    this.#said = error.message;
+  #failed(socket: Socket, error: Error): void {
+    if (this.#socket !== socket) return;
+    this.#say(error.message);
     this.#shut();
-    if (this.#place !== null) this.#retry = setTimeout(() => this.#open(), RETRY_MS);
+    this.#retry = setTimeout(() => this.#open(), RETRY_MS);
+    this.#setOpen(false);
+  }
+
+  #say(problem: string): void {
+    if (problem !== this.#said) this.#log(`heartbeats: ${problem}`);
+    this.#said = problem;
+  }
+
+  #setOpen(isOpen: boolean): void {
+    if (isOpen === this.#isOpen) return;
+    this.#isOpen = isOpen;
+    this.#onOpen();
   }
 
   #shut(): void {

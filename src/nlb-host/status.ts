@@ -64,7 +64,7 @@ function whyNot(state: HostState, reason: OutReason, host: HostId): HostView["wh
   if (state === "stopped") return { text: "It was stopped.", next: "muster nlb start" };
   if (state === "suspended") return { text: "It is suspended, and takes no command but resume.", next: "muster nlb resume" };
   if (state === "draining") return { text: "It takes no new connections, and stops when the last one ends.", next: "muster nlb start" };
-  if (state === "mediaDisconnected") return { text: "Its adapter has no link.", next: "ip link" };
+  if (state === "mediaDisconnected") return { text: "Its adapter has no link, or heartbeats cannot be sent over it.", next: "ip address" };
   if (state !== "converging") return null;
   switch (reason) {
     case "listening":

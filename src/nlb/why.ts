@@ -32,7 +32,7 @@ function reasonOf(state: NlbState, now: HostState, nowMs: number): Reason {
     case "suspended":
       return { reason: `Load balancing is suspended on host ${self.host}: every command but resume is refused.`, next: "muster nlb resume" };
     case "mediaDisconnected":
-      return { reason: "The adapter has no link.", next: "ip link show" };
+      return { reason: "The adapter has no link, or heartbeats cannot be sent over it: the log says which.", next: "ip address show" };
     case "draining":
       return { reason: `Host ${self.host} takes no new connections and stops when the last one has ended${openText(state)}.`, next: "muster nlb start" };
     case "converged":
