@@ -9,6 +9,8 @@ import { BALANCED_ADDRESS_PROTOCOL } from "../network/netlink-messages.ts";
 import type { FilterAddress, FilterPlan } from "../nlb/filter-contract.ts";
 
 const COMMAND_LIMIT_MS = 10_000;
+/** After something about the adapter could not be done. */
+const RETRY_MS = 1_000;
 /** Requests of ARP never come from a virtual address, whatever a program binds to. */
 const ANNOUNCE_BEST = "2";
 
@@ -32,6 +34,9 @@ export class ClusterAdapter {
   #changing: Promise<void> = Promise.resolve();
   #unsubscribe: () => void = () => undefined;
   #hasUsedFour = false;
+  #retry: NodeJS.Timeout | null = null;
+  #problem = "";
+  #groupProblem = "";
   #isClosed = false;
 
   private constructor(name: string, table: AddressTable, ownHardwareAddress: string, log: (line: string) => void) {
@@ -108,6 +113,7 @@ export class ClusterAdapter {
     this.#isClosed = true;
     this.#unsubscribe();
     await this.#changing;
+    if (this.#retry !== null) clearTimeout(this.#retry);
     this.#setGroup(null, null);
     await this.#accept(null);
     this.#restoreAnnouncing();
@@ -118,10 +124,30 @@ export class ClusterAdapter {
   /** One change after the other; asked while one is on its way, it looks again afterwards. */
   #look(): void {
     if (this.#isClosed || this.#plan === null) return;
-    this.#changing = this.#changing.then(() => this.#repair()).catch((error: Error) => this.#log(`the adapter ${this.name}: ${error.message}`));
+    this.#changing = this.#changing.then(async () => {
+      const problems: string[] = [];
+      await this.#repair(problems).catch((error: Error) => problems.push(error.message));
+      this.#settle(problems.join("; "));
+    });
   }
 
-  async #repair(): Promise<void> {
+  /** What failed may succeed later without anybody telling. */
+  #settle(problem: string): void {
+    if (problem !== "" && problem !== this.#problem) this.#log(`the adapter ${this.name}: ${problem}`);
+    this.#problem = problem;
+    if (problem !== "") this.#lookAgain();
+  }
+
+  #lookAgain(): void {
+    if (this.#isClosed) return;
+    this.#retry ??= setTimeout(() => {
+      this.#retry = null;
+      this.#look();
+    }, RETRY_MS);
+  }
+
+  /** @param problems what could not be done; the rest is */
+  async #repair(problems: string[]): Promise<void> {
     const plan = this.#plan;
     const link = this.#table.link(this.name);
     if (this.#isClosed || plan === null || link === null || !link.isUp) return;
@@ -129,9 +155,10 @@ export class ClusterAdapter {
     await this.#accept(plan);
     this.#setGroup(plan.multicastGroup, this.dedicatedAddress([], plan.virtualAddresses.map(({ address }) => address)));
     const wanted = new Set(plan.virtualAddresses.map(({ address }) => address));
-    for (const one of this.#ownAddresses()) if (!wanted.has(one.address)) await this.#table.remove(one);
+    const trying = (address: string, change: Promise<void>): Promise<unknown> => change.catch((error: Error) => problems.push(`${address}: ${error.message}`));
+    for (const one of this.#ownAddresses()) if (!wanted.has(one.address)) await trying(one.address, this.#table.remove(one));
     for (const { address, family } of plan.virtualAddresses) {
-      if (this.#table.find(address) === null) await this.#add({ address, adapter: this.name, prefixLength: family === 4 ? 32 : 128, untested: true });
+      if (this.#table.find(address) === null) await trying(address, this.#add({ address, adapter: this.name, prefixLength: family === 4 ? 32 : 128, untested: true }));
     }
   }
 
@@ -179,16 +206,35 @@ export class ClusterAdapter {
   }
 
   #setGroup(group: string | null, interfaceAddress: string | null): void {
-    const wanted = group === null || interfaceAddress === null ? null : `${group} ${interfaceAddress}`;
+    // It is a group of IPv4, which no address of IPv6 can join.
+    const wanted = group === null || interfaceAddress === null || interfaceAddress.includes(":") ? null : `${group} ${interfaceAddress}`;
     if ((this.#group?.address ?? null) === wanted) return;
     this.#group?.socket.close();
     this.#group = null;
     if (wanted === null) return;
     // Nothing is sent to it: switches look at who is in the group.
     const socket = createSocket({ type: "udp4", reuseAddr: true });
-    socket.on("error", (error) => this.#log(`the group ${group}: ${error.message}`));
-    socket.bind(0, () => socket.addMembership(group!, interfaceAddress!));
+    socket.on("error", (error) => this.#loseGroup(socket, `the group ${group}: ${error.message}`));
+    socket.bind(0, () => {
+      if (this.#group?.socket !== socket) return;
+      try {
+        socket.addMembership(group!, interfaceAddress!);
+        this.#groupProblem = "";
+      } catch (error) {
+        this.#loseGroup(socket, `the group ${group}: ${(error as Error).message}`);
+      }
+    });
     this.#group = { socket, address: wanted };
+  }
+
+  /** The address may just have gone; whether it is there again is looked at later. */
+  #loseGroup(socket: Socket, problem: string): void {
+    if (this.#group?.socket !== socket) return;
+    socket.close();
+    this.#group = null;
+    if (problem !== this.#groupProblem) this.#log(problem);
+    this.#groupProblem = problem;
+    this.#lookAgain();
   }
 
   get #announcePath(): string {
