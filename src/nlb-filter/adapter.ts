@@ -4,7 +4,7 @@ import type { Socket } from "node:dgram";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { MusterError } from "../model/errors.ts";
 import { AddressTable } from "../network/addresses.ts";
-import type { WantedAddress } from "../network/addresses.ts";
+import type { Link, WantedAddress } from "../network/addresses.ts";
 import { BALANCED_ADDRESS_PROTOCOL } from "../network/netlink-messages.ts";
 import type { FilterAddress, FilterPlan } from "../nlb/filter-contract.ts";
 
@@ -33,6 +33,8 @@ export class ClusterAdapter {
   #announceBefore: string | null = null;
   #changing: Promise<void> = Promise.resolve();
   #unsubscribe: () => void = () => undefined;
+  /** Hardware addresses that the adapter was given here, and has until it has its own again. */
+  readonly #given = new Set<string>();
   #hasUsedFour = false;
   #retry: NodeJS.Timeout | null = null;
   #problem = "";
@@ -49,9 +51,10 @@ export class ClusterAdapter {
   /**
    * Takes away the virtual addresses that a former life left.
    * @param onLink told of each change of the link, and once at the start
+   * @param onReplaced told once why this cannot go on: another adapter has the name, or it has another hardware address. What was set on the first one, its filter too, is not there
    * @throws MusterError MUSTER_INVALID_ARGUMENT when there is no such adapter, MUSTER_NEEDS_CAPABILITY
    */
-  static async open(name: string, onLink: (isUp: boolean) => void, log: (line: string) => void): Promise<ClusterAdapter> {
+  static async open(name: string, onLink: (isUp: boolean) => void, onReplaced: (problem: string) => void, log: (line: string) => void): Promise<ClusterAdapter> {
     const table = await AddressTable.open(BALANCED_ADDRESS_PROTOCOL);
     try {
       const link = table.link(name);
@@ -62,6 +65,11 @@ export class ClusterAdapter {
       let isUp = link.isUp;
       onLink(isUp);
       adapter.#unsubscribe = table.subscribe(() => {
+        const problem = adapter.#replacement(link);
+        if (problem !== null) {
+          adapter.#unsubscribe();
+          return onReplaced(problem);
+        }
         const now = table.link(name)?.isUp ?? false;
         if (now !== isUp) onLink((isUp = now));
         adapter.#look();
@@ -71,6 +79,15 @@ export class ClusterAdapter {
       table.close();
       throw error;
     }
+  }
+
+  /** @returns what is not as it was at the start; null = it is the same adapter, or there is none now */
+  #replacement(first: Link): string | null {
+    const now = this.#table.link(this.name);
+    if (now === null) return null;
+    if (now.index !== first.index) return "another adapter has this name now";
+    const isOurs = now.hardwareAddress === first.hardwareAddress || this.#given.has(now.hardwareAddress) || this.#plan?.operationMode === "windowsUnicast";
+    return isOurs || now.hardwareAddress === "" ? null : `its hardware address is ${now.hardwareAddress} now, and was ${first.hardwareAddress}`;
   }
 
   /** The adapter's own, whatever it tells others. */
@@ -189,6 +206,7 @@ export class ClusterAdapter {
     }
     this.#accepted = wanted;
     if (plan === null) return;
+    if (plan.operationMode === "windowsUnicast") this.#given.add(plan.hardwareAddress);
     if (plan.operationMode === "windowsUnicast") await this.#command("ip", ["link", "set", "dev", this.name, "address", plan.hardwareAddress]);
     else if (plan.operationMode === "unicast") await this.#command("bridge", ["fdb", "add", plan.hardwareAddress, "dev", this.name, "self"]);
     else await this.#command("ip", ["maddress", "add", plan.hardwareAddress, "dev", this.name]);

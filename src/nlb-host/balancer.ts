@@ -82,7 +82,11 @@ export class Balancer {
       balancer.#isAdapterUp = isUp;
       balancer.#noteLink();
     };
-    const adapter = await ClusterAdapter.open(options.adapter, onLink, (line) => tell({ kind: "log", line }));
+    // Only a new life sets everything on the other adapter: this one ends with its thread.
+    const onReplaced = (problem: string): void => void setImmediate(() => {
+      throw new MusterError("MUSTER_ADDRESS_LOST", { address: options.adapter, problem });
+    });
+    const adapter = await ClusterAdapter.open(options.adapter, onLink, onReplaced, (line) => tell({ kind: "log", line }));
     try {
       const filter = makeFilter(options, adapter, tell);
       balancer = new Balancer(options, adapter, filter, isLinkUp, tell, nowMs);

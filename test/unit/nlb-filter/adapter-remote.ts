@@ -6,10 +6,11 @@ import { serve } from "../network/lab.ts";
 
 let adapter: ClusterAdapter | null = null;
 const log: string[] = [];
+const replaced: string[] = [];
 
 serve({
   async open() {
-    adapter = await ClusterAdapter.open("eth0", () => undefined, (line) => log.push(line));
+    adapter = await ClusterAdapter.open("eth0", () => undefined, (problem) => replaced.push(problem), (line) => log.push(line));
   },
   async apply(plan: AdapterPlan) {
     adapter!.apply(plan);
@@ -17,5 +18,6 @@ serve({
   },
   held: () => adapter!.held().map(({ address }) => address).sort(),
   log: () => log,
+  replaced: () => replaced,
   close: () => adapter!.close(),
 });
