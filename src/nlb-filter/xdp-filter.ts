@@ -68,12 +68,12 @@ export class EngineFilter implements KernelFilter {
     const isFirst = this.#plan === null;
     this.#tables.apply(plan);
     this.#front?.apply(plan);
+    // The tables decide by now: what a former life left may go. Until it has gone, this plan counts as the first one.
+    this.#leftover?.remove();
+    this.#leftover = null;
     this.#plan = plan;
     for (const known of [this.#away, this.#counted]) for (const key of known.keys()) if (key !== "default" && !plan.rules.some((rule) => rule.key === key)) known.delete(key);
     if (!isFirst) return;
-    // The tables decide by now: what a former life left may go.
-    this.#leftover?.remove();
-    this.#leftover = null;
     this.#choosing = this.#choosing.then(() => this.#choose());
   }
 
