@@ -6,12 +6,14 @@ import type { AffinityEntry, KernelFilter, TakenCounts } from "./contract.ts";
 import type { Delivery } from "./delivery.ts";
 import { parseAffinity, parseCounters, parseLife } from "./listing.ts";
 import type { Ruleset } from "./ruleset.ts";
-import { LEASE_FAMILY, TABLE_FAMILIES, filterTable, installText, lifeText, removeText, rulesetOf } from "./ruleset.ts";
+import { LEASE_FAMILY, filterTable, installText, lifeText, removeText, rulesetOf } from "./ruleset.ts";
 
 const NOTHING: Ruleset = { chains: new Map(), kept: new Map() };
 /** Elements in one statement: a longer one is slow to read for the library. */
 const ELEMENTS_AT_ONCE = 2_000;
 const VERSIONS = [4, 6] as const;
+/** One in each table. */
+const SMALL_PLACES = [["set inet", "life"], ["chain arp", "output"], ["chain netdev", "ingress"]] as const;
 
 /** The filter in nftables. A change writes the chains that differ, and nothing else. */
 export class NftFilter implements KernelFilter {
@@ -36,7 +38,7 @@ export class NftFilter implements KernelFilter {
   }
 
   leftover(): FilterLeftover {
-    return { incarnation: this.#isThere([LEASE_FAMILY.name]) ? parseLife(this.#nftables.run(`list set inet ${this.#table} life`)) : null };
+    return { incarnation: this.#isThere() ? parseLife(this.#nftables.run(`list set inet ${this.#table} life`)) : null };
   }
 
   apply(plan: FilterPlan): void {
@@ -49,7 +51,7 @@ export class NftFilter implements KernelFilter {
    * @returns whether they were gone
    */
   repair(): boolean {
-    if (this.#plan === null || this.#isThere(TABLE_FAMILIES)) return false;
+    if (this.#plan === null || !this.#isGone()) return false;
     this.#load(this.#plan, true);
     return true;
   }
@@ -59,7 +61,7 @@ export class NftFilter implements KernelFilter {
     const ruleset = rulesetOf(plan, this.#delivery, (key) => this.#numberOf(key), this.#decides);
     const change = this.#change(isAnew ? NOTHING : this.#loaded, ruleset);
     // A change of nothing asks the kernel for nothing, which would not say that its tables are gone.
-    if (change.length === 0 && !this.#isThere(TABLE_FAMILIES)) throw new MusterError("MUSTER_PACKET_FILTER", { problem: `the tables ${this.#table} are gone` });
+    if (change.length === 0 && this.#isGone()) throw new MusterError("MUSTER_PACKET_FILTER", { problem: `the tables ${this.#table} are gone` });
     this.#nftables.run(isAnew ? [installText(this.#table, this.#delivery.adapter, masks), lifeText(this.#table, this.#incarnation), ...change].join("\n") : change.join("\n"));
     this.#loaded = ruleset;
     this.#masks = masks;
@@ -86,7 +88,7 @@ export class NftFilter implements KernelFilter {
   lease(order: LeaseOrder): void {
     const families = [LEASE_FAMILY];
     // A new life closes what a former one left, if there is anything.
-    if (this.#plan === null && order.do === "close" && !this.#isThere([LEASE_FAMILY.name])) return;
+    if (this.#plan === null && order.do === "close" && !this.#isThere()) return;
     if (order.do === "arm") this.#nftables.run(armSlots(families, this.#table, order.slot, order.lengthMs));
     else this.#nftables.run(order.do === "point" ? pointSlots(families, this.#table, order.slot) : closeSlots(families, this.#table));
   }
@@ -130,9 +132,18 @@ export class NftFilter implements KernelFilter {
     this.#plan = null;
   }
 
-  #isThere(families: readonly string[]): boolean {
-    const tables = new Set(this.#nftables.run("list tables").split("\n"));
-    return families.every((family) => tables.has(`table ${family} ${this.#table}`));
+  #isThere(): boolean {
+    return this.#nftables.run("list tables").split("\n").includes(`table inet ${this.#table}`);
+  }
+
+  /** Of each table something small: to name the tables, the library reads all that others have in theirs, which takes long. */
+  #isGone(): boolean {
+    try {
+      for (const [where, name] of SMALL_PLACES) this.#nftables.run(`list ${where} ${this.#table} ${name}`);
+      return false;
+    } catch (error) {
+      return MusterError.from(error).message.includes("No such file or directory");
+    }
   }
 
   #elements(set: string, entries: readonly AffinityEntry[], version: 4 | 6): string[] {

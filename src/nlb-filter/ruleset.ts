@@ -21,8 +21,6 @@ import { affinitySets, coldLines, mineLines, numberSet, ruleLines } from "./rule
  */
 
 export const LEASE_FAMILY: SlotFamily = { name: "inet", key: "meta nfproto", values: ["ipv4", "ipv6"] };
-/** Each has a table. */
-export const TABLE_FAMILIES = ["inet", "arp", "netdev"] as const;
 /** After connections were looked up (-200), before destinations are changed (-100). */
 const DECIDE = -150;
 /** Before anything else of the adapter. */
@@ -69,7 +67,7 @@ export function installText(table: string, adapter: string, masks: boolean): str
 }
 
 export function removeText(table: string): string {
-  return TABLE_FAMILIES.flatMap((family) => [`add table ${family} ${table}`, `delete table ${family} ${table}`]).join("\n");
+  return (["inet", "arp", "netdev"] as const).flatMap((family) => [`add table ${family} ${table}`, `delete table ${family} ${table}`]).join("\n");
 }
 
 /** The life that loaded the rules, kept beside them. */
