@@ -162,6 +162,30 @@ describe("hosts and rules change while clients ask", { skip: CANNOT }, () => {
     assert.deepEqual(broken(outcomes), []);
   });
 
+  test("somebody flushes the tables of a host: they are there again at once, whether it takes part or not, and nobody is answered twice", async () => {
+    const losesTables = async (): Promise<void> => {
+      cluster.lab.on(2, ["nft", "flush", "ruleset"]);
+      await until("the tables", () => ["inet", "arp", "netdev"].every((family) => cluster.lab.on(2, ["nft", "list", "tables"]).includes(`table ${family} muster_nlb_eth0`)));
+    };
+    await during(async () => {
+      await losesTables();
+      await cluster.settled();
+    });
+    // Nothing filtered what it answered for a moment.
+    cluster.forgetAnswers();
+    const outcomes = await cluster.client.ask<Outcome[]>("burst", PLACE, 200, 10);
+    assert.deepEqual(broken(outcomes), []);
+    assert.equal(Object.keys(byHost(outcomes)).length, 3);
+    cluster.muster(1, "stop", "--hosts", "2");
+    await cluster.settled([1, 3]);
+    await losesTables();
+    cluster.forgetAnswers();
+    const others = await cluster.client.ask<Outcome[]>("burst", PLACE, 200, 10);
+    assert.deepEqual([broken(others), byHost(others)["h2"]], [[], undefined]);
+    cluster.muster(1, "start", "--hosts", "2");
+    await cluster.settled();
+  });
+
   test("a host is cut off and comes back: both sides serve until they have heard each other, one cluster serves afterwards", async (context) => {
     const outcomes = await during(async () => {
       cluster.cut(3);
