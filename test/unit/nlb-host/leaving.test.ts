@@ -24,3 +24,18 @@ test("a host that stops in good order tells the others that it holds nothing any
     await lab.close();
   }
 });
+
+test("a host whose adapter is made anew ends, and says why", { skip: CANNOT }, async () => {
+  const lab = new Lab(1);
+  try {
+    const host = balancerOn(lab, 1);
+    await host.ask("start", optionsOf(1));
+    await until("the host to serve", async () => (await snapshotOf(host)).lease.isOpen);
+    lab.on(1, ["ip", "link", "del", "eth0"]);
+    await until("the host to let go", async () => (await snapshotOf(host)).map === null);
+    lab.on(1, ["ip", "link", "add", "eth0", "address", lab.machine(1).hardwareAddress, "type", "veth", "peer", "name", "other"]);
+    assert.notEqual(await host.exited, 0);
+  } finally {
+    await lab.close();
+  }
+});
