@@ -7,7 +7,7 @@ import { configurationOf, isRunning, timing } from "./convergence-state.ts";
 import type { FilterDone } from "./filter-contract.ts";
 import { hear, isCompatible, losesToRival, updateHearing } from "./hearing.ts";
 import type { Effect, Input } from "./inputs.ts";
-import { confirm, newestEchoed } from "./lease-keeping.ts";
+import { confirm, newestEchoed, orderFailed } from "./lease-keeping.ts";
 import { mapText, sameMap } from "./map.ts";
 import { forgetLost, isEmpty, letEverythingGo, program } from "./planning.ts";
 import { isConverged, isDrained, sendWhenDue } from "./sending.ts";
@@ -56,6 +56,8 @@ function receive(turn: Turn, input: Input): void {
       return fetched(turn, input.map);
     case "filterDone":
       return filterDone(turn, input.done);
+    case "leaseFailed":
+      return orderFailed(turn, input.order);
     case "affinityReady":
       if (state.map !== null && sameMap(input.map, state.map.id)) state.isAffinityReady = true;
       return;
@@ -148,6 +150,8 @@ function retry(turn: Turn): void {
   const { state, nowMs } = turn;
   const { awaited } = state;
   if (awaited?.retryAtMs == null || nowMs < awaited.retryAtMs) return;
+  // With it the order to close may have been left out.
+  if (awaited.purpose === "begin" || awaited.purpose === "leave") return letEverythingGo(turn, awaited.purpose);
   program(turn, awaited.purpose, state.held);
 }
 

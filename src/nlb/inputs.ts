@@ -20,6 +20,8 @@ export type Input =
   /** The content of a map that was asked for. */
   | { readonly kind: "map"; readonly map: NlbMap }
   | { readonly kind: "filterDone"; readonly done: FilterDone }
+  /** The kernel refused an order: where the lease points is not known any more. */
+  | { readonly kind: "leaseFailed"; readonly order: LeaseOrder }
   /** The lists of all members have been read in for this map. */
   | { readonly kind: "affinityReady"; readonly map: MapId }
   /** Validated. A change of the id needs a new life. */
@@ -40,7 +42,11 @@ export type Command =
 /** What was persisted of a host: its mode, for the next start. */
 export type Mode = "stopped" | "started" | "draining" | "suspended";
 
-/** Carried out in this order, each whole before the next; when one fails, those after it are left out and the host counts on nothing they would have done. */
+/**
+ * Carried out in this order, each whole before the next. When a `lease` or a `program` fails, what comes after it is left
+ * out, but for `answer`, `event` and `persist`: a failed order is told by `leaseFailed`, and each `program`, failed or left
+ * out, by a `filterDone` with a problem. These come before any other input; the host counts on nothing that was left out.
+ */
 export type Effect =
   | { readonly do: "send"; readonly heartbeat: Heartbeat }
   | { readonly do: "lease"; readonly order: LeaseOrder }

@@ -3,6 +3,7 @@ import { DEFAULT_HOST_PART, isRunning } from "./convergence-state.ts";
 import type { FilterAction, FilterPlan } from "./filter-contract.ts";
 import { clusterHardware } from "./hardware-address.ts";
 import { difference, isNothing, union } from "./holding.ts";
+import { close } from "./lease-keeping.ts";
 import { mapText } from "./map.ts";
 import type { PortRule } from "./parameters.ts";
 import { ruleSeed, virtualAddresses } from "./parameters.ts";
@@ -29,10 +30,7 @@ export function program(turn: Turn, purpose: Purpose, holdings: Holdings): void 
 
 /** Closes the lease and lets everything go; others need not wait once that is done. */
 export function letEverythingGo(turn: Turn, purpose: "begin" | "leave"): void {
-  const { state } = turn;
-  turn.effects.push({ do: "lease", order: { do: "close" } });
-  state.pointedSlot = null;
-  state.gateMembers = null;
+  close(turn);
   program(turn, purpose, new Map());
 }
 

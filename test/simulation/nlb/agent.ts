@@ -19,6 +19,8 @@ export interface Surroundings {
   pauseChance: number;
   pauseMaxMs: number;
   filterFailureChance: number;
+  /** Whether the kernel refuses a lease order. */
+  refusesLease(): boolean;
   sent(from: Agent, heartbeat: Heartbeat): void;
   fetch(from: Agent, host: HostId, map: NlbMap["id"]): void;
   exchange(agent: Agent, map: NlbMap["id"]): void;
@@ -183,7 +185,8 @@ export class Agent {
         return this.#around.sent(this, heartbeat);
       }
       case "lease":
-        return this.#lease(effect);
+        if (!this.#around.refusesLease()) return this.#lease(effect);
+        return this.#leaveOut([{ kind: "leaseFailed", order: effect.order }]);
       case "program": {
         const problem = random.chance(this.#around.filterFailureChance) ? "busy" : null;
         const { plan } = effect;
@@ -204,7 +207,9 @@ export class Agent {
           return tell(0);
         }
         carryOut();
-        return tell(0.2 + random.next() * 2);
+        tell(0.2 + random.next() * 2);
+        if (problem !== null) this.#leaveOut([]);
+        return;
       }
       case "fetchMap":
         return this.#around.fetch(this, effect.from, effect.map);
@@ -217,6 +222,14 @@ export class Agent {
       case "event":
         return;
     }
+  }
+
+  /** What comes after an effect that failed must not happen; what only tells something does. */
+  #leaveOut(failed: readonly Input[]): void {
+    const left = this.#effects;
+    this.#effects = left.filter((effect) => effect.do === "answer" || effect.do === "event" || effect.do === "persist");
+    const plans = left.flatMap((effect): Input[] => (effect.do === "program" ? [{ kind: "filterDone", done: { number: effect.plan.number, problem: "an order before it failed" } }] : []));
+    this.#queue.unshift(...failed, ...plans);
   }
 
   #lease({ order }: Effect & { do: "lease" }): void {

@@ -2,6 +2,10 @@ import type { HostRule } from "../../../src/nlb/parameters.ts";
 import type { Machine } from "./agent.ts";
 import { NlbWorld, oneHost, web } from "./world.ts";
 
+/** One seed in so many has a kernel that refuses some of the orders to its lease. */
+const LEASE_FAILS_EVERY = 6;
+const LEASE_FAILS = 0.05;
+
 /** Everything that goes wrong, and what administrators do meanwhile; each seed has a mixture of its own. */
 export function disturb(world: NlbWorld, seed: number, untilMs: number): void {
   const { random, scheduler, machines } = world;
@@ -21,6 +25,7 @@ export function disturb(world: NlbWorld, seed: number, untilMs: number): void {
   world.lossChance = random.pick([0, 0, 0.02, 0.1]);
   world.fetchLossChance = random.pick([0, 0, 0.2]);
   world.filterFailureChance = random.pick([0, 0, 0, 0.05]);
+  world.leaseFailureChance = seed % LEASE_FAILS_EVERY === 1 ? LEASE_FAILS : 0;
   world.pauseChance = random.pick([0, 0, 0.002, 0.02]);
   world.pauseMaxMs = random.pick([20, 300, 1_500]);
   const machine = (): Machine => random.pick(machines);

@@ -48,6 +48,7 @@ function calm(world: NlbWorld): void {
   world.fetchLossChance = 0;
   world.pauseChance = 0;
   world.filterFailureChance = 0;
+  world.leaseFailureChance = 0;
   world.cuts.clear();
   for (const machine of [...world.machines, ...world.copies]) {
     machine.cluster = world.cluster;

@@ -30,6 +30,8 @@ export class Violation extends Error {}
 export class NlbWorld implements Surroundings {
   readonly scheduler = new Scheduler();
   readonly random: Random;
+  /** Of its own, so that all else of a seed stays as it was. */
+  readonly #leaseRandom: Random;
   readonly trace: Trace;
   readonly machines: Machine[] = [];
   /** Machines that were given the id of another by mistake, in some seeds. */
@@ -45,6 +47,7 @@ export class NlbWorld implements Surroundings {
   pauseChance = 0;
   pauseMaxMs = 0;
   filterFailureChance = 0;
+  leaseFailureChance = 0;
   /** The faults have ended. */
   isCalm = false;
   /** Heartbeats go through their bytes, maps too. */
@@ -61,6 +64,7 @@ export class NlbWorld implements Surroundings {
 
   constructor(seed: number, bug: Bug | null, trace: boolean) {
     this.random = new Random(seed);
+    this.#leaseRandom = new Random(seed + 0x1ea5e);
     this.trace = new Trace(trace);
     this.bug = bug;
     const { random } = this;
@@ -174,6 +178,12 @@ export class NlbWorld implements Surroundings {
     });
   }
 
+  refusesLease(): boolean {
+    if (this.leaseFailureChance === 0 || !this.#leaseRandom.chance(this.leaseFailureChance)) return false;
+    this.count("lease order refused");
+    return true;
+  }
+
   exchange(agent: Agent, map: MapId): void {
     if (this.random.chance(this.fetchLossChance)) return;
     this.scheduler.after(this.random.next() * 10, () => agent.give({ kind: "affinityReady", map }));
@@ -255,7 +265,7 @@ export class NlbWorld implements Surroundings {
         }
         const sinceMs = Math.max(this.#disabled.get(name) ?? nowMs, agent!.wentOnMs, agent!.pausedUntilMs);
         this.#disabled.set(name, sinceMs);
-        if (nowMs - sinceMs < DISABLED_WITHIN * this.timing.periodMs || this.filterFailureChance > 0) continue;
+        if (nowMs - sinceMs < DISABLED_WITHIN * this.timing.periodMs || this.filterFailureChance > 0 || this.leaseFailureChance > 0) continue;
         if ([...kernel.serving()].some(([rule]) => rule.startsWith(`${key} `))) throw new Violation(`'${key}' passes on host ${id}, where it has been disabled since ${sinceMs.toFixed(1)}, at ${nowMs.toFixed(1)} ms`);
         this.count("disabled rule looked at");
       }

@@ -1,70 +1,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { whoStandsAside } from "../../../src/nlb/connectivity.ts";
-import { createState, initialMode } from "../../../src/nlb/convergence-state.ts";
-import type { NlbState } from "../../../src/nlb/convergence-state.ts";
-import { nextWakeMs, step } from "../../../src/nlb/convergence.ts";
+import { initialMode } from "../../../src/nlb/convergence-state.ts";
 import { verdictOf, whoTakes, whyShare } from "../../../src/nlb/explain.ts";
-import type { FilterPlan } from "../../../src/nlb/filter-contract.ts";
-import type { Command, Effect, Input } from "../../../src/nlb/inputs.ts";
-import type { ClusterParameters, HostId, HostParameters } from "../../../src/nlb/parameters.ts";
+import type { HostId } from "../../../src/nlb/parameters.ts";
 import { mismatchError, refusalOf } from "../../../src/nlb/refusals.ts";
 import { ReturnCode } from "../../../src/nlb/states.ts";
 import { whyHost } from "../../../src/nlb/why.ts";
+import { converged } from "./cluster-wire.ts";
 import { cluster, host, rule } from "./support.ts";
-
-/** Hosts on a wire that loses nothing and takes a millisecond, with a kernel that does what it is told at once. */
-class Wire {
-  nowMs = 0;
-  readonly states = new Map<HostId, NlbState>();
-  readonly plans = new Map<HostId, FilterPlan>();
-  readonly done: { readonly host: HostId; readonly effect: Effect }[] = [];
-  readonly #due: { readonly atMs: number; readonly host: HostId; readonly input: Input }[] = [];
-
-  add(parameters: ClusterParameters, one: HostParameters): void {
-    this.states.set(one.id, createState(parameters, one, 1, 0, "started", this.nowMs));
-    this.give(one.id, { kind: "begin" });
-  }
-
-  give(to: HostId, input: Input): void {
-    const state = this.states.get(to);
-    if (state === undefined) return;
-    for (const effect of step(state, input, this.nowMs)) {
-      this.done.push({ host: to, effect });
-      const later = (receiver: HostId, what: Input): unknown => this.#due.push({ atMs: this.nowMs + 1, host: receiver, input: what });
-      if (effect.do === "send") for (const other of this.states.keys()) if (other !== to) later(other, { kind: "heartbeat", heartbeat: effect.heartbeat });
-      if (effect.do === "fetchMap") later(to, { kind: "map", map: this.states.get(effect.from)!.map! });
-      if (effect.do !== "program") continue;
-      this.plans.set(to, effect.plan);
-      later(to, { kind: "filterDone", done: { number: effect.plan.number, problem: null } });
-    }
-  }
-
-  run(forMs: number): void {
-    const untilMs = this.nowMs + forMs;
-    for (; this.nowMs < untilMs; this.nowMs++) {
-      for (const { host: to, input } of this.#due.splice(0).filter((due) => due.atMs <= this.nowMs || !this.#due.push(due))) this.give(to, input);
-      for (const [id, state] of this.states) if (nextWakeMs(state, this.nowMs - 1) <= this.nowMs) this.give(id, { kind: "tick" });
-    }
-  }
-
-  command(to: HostId, command: Command): number {
-    this.give(to, { kind: "command", request: 1, command });
-    const answer = this.done.findLast(({ effect }) => effect.do === "answer")!.effect;
-    return answer.do === "answer" ? answer.code : 0;
-  }
-
-  stateOf(id: HostId): string {
-    return whyHost(this.states.get(id)!, this.nowMs).state;
-  }
-}
-
-function converged(rules = [rule({ affinity: "none" }), rule({ startPort: 90, endPort: 90, mode: "single" })]): Wire {
-  const wire = new Wire();
-  for (const id of [1, 2, 3]) wire.add(cluster(rules), host(id));
-  wire.run(1_500);
-  return wire;
-}
 
 test("three hosts converge, each answers its share, and the answer to 'who' is the kernel's", () => {
   const wire = converged();
