@@ -42,6 +42,7 @@ export function adopt(turn: Turn, map: NlbMap): void {
   state.isStale = true;
   state.fetched = null;
   state.fetching = null;
+  state.unreachableTimes = 0;
   state.wasConverged = false;
   state.sendSoon = true;
   for (const peer of state.peers.values()) peer.echoed = 0;

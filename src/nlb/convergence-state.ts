@@ -115,7 +115,9 @@ export interface NlbState {
   /** Of which it was said last that its parameters differ; 0 = none. */
   differingHost: HostId;
   fetched: NlbMap | null;
-  fetching: { map: MapId; sinceMs: number; askedAtMs: number } | null;
+  fetching: { map: MapId; sinceMs: number; askedAtMs: number; asked: number } | null;
+  /** How often in a row a map could not be had: each time it stays out for twice as long. */
+  unreachableTimes: number;
 
   held: Holdings;
   /** Lost while connections may be open. */
@@ -207,6 +209,7 @@ export function createState(cluster: ClusterParameters, host: HostParameters, in
     differingHost: 0,
     fetched: null,
     fetching: null,
+    unreachableTimes: 0,
     held: new Map(),
     recentlyLost: new Map(),
     planNumber: 0,

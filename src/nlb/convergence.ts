@@ -16,9 +16,11 @@ import { isConverged, isDrained, sendWhenDue } from "./sending.ts";
 
 /** Attempts to program the kernel before the host gives up. */
 const ATTEMPTS_MAX = 5;
-/** In silence times: how long a map may be out of reach, and how long the host then stays out. */
+/** In silence times: how long a map may be out of reach, and how long the host then stays out, the first time. */
 const UNREACHABLE_AFTER = 4;
 const UNREACHABLE_FOR = 10;
+/** Each coming back that fails costs all members their lease for a moment. */
+const UNREACHABLE_FOR_MOST_MS = 300_000;
 
 /**
  * @param state changed in place: it belongs to the step
@@ -174,7 +176,17 @@ function reconsider(turn: Turn): void {
   if (reason === "filterFailed" && state.awaited === null) return listen(turn);
   if (!state.isLinkUp) return;
   if (reason === "listening" && nowMs - state.listeningSinceMs >= state.wanted.timing.holdMs) comeBack();
-  if (reason === "mapUnreachable" && nowMs - sinceMs >= UNREACHABLE_FOR * timing(state).silenceMs) comeBack();
+  if (reason === "mapUnreachable" && (nowMs - sinceMs >= unreachableForMs(state) || isNobodyServing(turn))) comeBack();
+}
+
+function unreachableForMs(state: NlbState): number {
+  const firstMs = UNREACHABLE_FOR * timing(state).silenceMs;
+  return Math.max(firstMs, Math.min(UNREACHABLE_FOR_MOST_MS, firstMs * 2 ** (state.unreachableTimes - 1)));
+}
+
+/** Then there is no lease that coming back could cost anybody; they may be those who cannot fetch from who is gone. */
+function isNobodyServing({ state, nowMs }: Turn): boolean {
+  return nowMs - state.out.sinceMs >= UNREACHABLE_AFTER * timing(state).silenceMs && [...state.peers.values()].every(({ heartbeat }) => heartbeat.map.proposer === 0);
 }
 
 function standAsideOrReturn(turn: Turn): void {
@@ -223,6 +235,7 @@ function unreachable(turn: Turn): void {
   const { state } = turn;
   turn.effects.push({ do: "event", name: "NlbMapUnreachable", cause: "unknown", text: `Host ${state.self.host} cannot get the map ${mapText(state.fetching!.map)} and stays out for a while.`, next: "muster nlb status" });
   state.fetching = null;
+  state.unreachableTimes += 1;
   stayOut(turn, "mapUnreachable", 0);
 }
 

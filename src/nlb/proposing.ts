@@ -85,13 +85,14 @@ function chooseBase(turn: Turn, peers: readonly Peer[]): Base | null | "awaited"
   const { map } = state;
   const others = peers.filter(({ heartbeat }) => heartbeat.map.proposer !== 0);
   const newer = map === null ? others : others.filter((peer) => peer.heartbeat.map.counter > map.id.counter && isMember(map, peer));
-  const [best] = [...newer].sort((a, b) => (map === null ? a.heartbeat.map.proposer - b.heartbeat.map.proposer : 0) || b.heartbeat.map.counter - a.heartbeat.map.counter);
+  const inOrder = [...newer].sort((a, b) => (map === null ? a.heartbeat.map.proposer - b.heartbeat.map.proposer : 0) || b.heartbeat.map.counter - a.heartbeat.map.counter);
+  const [best] = inOrder;
   if (best === undefined) {
     state.fetching = null;
     return withRules(state, map);
   }
   if (state.fetched !== null && sameMap(state.fetched.id, best.heartbeat.map)) return withRules(state, state.fetched);
-  fetch(turn, best, best.heartbeat.map);
+  fetch(turn, inOrder, best.heartbeat.map);
   // Rather start anew than not at all; on this host's own map it would keep what the newer one may have given to others.
   return nowMs - state.fetching!.sinceMs < timing(state).silenceMs ? "awaited" : null;
 }
@@ -101,16 +102,18 @@ function withRules(state: NlbState, map: NlbMap | null): Base | null {
   return configuration === null ? null : { map: map!, rules: configuration.cluster.rules };
 }
 
-/** Asks for the content of a map, again when no answer came. */
-function fetch(turn: Turn, from: Peer, map: MapId): void {
+/** Asks for the content of a map; when no answer came, the next one of those that have it. */
+function fetch(turn: Turn, peers: readonly Peer[], map: MapId): void {
   const { state, nowMs } = turn;
   if (state.fetching === null || !sameMap(state.fetching.map, map)) {
-    state.fetching = { map, sinceMs: state.fetching?.sinceMs ?? nowMs, askedAtMs: nowMs };
+    state.fetching = { map, sinceMs: state.fetching?.sinceMs ?? nowMs, askedAtMs: nowMs, asked: 1 };
   } else {
     if (nowMs - state.fetching.askedAtMs < 2 * timing(state).periodMs) return;
     state.fetching.askedAtMs = nowMs;
+    state.fetching.asked += 1;
   }
-  turn.effects.push({ do: "fetchMap", from: from.host, map });
+  const having = peers.filter(({ heartbeat }) => sameMap(heartbeat.map, map));
+  turn.effects.push({ do: "fetchMap", from: having[(state.fetching.asked - 1) % having.length]!.host, map });
 }
 
 /** Gets the newest map of those that this host would be in one with, and adopts it when it may. */
@@ -118,16 +121,17 @@ export function follow(turn: Turn): void {
   const { state } = turn;
   // Whoever is the lowest adopts only what it proposed itself.
   if (!wantsIn(state) || state.candidates[0]?.host === state.self.host) return;
-  const [newest] = state.candidates
+  const having = state.candidates
     .flatMap((life) => (life.host === state.self.host ? [] : [peerOf(state, life)!]))
     .filter(({ heartbeat }) => heartbeat.map.proposer !== 0 && heartbeat.map.counter > state.floor)
     // From the proposer if it still has it, as others may be on their way to another one.
     .sort((a, b) => b.heartbeat.map.counter - a.heartbeat.map.counter || Number(b.host === b.heartbeat.map.proposer) - Number(a.host === a.heartbeat.map.proposer));
+  const [newest] = having;
   if (newest === undefined) {
     state.fetching = null;
     return;
   }
-  if (state.fetched === null || !sameMap(state.fetched.id, newest.heartbeat.map)) return fetch(turn, newest, newest.heartbeat.map);
+  if (state.fetched === null || !sameMap(state.fetched.id, newest.heartbeat.map)) return fetch(turn, having, newest.heartbeat.map);
   if (mayAdopt(state, state.fetched)) adopt(turn, state.fetched);
 }
 

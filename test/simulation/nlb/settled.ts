@@ -8,10 +8,14 @@ import { NlbWorld, Violation } from "./world.ts";
 /** So long everything may take: what was broken is noticed, told, listened, and held. */
 const SETTLE_PERIODS = 80;
 const STEADY_PERIODS = 10;
+/** A host that gets no map has tried some times by then, and is watched for as long again. */
+const OUTSIDE_MS = 40_000;
+const DARK_MOST = 0.1;
 
 export function settle(world: NlbWorld): void {
   calm(world);
   for (const copy of world.copies) oneGivesWay(world, copy);
+  if (world.unableToFetch !== null) othersServe(world, world.unableToFetch);
   const startedMs = world.scheduler.nowMs;
   // What was just asked for has to have begun.
   world.scheduler.runUntil(startedMs + 300);
@@ -38,6 +42,24 @@ function oneGivesWay(world: NlbWorld, copy: Machine): void {
   }
   world.count("two with one id");
   world.kill(copy, true);
+}
+
+/** Whom no map reaches costs the others little; then somebody mends it, and starts it anew. */
+function othersServe(world: NlbWorld, outside: Machine): void {
+  const others = world.machines.filter((machine) => machine !== outside);
+  const looks = { all: 0, dark: 0 };
+  world.scheduler.runUntil(world.scheduler.nowMs + OUTSIDE_MS);
+  const untilMs = world.scheduler.nowMs + OUTSIDE_MS;
+  while (world.scheduler.nowMs < untilMs) {
+    world.scheduler.runUntil(world.scheduler.nowMs + 17);
+    looks.all += 1;
+    if (!others.every(({ kernel }) => kernel.isOpen)) looks.dark += 1;
+  }
+  if (looks.dark > looks.all * DARK_MOST) throw new Violation(`while host ${outside.id} could fetch no map, not all others served, ${looks.dark} times of ${looks.all}`);
+  world.count("a host that gets no map");
+  world.unableToFetch = null;
+  world.kill(outside, true);
+  world.start(outside);
 }
 
 function calm(world: NlbWorld): void {

@@ -19,6 +19,8 @@ import { checkAdoption } from "./moves.ts";
 const DRIFT = 0.1;
 /** One seed in so many has two machines with one id. */
 const COPY_EVERY = 8;
+/** One seed in so many has a host that gets no map of others, ever. */
+const CUT_OFF_EVERY = 32;
 /** Lives are numbered by the clock of the machine: no two have the same number. */
 const COPY_LIVES_FROM = 500;
 /** In periods: so long a rule that was disabled may still pass. */
@@ -36,6 +38,8 @@ export class NlbWorld implements Surroundings {
   readonly machines: Machine[] = [];
   /** Machines that were given the id of another by mistake, in some seeds. */
   readonly copies: Machine[] = [];
+  /** It can fetch nothing, although heartbeats pass. */
+  unableToFetch: Machine | null = null;
   readonly bug: Bug | null;
   readonly timing: NlbTiming;
   /** What happened how often: a run in which nothing did proves nothing. */
@@ -80,6 +84,7 @@ export class NlbWorld implements Surroundings {
       copy.incarnation = COPY_LIVES_FROM;
       this.copies.push(copy);
     }
+    if (seed % CUT_OFF_EVERY === CUT_OFF_EVERY - 2) this.unableToFetch = this.machines[Math.floor(seed / CUT_OFF_EVERY) % hosts]!;
   }
 
   #machine(id: HostId, name: string): Machine {
@@ -167,7 +172,7 @@ export class NlbWorld implements Surroundings {
   fetch(from: Agent, host: HostId, id: MapId): void {
     const way = `${from.machine.id}>${host}`;
     const back = `${host}>${from.machine.id}`;
-    if (this.random.chance(this.fetchLossChance)) return;
+    if (this.random.chance(this.fetchLossChance) || from.machine === this.unableToFetch) return;
     this.scheduler.after(0.3 + this.random.next() * this.delayMaxMs, () => {
       const map = this.machines[host - 1]!.agent?.state.map ?? null;
       if (this.cuts.has(way) || map === null || !sameMap(map.id, id)) return;
