@@ -52,11 +52,10 @@ function reportsFor(configuration: Configuration, reports: readonly RuleReport[]
   return digest === configuration.digest && reports.length === configuration.cluster.rules.length ? reports : null;
 }
 
-/** Parameters that all of them know: the wanted ones when all want the same, else those of the present map. */
+/** Parameters that all of them know: the wanted ones when all want the same, else those of the present map; without one here, the others' is for what this host wants. */
 function common(state: NlbState, peers: readonly Peer[]): Configuration | null {
   if (peers.every((peer) => peer.heartbeat.wanted === state.wanted.digest)) return state.wanted;
-  const digest = state.map?.parameters;
-  if (digest === undefined) return null;
+  const digest = state.map?.parameters ?? state.wanted.digest;
   const isKnown = peers.every(({ heartbeat }) => heartbeat.active === digest || (heartbeat.active === NO_DIGEST && heartbeat.wanted === digest));
   return isKnown ? configurationFor(state, digest) : null;
 }

@@ -20,8 +20,8 @@ export class Wire {
   canFetch: (by: HostId, from: HostId) => boolean = () => true;
   readonly #due: { readonly atMs: number; readonly host: HostId; readonly input: Input }[] = [];
 
-  add(parameters: ClusterParameters, one: HostParameters): void {
-    this.states.set(one.id, createState(parameters, one, 1, 0, "started", this.nowMs));
+  add(parameters: ClusterParameters, one: HostParameters, incarnation = 1, cleared = 0): void {
+    this.states.set(one.id, createState(parameters, one, incarnation, cleared, "started", this.nowMs));
     this.give(one.id, { kind: "begin" });
   }
 
