@@ -67,6 +67,8 @@ function receive(turn: Turn, input: Input): void {
       state.wanted = configurationOf(input.cluster, input.host);
       state.isStale = true;
       state.sendSoon = true;
+      // Without a map no other plan would come, and the kernel goes on answering for addresses.
+      if (state.map === null) state.isPlanStale = true;
       turn.effects.push({ do: "event", name: "NlbParametersChanged", cause: "modifiedParameters", text: `Host ${state.self.host} has read its parameters again.`, next: null });
       return;
     case "command":
@@ -139,7 +141,7 @@ function settle(turn: Turn): void {
   confirm(turn);
   take(turn);
   if (forgetLost(state)) state.isPlanStale = true;
-  if (state.isPlanStale && state.awaited === null && state.releasing === null && isRunning(state)) program(turn, "tidy", state.held);
+  if (state.isPlanStale && state.awaited === null && state.releasing === null) program(turn, "tidy", state.held);
   if (isDrained(state)) halt(turn, "stopped");
   if (state.fetching !== null && nowMs - state.fetching.sinceMs >= UNREACHABLE_AFTER * timing(state).silenceMs) unreachable(turn);
   noteDifference(turn);

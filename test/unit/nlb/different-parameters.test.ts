@@ -27,3 +27,18 @@ test("the lowest host comes back while others have been given parameters that it
   wire.run(1_000);
   assert.deepEqual([1, 2].map((id) => [wire.stateOf(id), wire.states.get(id)!.active!.digest === wire.states.get(2)!.wanted.digest]), [["default", true], ["converged", true]]);
 });
+
+for (const verb of ["stop", "suspend"] as const) {
+  test(`new parameters reach the kernel of a host after ${verb}`, () => {
+    const wire = converged();
+    wire.command(3, { verb });
+    wire.run(300);
+    const { wanted } = wire.states.get(3)!;
+    wire.give(3, { kind: "configuration", cluster: { ...wanted.cluster, additionalAddresses: [], operationMode: "unicast" }, host: host(3) });
+    wire.run(300);
+    const plan = wire.plans.get(3)!;
+    assert.deepEqual([plan.virtualAddresses.map(({ address }) => address), plan.operationMode, plan.isMember], [["10.77.0.10"], "unicast", false]);
+    assert.equal(wire.states.get(3)!.isKernelEmpty, true);
+    assert.ok(plan.rules.every(({ action }) => action.kind === "drop") && !plan.isDefaultHost);
+  });
+}
