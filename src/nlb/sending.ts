@@ -1,8 +1,8 @@
 import { NO_DIGEST } from "./consistency.ts";
 import type { NlbState, Peer, Turn } from "./convergence-state.ts";
-import { isRunning, ownReports, timing, wantsIn } from "./convergence-state.ts";
+import { DEFAULT_HOST_PART, isRunning, ownReports, timing, wantsIn } from "./convergence-state.ts";
 import { hold } from "./adopting.ts";
-import { isInMap, otherMembers, followsMap } from "./hearing.ts";
+import { isInMap, otherMembers, followsMap, peerOf } from "./hearing.ts";
 import type { Heartbeat, PeerReport } from "./heartbeat.ts";
 import { isNothing } from "./holding.ts";
 import { arm, confirm, rememberSent } from "./lease-keeping.ts";
@@ -105,8 +105,14 @@ export function hostState(state: NlbState): HostState {
   return state.map!.defaultHost === state.self.host ? "default" : "converged";
 }
 
-/** Whether this host owns nothing and has nothing open: the end of its draining. */
+/** Whether this host owns nothing that another one could take, and has nothing open: the end of its draining. */
 export function isDrained(state: NlbState): boolean {
-  if (state.mode !== "draining" || !isNothing(state.held) || (state.map !== null && !isConverged(state))) return false;
+  if (state.mode !== "draining" || !ownsNothing(state) || (state.map !== null && !isConverged(state))) return false;
   return knowsOpen(state) && Object.values(state.openConnections!).every((open) => open === 0);
+}
+
+/** When all are draining, one of them stays the default host until it stops: nobody is left to take that. */
+function ownsNothing(state: NlbState): boolean {
+  const areAllDraining = otherMembers(state).every((member) => peerOf(state, member)?.heartbeat.isDraining === true);
+  return isNothing(areAllDraining ? new Map([...state.held].filter(([text]) => text !== DEFAULT_HOST_PART)) : state.held);
 }
