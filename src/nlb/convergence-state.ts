@@ -83,7 +83,7 @@ export interface NlbState {
   lastSentAtMs: number;
   /** Something has changed that others wait for. */
   sendSoon: boolean;
-  /** The same, and it is so rare (twice for each map) that it keeps no distance. */
+  /** The same, and it is so rare (twice for each map, and when it leaves) that it keeps no distance. */
   sendAtOnce: boolean;
 
   readonly peers: Map<HostId, Peer>;

@@ -116,11 +116,9 @@ function filterDone(turn: Turn, done: FilterDone): void {
     state.isKernelEmpty = true;
     state.hasBegun = true;
   }
-  if (awaited.purpose === "release") {
-    state.isReleased = true;
-    // From now on it is nobody's.
-    state.sendAtOnce = true;
-  }
+  if (awaited.purpose === "release") state.isReleased = true;
+  // From now on it is nobody's; and who leaves may have no other moment to say so.
+  if (awaited.purpose === "release" || awaited.purpose === "leave") state.sendAtOnce = true;
   if (awaited.purpose === "take") state.isTaken = true;
   state.sendSoon = true;
 }

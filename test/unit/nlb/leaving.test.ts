@@ -45,3 +45,15 @@ test("who drains beside a host that does not gives the default part away first",
   nothingOpen(wire, [1]);
   assert.deepEqual([1, 2].map((id) => wire.stateOf(id)), ["stopped", "default"]);
 });
+
+test("a host that stops says that it holds nothing in the very step in which its kernel has let go", () => {
+  const wire = converged();
+  const state = wire.states.get(3)!;
+  // Whatever it has just said to the others.
+  wire.command(3, { verb: "disable", rule: null });
+  wire.run(12);
+  wire.command(3, { verb: "stop" });
+  wire.give(3, { kind: "filterDone", done: { number: state.planNumber, problem: null } });
+  const last = wire.done.findLast(({ host: of, effect }) => of === 3 && effect.do === "send")!.effect;
+  assert.ok(last.do === "send" && last.heartbeat.isEmpty && last.heartbeat.state === "stopped");
+});
