@@ -65,6 +65,8 @@ function receive(turn: Turn, input: Input): void {
       return;
     case "configuration":
       state.wanted = configurationOf(input.cluster, input.host);
+      // Those that are known were counted by other rules.
+      state.countsSinceLoss = 0;
       state.isStale = true;
       state.sendSoon = true;
       // Without a map no other plan would come, and the kernel goes on answering for addresses.

@@ -98,6 +98,8 @@ export function forgetLost(state: NlbState): boolean {
   const configuration = state.active ?? state.wanted;
   const open = state.openConnections;
   if (open === null || !knowsOpen(state) || isNothing(state.recentlyLost)) return false;
+  // Counts are by the rules that are wanted: under other keys than what was lost in this map.
+  if (configuration.digest !== state.wanted.digest) return false;
   const kept = new Map([...state.recentlyLost].filter(([text]) => {
     const position = configuration.ruleTexts.indexOf(text);
     const key = text === DEFAULT_HOST_PART ? DEFAULT_HOST_PART : configuration.ruleKeys[position];
