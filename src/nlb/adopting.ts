@@ -53,7 +53,8 @@ export function adopt(turn: Turn, map: NlbMap): void {
   // Where a host was lost every moment counts; and what a plan that is under way holds is not known yet.
   if (!isPlanned || state.awaited !== null || isNothing(difference(state.held, kept))) release(turn);
   const hasLists = configuration.cluster.rules.some((rule) => rule.mode === "multiple" && rule.affinity !== "none" && rule.timeoutMinutes > 0);
-  state.isAffinityReady = !hasLists || map.members.length === 1;
+  // Whoever is left alone asks nobody, but has to forget whom it left to those that are gone.
+  state.isAffinityReady = !hasLists;
   if (cause === "newMember" && isNewHere) turn.effects.push({ do: "event", name: "NlbHostActive", cause: null, text: `Host ${state.self.host} became an active member.`, next: null });
   warnOfEqualPriorities(turn, map, configuration);
   turn.effects.push({ do: "event", name: "NlbConverging", cause, text: `Host ${state.self.host} converges on the map ${mapText(map.id)} with the hosts ${map.members.map(({ host }) => host).join(", ")}.`, next: null });

@@ -54,7 +54,7 @@ export type Effect =
   | { readonly do: "program"; readonly plan: FilterPlan }
   /** Over TLS, from the agent of that host; answered by `map`, or not at all. */
   | { readonly do: "fetchMap"; readonly from: HostId; readonly map: MapId }
-  /** Get the lists of extended affinity from these hosts and read them in; answered by `affinityReady`. */
+  /** Get the lists of extended affinity from these hosts, and of nobody else, and read them in; answered by `affinityReady`. */
   | { readonly do: "exchangeAffinity"; readonly map: MapId; readonly from: readonly HostId[] }
   | { readonly do: "persist"; readonly mode: Mode }
   /** `code` = one of ReturnCode. */

@@ -18,6 +18,8 @@ export class Wire {
   refuses: (to: HostId, order: LeaseOrder) => boolean = () => false;
   /** A map can be had from there. */
   canFetch: (by: HostId, from: HostId) => boolean = () => true;
+  /** The lists of extended affinity are read in. */
+  readsLists: (to: HostId) => boolean = () => true;
   readonly #due: { readonly atMs: number; readonly host: HostId; readonly input: Input }[] = [];
 
   add(parameters: ClusterParameters, one: HostParameters, incarnation = 1, cleared = 0): void {
@@ -55,7 +57,7 @@ export class Wire {
       const map: NlbMap | null = this.states.get(effect.from)?.map ?? null;
       if (map?.id.hash === effect.map.hash && this.canFetch(to, effect.from)) later(to, { kind: "map", map });
     }
-    if (effect.do === "exchangeAffinity") later(to, { kind: "affinityReady", map: effect.map });
+    if (effect.do === "exchangeAffinity" && this.readsLists(to)) later(to, { kind: "affinityReady", map: effect.map });
     if (effect.do !== "program") return;
     this.plans.set(to, effect.plan);
     later(to, { kind: "filterDone", done: { number: effect.plan.number, problem: null } });
