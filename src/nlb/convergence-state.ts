@@ -136,8 +136,6 @@ export interface NlbState {
   sent: { sequence: number; tick: number }[];
   evidenced: number;
   pointedSlot: number | null;
-  /** The last order that moves the pointer failed: the kernel may point at another slot. */
-  isPointerDoubtful: boolean;
   /** The map whose evidence opened the lease last. */
   gateMembers: readonly HostLife[] | null;
 
@@ -221,7 +219,6 @@ export function createState(cluster: ClusterParameters, host: HostParameters, in
     sent: [],
     evidenced: 0,
     pointedSlot: null,
-    isPointerDoubtful: false,
     gateMembers: null,
     ruleStates: new Map(),
     health: new Map(),

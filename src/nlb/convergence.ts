@@ -7,7 +7,7 @@ import { configurationOf, isRunning, timing } from "./convergence-state.ts";
 import type { FilterDone } from "./filter-contract.ts";
 import { hear, isCompatible, losesToRival, updateHearing } from "./hearing.ts";
 import type { Effect, Input } from "./inputs.ts";
-import { confirm, newestEchoed, orderFailed } from "./lease-keeping.ts";
+import { confirm, newestEchoed } from "./lease-keeping.ts";
 import { mapText, sameMap } from "./map.ts";
 import { forgetLost, isEmpty, letEverythingGo, program } from "./planning.ts";
 import { isConverged, isDrained, sendWhenDue } from "./sending.ts";
@@ -58,8 +58,6 @@ function receive(turn: Turn, input: Input): void {
       return fetched(turn, input.map);
     case "filterDone":
       return filterDone(turn, input.done);
-    case "leaseFailed":
-      return orderFailed(turn, input.order);
     case "affinityReady":
       if (state.map !== null && sameMap(input.map, state.map.id)) state.isAffinityReady = true;
       return;

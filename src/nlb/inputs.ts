@@ -20,8 +20,6 @@ export type Input =
   /** The content of a map that was asked for. */
   | { readonly kind: "map"; readonly map: NlbMap }
   | { readonly kind: "filterDone"; readonly done: FilterDone }
-  /** The kernel refused an order: where the lease points is not known any more. */
-  | { readonly kind: "leaseFailed"; readonly order: LeaseOrder }
   /** The lists of all members have been read in for this map. */
   | { readonly kind: "affinityReady"; readonly map: MapId }
   /** Validated. A change of the id needs a new life. */
@@ -44,8 +42,9 @@ export type Mode = "stopped" | "started" | "draining" | "suspended";
 
 /**
  * Carried out in this order, each whole before the next. When a `lease` or a `program` fails, what comes after it is left
- * out, but for `answer`, `event` and `persist`: a failed order is told by `leaseFailed`, and each `program`, failed or left
- * out, by a `filterDone` with a problem. These come before any other input; the host counts on nothing that was left out.
+ * out, but for `answer`, `event` and `persist`; a `program` that was left out is answered by a `filterDone` with a problem.
+ * An order to point or close that failed or was left out is made up for by closing the lease before anything is armed: the
+ * kernel may point at another slot than the host takes it for.
  */
 export type Effect =
   | { readonly do: "send"; readonly heartbeat: Heartbeat }

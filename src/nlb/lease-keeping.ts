@@ -1,6 +1,5 @@
 import type { NlbState, Turn } from "./convergence-state.ts";
 import { timing } from "./convergence-state.ts";
-import type { LeaseOrder } from "./filter-contract.ts";
 import { LEASE_SLOTS } from "./filter-contract.ts";
 import { otherMembers, peerOf } from "./hearing.ts";
 
@@ -16,24 +15,13 @@ export function arm(turn: Turn): void {
   state.tick += 1;
   state.nextArmAtMs = nowMs + timing(state).armMs;
   const slot = state.tick % LEASE_SLOTS;
-  // To arm the slot that is pointed at would open it without evidence.
-  if (slot === state.pointedSlot || state.isPointerDoubtful) close(turn);
+  if (slot === state.pointedSlot) {
+    // To arm the slot that is pointed at would open it without evidence.
+    state.pointedSlot = null;
+    state.gateMembers = null;
+    effects.push({ do: "lease", order: { do: "close" } });
+  }
   effects.push({ do: "lease", order: { do: "arm", slot, lengthMs: timing(state).leaseMs } });
-}
-
-/** Nothing passes any more, whatever is armed. */
-export function close({ state, effects }: Turn): void {
-  state.pointedSlot = null;
-  state.gateMembers = null;
-  state.isPointerDoubtful = false;
-  effects.push({ do: "lease", order: { do: "close" } });
-}
-
-/** The kernel refused an order. */
-export function orderFailed({ state, nowMs }: Turn, order: LeaseOrder): void {
-  // The heartbeat behind it was left out: the next one asks for a tick that is armed.
-  if (order.do === "arm") state.nextArmAtMs = nowMs;
-  else state.isPointerDoubtful = true;
 }
 
 /** Remembers which tick the heartbeat asks for. */
@@ -63,6 +51,5 @@ export function confirm(turn: Turn): void {
   state.evidenced = tick;
   state.pointedSlot = tick % LEASE_SLOTS;
   state.gateMembers = state.map.members;
-  state.isPointerDoubtful = false;
   effects.push({ do: "lease", order: { do: "point", slot: state.pointedSlot } });
 }

@@ -3,7 +3,6 @@ import { DEFAULT_HOST_PART, isRunning } from "./convergence-state.ts";
 import type { FilterAction, FilterPlan } from "./filter-contract.ts";
 import { clusterHardware } from "./hardware-address.ts";
 import { difference, isNothing, union } from "./holding.ts";
-import { close } from "./lease-keeping.ts";
 import { mapText } from "./map.ts";
 import type { PortRule } from "./parameters.ts";
 import { ruleSeed, virtualAddresses } from "./parameters.ts";
@@ -30,7 +29,10 @@ export function program(turn: Turn, purpose: Purpose, holdings: Holdings): void 
 
 /** Closes the lease and lets everything go; others need not wait once that is done. */
 export function letEverythingGo(turn: Turn, purpose: "begin" | "leave"): void {
-  close(turn);
+  const { state } = turn;
+  turn.effects.push({ do: "lease", order: { do: "close" } });
+  state.pointedSlot = null;
+  state.gateMembers = null;
   program(turn, purpose, new Map());
 }
 

@@ -63,6 +63,7 @@ export class Agent {
   #isPaused = false;
   #pause = 0;
   #wakeAtMs = Number.POSITIVE_INFINITY;
+  #owesClose = false;
   isDead = false;
   pausedUntilMs = 0;
   /** When it last went on after standing still. */
@@ -185,8 +186,8 @@ export class Agent {
         return this.#around.sent(this, heartbeat);
       }
       case "lease":
-        if (!this.#around.refusesLease()) return this.#lease(effect);
-        return this.#leaveOut([{ kind: "leaseFailed", order: effect.order }]);
+        if (!this.#isCarriedOut(effect)) this.#leaveOut();
+        return;
       case "program": {
         const problem = random.chance(this.#around.filterFailureChance) ? "busy" : null;
         const { plan } = effect;
@@ -208,7 +209,7 @@ export class Agent {
         }
         carryOut();
         tell(0.2 + random.next() * 2);
-        if (problem !== null) this.#leaveOut([]);
+        if (problem !== null) this.#leaveOut();
         return;
       }
       case "fetchMap":
@@ -224,12 +225,24 @@ export class Agent {
     }
   }
 
+  /** As the shell does it: what the kernel points at may be another slot than the agent thinks, until an order went well. */
+  #isCarriedOut(effect: Effect & { do: "lease" }): boolean {
+    if (effect.order.do === "arm" && this.#owesClose && !this.#isCarriedOut({ do: "lease", order: { do: "close" } })) return false;
+    if (effect.order.do !== "arm") this.#owesClose = true;
+    if (this.#around.refusesLease()) return false;
+    this.#lease(effect);
+    if (effect.order.do !== "arm") this.#owesClose = false;
+    return true;
+  }
+
   /** What comes after an effect that failed must not happen; what only tells something does. */
-  #leaveOut(failed: readonly Input[]): void {
+  #leaveOut(): void {
     const left = this.#effects;
     this.#effects = left.filter((effect) => effect.do === "answer" || effect.do === "event" || effect.do === "persist");
-    const plans = left.flatMap((effect): Input[] => (effect.do === "program" ? [{ kind: "filterDone", done: { number: effect.plan.number, problem: "an order before it failed" } }] : []));
-    this.#queue.unshift(...failed, ...plans);
+    for (const effect of left) {
+      if (effect.do === "program") this.#queue.unshift({ kind: "filterDone", done: { number: effect.plan.number, problem: "an order before it failed" } });
+      if (effect.do === "lease" && effect.order.do !== "arm") this.#isCarriedOut({ do: "lease", order: { do: "close" } });
+    }
   }
 
   #lease({ order }: Effect & { do: "lease" }): void {

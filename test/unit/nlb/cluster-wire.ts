@@ -41,7 +41,6 @@ export class Wire {
         }
         if (effect.do === "lease" && this.refuses(to, effect.order)) {
           isLeftOut = true;
-          inputs.push({ kind: "leaseFailed", order: effect.order });
           continue;
         }
         this.#carryOut(to, effect);

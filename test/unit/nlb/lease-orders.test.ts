@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { LEASE_SLOTS } from "../../../src/nlb/filter-contract.ts";
 import type { Effect } from "../../../src/nlb/inputs.ts";
 import { Wire, converged } from "./cluster-wire.ts";
 import { cluster, host } from "./support.ts";
@@ -42,21 +41,4 @@ test("a host whose lease cannot be closed lets go by a plan for the next map, an
   wire.give(3, { kind: "link", isUp: true });
   wire.run(2_000);
   assert.deepEqual([1, 2, 3].map((id) => wire.stateOf(id)), ["default", "converged", "converged"]);
-});
-
-test("what the kernel points at is never armed, although the pointer could not be moved", () => {
-  const wire = converged();
-  const from = wire.done.length;
-  // From now on every heartbeat is lost, and the pointer stays where it was.
-  let pointed: number | null = wire.states.get(1)!.pointedSlot;
-  wire.refuses = (to, order) => to === 1 && order.do === "point";
-  wire.run(100 * (LEASE_SLOTS + 2));
-  for (const order of ordersOf(wire, 1, from)) {
-    if (order === "close") pointed = null;
-    assert.notEqual(order, `arm ${pointed}`);
-  }
-  assert.equal(pointed, null);
-  wire.refuses = () => false;
-  wire.run(300);
-  assert.match(ordersOf(wire, 1, from).at(-1)!, /point/);
 });
