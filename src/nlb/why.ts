@@ -61,7 +61,7 @@ function whyConverging(state: NlbState, nowMs: number): Reason {
     case "filterFailed":
       return { reason: "The kernel refuses the filter.", next: "nft list ruleset" };
     case "mapUnreachable":
-      return { reason: "The map could not be fetched from the others, although their heartbeats arrive.", next: "check that TCP between the dedicated addresses is not filtered; muster nlb status" };
+      return { reason: "The map could not be fetched from the others, although their heartbeats arrive; it tries again, after twice as long each time.", next: "check that TCP between the dedicated addresses is not filtered; then muster nlb stop and muster nlb start, so that it tries at once" };
     default:
       return state.map === null ? whyNoMap(state) : whyNotConverged(state, nowMs);
   }

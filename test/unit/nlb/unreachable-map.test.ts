@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { whyHost } from "../../../src/nlb/why.ts";
 import { Wire } from "./cluster-wire.ts";
 import { cluster, host, rule } from "./support.ts";
 
@@ -29,7 +30,10 @@ test("a host that gets no map costs the others their lease ever more rarely, and
   assert.equal(givenUp(wire, 3), 4);
   assert.deepEqual([1, 2].map((id) => wire.stateOf(id)), ["default", "converged"]);
   wire.canFetch = () => true;
-  wire.run(40_000);
+  wire.run(2_000);
+  assert.match(whyHost(wire.states.get(3)!, wire.nowMs).next!, /muster nlb stop and muster nlb start/);
+  for (const verb of ["stop", "start"] as const) wire.command(3, { verb });
+  wire.run(2_000);
   assert.deepEqual([1, 2, 3].map((id) => wire.stateOf(id)), ["default", "converged", "converged"]);
   assert.equal(wire.states.get(3)!.unreachableTimes, 0);
 });
