@@ -25,7 +25,7 @@ export function disturb(world: NlbWorld, seed: number, untilMs: number): void {
   world.lossChance = random.pick([0, 0, 0.02, 0.1]);
   world.fetchLossChance = random.pick([0, 0, 0.2]);
   world.filterFailureChance = random.pick([0, 0, 0, 0.05]);
-  world.leaseFailureChance = seed % LEASE_FAILS_EVERY === 1 ? LEASE_FAILS : 0;
+  world.leaseFailureChance = seed % LEASE_FAILS_EVERY === 5 ? LEASE_FAILS : 0;
   world.pauseChance = random.pick([0, 0, 0.002, 0.02]);
   world.pauseMaxMs = random.pick([20, 300, 1_500]);
   const machine = (): Machine => random.pick(machines);
