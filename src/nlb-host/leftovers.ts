@@ -18,7 +18,7 @@ export async function clearLeftovers(directory: string, log: (line: string) => v
   // A later one is another cluster's, which has the adapter by now; an earlier one is ours, if the last life ended before it had begun.
   if (left === null || left > incarnation) return false;
   // The addresses first: without the filter every packet would be answered.
-  const adapter = await ClusterAdapter.open(file.adapter, () => undefined, log);
+  const adapter = await ClusterAdapter.open(file.adapter, () => undefined, () => undefined, log);
   await adapter.close();
   filter.remove();
   return true;
