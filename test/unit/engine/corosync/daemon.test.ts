@@ -73,7 +73,7 @@ test("a configuration that corosync does not accept is not kept", { skip }, asyn
   const supervisor = supervisors[0] as TestProcess;
   const file = join(machines[0]!.directory, "corosync.conf");
   const good = readFileSync(file, "utf8");
-  for (const bad of [good.replace("token: 200", "token: 10"), good.replace("totem {", "totem {\n broken {")]) {
+  for (const bad of [good.replace("token: 500", "token: 10"), good.replace("totem {", "totem {\n broken {")]) {
     const mark = supervisor.mark;
     supervisor.tell({ do: "apply", configuration: bad });
     const refused = await supervisor.event((event) => event.event === "notApplied" || event.event === "applied", mark);
@@ -93,7 +93,7 @@ test("a reload that corosync does not answer ends in time", { skip }, async () =
   const mark = supervisor.mark;
   process.kill(pid, "SIGSTOP");
   try {
-    supervisor.tell({ do: "apply", configuration: network.configuration(machines[3]!, 4, { profile: "standard" }) });
+    supervisor.tell({ do: "apply", configuration: network.configuration(machines[3]!, 4, { profile: "fast" }) });
     const refused = await supervisor.event((event) => event.event === "notApplied", mark, 30_000);
     assert.equal(refused["code"], "MUSTER_TIMEOUT");
     assert.equal(readFileSync(join(machines[3]!.directory, "corosync.conf"), "utf8"), network.configuration(machines[3]!, 4));
@@ -181,7 +181,7 @@ test("another corosync on the machine is not touched, and named", { skip }, asyn
 
 test("a program that is missing, and a configuration that corosync refuses, are told with their reasons", { skip }, async () => {
   const machine = machines[3]!;
-  const configuration = network.configuration(machine, 4).replace("token: 200", "token: 10");
+  const configuration = network.configuration(machine, 4).replace("token: 500", "token: 10");
   const refused = startSupervisor(machine, { configuration });
   const failed = await refused.event(is("failed"));
   assert.match(String(failed["reason"]), /^It ended with code 8: .*token timeout parameter \(10 ms\) may not be less than \(30 ms\)/);

@@ -15,8 +15,7 @@ const ALL = [1, 2, 3];
 
 before(() => {
   if (skip !== false) return;
-  // A token of 200 ms is lost now and then while everything else of the machine is busy.
-  network = new TestNetwork({ configuration: { profile: "standard" } });
+  network = new TestNetwork();
   machines = network.machines;
   for (const machine of machines) machine.startCorosync();
 });
@@ -138,7 +137,7 @@ test("corosync stands still: this node's main loop goes on and is told that it i
   try {
     const lost = await one.membership([1, 2], marks[0]);
     await two.membership([1, 2], marks[1]);
-    t.diagnostic(`the others noticed after ${(lost.at - stoppedAt).toFixed(0)} ms (token 200)`);
+    t.diagnostic(`the others noticed after ${(lost.at - stoppedAt).toFixed(0)} ms (token 500)`);
     three.tell({ do: "multicast", text: "into the void" });
     const alone = await three.membership([3], marks[2]);
     t.diagnostic(`it was told that it is alone after ${(alone.at - stoppedAt).toFixed(0)} ms`);
@@ -207,7 +206,7 @@ test("a link is cut and healed", { skip }, async (t) => {
   const [lost] = await Promise.all([members[0]!.membership([1, 2], marks[0]), members[1]!.membership([1, 2], marks[1]), members[2]!.membership([3], marks[2])]);
   network.heal(machines[2]!, 0);
   await Promise.all(members.map((member, position) => member.membership(ALL, marks[position])));
-  t.diagnostic(`noticed after ${(lost.at - cutAt).toFixed(0)} ms (token 200)`);
+  t.diagnostic(`noticed after ${(lost.at - cutAt).toFixed(0)} ms (token 500)`);
   members[2]!.tell({ do: "multicast", text: "healed" });
   await members[0]!.event((event) => event.event === "message" && event["text"] === "healed", marks[0]);
 });
