@@ -23,6 +23,9 @@ interface Suite {
   readonly isBuilt?: true;
 }
 
+/** Of what a suite printed, so much is said again when it failed. */
+const REASON_LENGTH = 4_000;
+
 const testFiles = (...patterns: string[]): string[] => patterns.flatMap((pattern) => globSync(pattern, { cwd: root })).sort();
 /** The timing of real processes suffers when several suites run at once. */
 const nodeTest = (concurrency: number, ...patterns: string[]): string[] => ["node", "--disable-warning=ExperimentalWarning", "--test", `--test-concurrency=${concurrency}`, ...testFiles(...patterns)];
@@ -69,9 +72,12 @@ if (suites.length === 0) {
 install([...new Set(suites.flatMap((suite) => suite.needs ?? []))].filter((program) => !isThere(program)));
 const passed: string[] = [];
 const failed: string[] = [];
+/** Why suites failed, to be read again at the end: the rest of a run is long. */
+const reasons: string[] = [];
 const notRun: string[] = [];
 await Promise.all([play(suites.filter((suite) => suite.isPure !== true)), play(suites.filter((suite) => suite.isPure === true))]);
 
+process.stdout.write(reasons.join(""));
 process.stdout.write(`\nSuites passed: ${passed.join(", ") || "none"}\n`);
 if (failed.length > 0) process.stdout.write(`Suites failed: ${failed.join(", ")}\n`);
 if (notRun.length > 0) process.stdout.write(`Suites NOT RUN: ${notRun.join(", ")}. Install what they need, or run this as root on Debian.\n`);
@@ -92,19 +98,33 @@ async function play(lane: readonly Suite[]): Promise<void> {
     if (suite.isPure === true) process.stdout.write(`\n=== ${suite.name}, beside the others\n${output}`);
     process.stdout.write(`=== ${suite.name}: ${isWell ? "passed" : "FAILED"} in ${((performance.now() - startedMs) / 1_000).toFixed(1)} s\n`);
     (isWell ? passed : failed).push(suite.name);
+    if (!isWell) reasons.push(`\n=== ${suite.name} failed\n${reasonOf(output)}`);
   }
+}
+
+/** What the test runner says of failures at the end of its output; or just the end of it. */
+function reasonOf(output: string): string {
+  const failing = output.lastIndexOf("failing tests:");
+  return failing < 0 ? output.slice(-REASON_LENGTH) : output.slice(failing, failing + REASON_LENGTH);
 }
 
 function run(suite: Suite): Promise<{ readonly isWell: boolean; readonly output: string }> {
   const [program, ...words] = suite.isPure === true ? ["nice", "-n", "19", ...suite.command] : suite.command;
   const env = suite.isBuilt === true ? { ...process.env, MUSTER_BUILT: "1" } : process.env;
   // A test that is wrong about when it ends must not hold up everything.
-  const child = spawn(program!, words, { cwd: root, env, stdio: suite.isPure === true ? ["ignore", "pipe", "pipe"] : "inherit", timeout: suite.isPure === true ? 1_400_000 : 900_000, killSignal: "SIGKILL" });
+  const child = spawn(program!, words, { cwd: root, env, stdio: ["ignore", "pipe", "pipe"], timeout: suite.isPure === true ? 1_400_000 : 900_000, killSignal: "SIGKILL" });
   let output = "";
-  for (const stream of [child.stdout, child.stderr]) stream?.setEncoding("utf8").on("data", (text: string) => (output += text));
+  for (const [stream, target] of [[child.stdout, process.stdout], [child.stderr, process.stderr]] as const) {
+    stream.setEncoding("utf8").on("data", (text: string) => {
+      output += text;
+      if (suite.isPure !== true) target.write(text);
+    });
+  }
   return new Promise((resolve) => {
     child.on("error", (error) => resolve({ isWell: false, output: `${output}${error.message}\n` }));
     child.on("close", (code) => resolve({ isWell: code === 0, output }));
+    // A process that a suite left behind would keep the output open for ever.
+    child.on("exit", () => setTimeout(() => (child.stdout.destroy(), child.stderr.destroy()), 5_000).unref());
   });
 }
 
