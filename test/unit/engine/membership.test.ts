@@ -11,7 +11,7 @@ import { newCluster, record, until } from "./recorder.ts";
 /** Who is here: real processes that start, die, hang and stop. */
 
 /** What a busy machine may add. */
-const SLACK_MS = 600;
+const SLACK_MS = 3_000;
 
 async function withCluster(settings: ConstructorParameters<typeof TestCluster>[0], run: (cluster: TestCluster) => Promise<void>): Promise<void> {
   const cluster = new TestCluster(settings);
@@ -156,19 +156,19 @@ test("a newcomer alone beside a hung sequencer founds the next generation", asyn
 });
 
 test("stop of a member and of the sequencer: the others see it at once and nothing stays", async () => {
-  await withCluster({}, async (cluster) => {
+  await withCluster({ hangTimeoutMs: 30_000 }, async (cluster) => {
     const [one, two, three] = await cluster.form(3);
     assert.ok(one !== undefined && two !== undefined && three !== undefined);
     let at = clock();
     three.tell({ do: "stop" });
-    for (const member of [one, two]) assert.ok((await member.membership([1, 2])).at - at < 500);
+    for (const member of [one, two]) assert.ok((await member.membership([1, 2])).at - at < 10_000, "not by the silence");
     assert.equal(await three.exited, 0);
     assert.equal(cluster.sockets().some((line) => line.endsWith("-direct-3-3")), false);
 
     const mark = two.events.length;
     at = clock();
     one.tell({ do: "stop" });
-    assert.ok((await two.membership([2], mark)).at - at < 500);
+    assert.ok((await two.membership([2], mark)).at - at < 10_000, "not by the silence");
     assert.equal(await one.exited, 0);
     two.tell({ do: "stop" });
     await two.event((event) => event.event === "stopped");

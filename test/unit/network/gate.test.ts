@@ -16,7 +16,7 @@ const OTHER = "10.77.0.101";
 const LEASE_MS = 400;
 const TICK_MS = 50;
 /** Longer than the kernel may take to notice, whatever the machine does meanwhile. */
-const CLOSED_AFTER_MS = LEASE_MS + 200;
+const CLOSED_AFTER_MS = LEASE_MS + 1_000;
 
 describe("the gate in the kernel", { skip: CANNOT }, () => {
   let lab: Lab;
@@ -252,7 +252,7 @@ describe("the gate in the kernel", { skip: CANNOT }, () => {
       await node.ask("own", []);
       const disownedMs = Number(process.hrtime.bigint()) / 1e6;
       const lastMs = await pinging;
-      assert.ok(lastMs > 0 && lastMs - disownedMs < 150, `the last answer came ${lastMs - disownedMs} ms after the address was given up`);
+      assert.ok(lastMs > 0 && lastMs - disownedMs < 1_000, `the last answer came ${lastMs - disownedMs} ms after the address was given up`);
     } finally {
       lab.on(1, ["nft", "delete table ip nat"], () => true);
     }

@@ -68,7 +68,7 @@ test("kill -9 of a process is a membership change at once, and its successor is 
     assert.equal(incarnations.size, 1);
   }
   t.diagnostic(`kill -9 of a process: ${median(times).toFixed(1)} ms (median of ${times.length}) to onMembers, at most ${Math.max(...times).toFixed(1)}`);
-  assert.ok(median(times) < 1_000, "not by the token");
+  assert.ok(median(times) < 5_000, "corosync tells it, nobody waits for a silence");
 });
 
 test("a process that goes and comes inside of one membership of corosync is noticed", { skip }, async () => {
@@ -144,7 +144,7 @@ test("corosync stands still: this node's main loop goes on and is told that it i
     await pause(2_000);
     const delay = await three.ask({ do: "delay" }, "delay");
     t.diagnostic(`largest delay of its event loop: ${Number(delay["maximumMs"]).toFixed(0)} ms`);
-    assert.ok(Number(delay["maximumMs"]) < 500);
+    assert.ok(Number(delay["maximumMs"]) < 1_500, "it stood still for 2,000 ms or more");
   } finally {
     three.machine.corosync?.kill("SIGCONT");
   }
