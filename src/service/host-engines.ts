@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
 import { knownWeights } from "../core/index.ts";
 import type { ClusterState } from "../core/index.ts";
 import { CorosyncDaemon } from "../engine/corosync/daemon.ts";
@@ -39,6 +40,8 @@ const SILENCE_MS = 250;
 const LOOP_MS = 50;
 /** corosync tells of a link seconds after it uses it: until then who is a member is heard, on whatever link. */
 const LINKS_SETTLE_MS = 10_000;
+/** Those with a view answer the first heartbeat at once; who is busy may take a while. */
+const FIRST_WORD_MS = 300;
 const STAND_RETRY_MS = 5_000;
 /** Others say several times a second that they do not know this machine; who has not for so long has changed its mind. */
 const UNKNOWN_MS = 5_000;
@@ -112,9 +115,11 @@ export class HostEngines implements EngineSource {
   }
 
   async start(): Promise<void> {
-    // It runs when it runs: a node without its engine waits, and says so.
-    this.#daemon.start();
     this.#heartbeat.start();
+    // Others may have joined while this node was down: a corosync that does not know them takes them from everybody else.
+    if (this.#members.nodes.length > 1) await pause(FIRST_WORD_MS);
+    // It runs when it runs: a node without its engine waits, and says so.
+    if (!this.#isStopped && this.#aside === null) this.#daemon.start();
   }
 
   /** Why there is no engine at the moment; null = there is, or it is on its way. */

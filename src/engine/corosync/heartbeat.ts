@@ -43,6 +43,8 @@ type Stranger = { readonly unknown: NodeId; readonly incarnation: number; readon
 
 /** Windows sends one a second (reference 1.6); four, so that a cut is seen before anybody loses patience. */
 const PERIOD_MS = 250;
+/** Its sockets are bound by then; what the others answer is news for a node that was down. */
+const FIRST_MS = 20;
 /** Messages grow with the number of nodes, and so does their number. */
 const PERIOD_OF_MANY_MS = 500;
 const MANY_NODES = 16;
@@ -81,7 +83,7 @@ export class Heartbeat {
   /** Without its port it hears nobody, and nobody it: then corosync alone decides, as it does without partial cuts. */
   start(): void {
     for (const type of ["udp4", "udp6"] as const) this.#open(type);
-    this.#timer = setTimeout(() => this.#beat(), PERIOD_MS);
+    this.#timer = setTimeout(() => this.#beat(), FIRST_MS);
   }
 
   #open(type: "udp4" | "udp6"): void {
