@@ -18,6 +18,7 @@ export function cloudStore(bucket: BucketAddress, folder: string): RecordStore {
   const ask = createAsk(bucket);
   const place = `${folder}/`;
   const store: RecordStore = {
+    readsAtOnce: 16,
     async list() {
       const names: string[] = [];
       let next: string | null = null;

@@ -20,6 +20,8 @@ const ANSWER_BYTES_MAX = 1024 * 1024;
 export function daemonStore(daemon: DaemonAddress): RecordStore {
   const path = `/v1/${daemon.cluster}/${daemon.witness}`;
   return {
+    // Each is a connection of its own.
+    readsAtOnce: 4,
     async list() {
       const { status, body } = await ask(daemon, "GET", path);
       if (status === 404) return null;

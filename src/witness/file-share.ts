@@ -12,6 +12,8 @@ import type { RecordStore } from "./record-store.ts";
 export function fileShareStore(share: string, directory: string): RecordStore {
   const place = join(share, directory);
   return {
+    // A share that hangs holds a thread of this process for each read.
+    readsAtOnce: 1,
     list: async () => readdir(place).catch(ifMissing<readonly string[] | null>(null)),
     read: (name) => readFile(join(place, name), "utf8").catch(ifMissing<string | null>(null)),
     async create(name, content) {

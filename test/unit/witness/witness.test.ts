@@ -117,6 +117,29 @@ test("file share: what is no record but has its name is never taken for one that
   assert.equal(answer.kind, "unknown");
 });
 
+test("a place far away is read in few turns, never more at once than it bears", async () => {
+  const store = fileShareStore(base, "far");
+  const witness = createRecordWitness(store);
+  await initialise(witness);
+  for (let position = 1; position < 40; position++) await append(witness, record(position));
+  let [now, most, turns] = [0, 0, 0];
+  const far = createRecordWitness({
+    ...store,
+    readsAtOnce: 16,
+    async read(name) {
+      if (now === 0) turns++;
+      most = Math.max(most, ++now);
+      await new Promise((resolve) => setImmediate(resolve));
+      now--;
+      return store.read(name);
+    },
+  });
+  const answer = await read(far);
+  assert.deepEqual(answer.kind === "records" && answer.records.map((one) => one.position), Array.from({ length: 40 }, (_, position) => position));
+  assert.equal(most, 16);
+  assert.equal(turns, 4, "three for the records, one for what the listing may not show");
+});
+
 test("one question at a time, and one that waits for its answer: a place that hangs is not asked again", async () => {
   let asked = 0;
   const { promise, resolve } = Promise.withResolvers<null>();
