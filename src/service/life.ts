@@ -2,6 +2,7 @@ import type { Database } from "../database/contract.ts";
 import type { AcceptedInstall } from "../lease/ledger.ts";
 import type { Engine } from "../engine/contract.ts";
 import type { LeaveCause, LogEntry, LogStatus } from "../log/types.ts";
+import { configuredWitness, witnessState } from "../core/index.ts";
 import type { StepResult } from "../core/index.ts";
 import { MusterError } from "../model/errors.ts";
 import type { ClusterEvent } from "../model/events.ts";
@@ -17,6 +18,7 @@ import type { EngineSource } from "./engines.ts";
 import { ClusterNode } from "./node.ts";
 import { lastIncarnation, openStore } from "./store.ts";
 import type { OpenedStore } from "./store.ts";
+import { WitnessSight } from "./witness-sight.ts";
 
 /** Everything that one incarnation of the service holds. */
 export interface Life {
@@ -26,6 +28,7 @@ export interface Life {
   readonly monitor: MonitorHost;
   readonly database: Database;
   readonly lease: LeaseHost | null;
+  readonly sight: WitnessSight;
   readonly timer: NodeJS.Timeout;
   over: boolean;
   typesRegistered: boolean;
@@ -126,11 +129,21 @@ async function runLife(options: LifeOptions, listener: LifeListener, { database,
     onLeave: leave,
     onEntry: (entry, result) => listener.onEntry(life, entry, result),
   });
+  life.sight = new WitnessSight({
+    watched: () => {
+      const { replica, machine } = life.node;
+      return replica.status.phase === "active" && !replica.isOrderer && witnessState(machine.state)?.state === "online" ? configuredWitness(machine.state) : null;
+    },
+    connect: (record) => engines.connectWitness?.(record) ?? null,
+    onNotice: log,
+  });
   let isReady = false;
   // The lease worker takes a main loop that it does not hear of for dead, also while it starts.
   life.timer = setInterval(() => {
     lease?.alive();
-    if (isReady && !life.over) listener.guarded(() => life.node.tick());
+    if (!isReady || life.over) return;
+    listener.guarded(() => life.node.tick());
+    life.sight.tick(monotonicMs());
   }, engines.loopMs);
   try {
     await lease?.start();

@@ -300,7 +300,7 @@ export class ClusterService implements ServiceFacade {
 
   problems(): readonly string[] {
     const life = this.#life;
-    return [this.#engines.configurationProblem ?? [], life === null ? [] : (this.#engines.refused?.() ?? []).map(({ node, problem }) => `${this.#nameOf(life, node)} cannot be a member: ${problem}.`)].flat();
+    return [this.#engines.configurationProblem ?? [], life?.sight.problem ?? [], life === null ? [] : (this.#engines.refused?.() ?? []).map(({ node, problem }) => `${this.#nameOf(life, node)} cannot be a member: ${problem}.`)].flat();
   }
 
   state(): ClusterState {

@@ -207,7 +207,12 @@ async function witnesses(context: TestContext, { cluster }: Refusals): Promise<v
   const store = ["EndpointInfo=http://10.77.0.77:9000", "ContainerName=witness", "AccountName=a", "PrimaryKey=k"];
   const { code, message } = await cluster.refused("n1", "quorum", "set", "cloud", ...store);
   assert.equal(code, "MUSTER_NO_WITNESS_CLIENT", message);
+  // Each machine has a /run of its own, as where a share is not mounted.
+  await cluster.muster("n1", "quorum", "set", "fileShare", "SharePath=/run");
+  let said = "";
+  await cluster.until("the node that does not see it says so", 30_000, async () => /sees nothing of what others wrote on the witness/.test((said = (await Promise.all(["n1", "n3"].map(async (name) => (await cluster.try(name, "status")).stdout))).join("\n"))), () => said);
   await cluster.muster("n1", "quorum", "set", "none");
+  await cluster.until("nothing is said any more", 30_000, async () => !/sees nothing/.test((said = (await Promise.all(["n1", "n3"].map(async (name) => (await cluster.try(name, "status")).stdout))).join("\n"))), () => said);
 }
 
 const ROUNDS = 10;
