@@ -1,11 +1,17 @@
 import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import type { Lab } from "../../src/lab/lab.ts";
+import type { ClusterView, QuorumView, ResourceView } from "../../src/model/views.ts";
 import { LabCluster } from "./support/cluster.ts";
 import { withLab } from "./support/with-lab.ts";
 
 const LOGS = ["/var/lib/muster/nodes/*/service.log", "/var/lib/muster/corosync/corosync.log"];
+const OWN = "10.77.0.100";
 const MUSTER = fileURLToPath(new URL("../../bin/muster.js", import.meta.url));
 
 describe("machines form a cluster", () => {
@@ -23,6 +29,34 @@ describe("machines form a cluster", () => {
       await lab.powerOn(ownerNode!);
       await cluster.muster(ownerNode!, "node", "start");
       await cluster.untilUp(watcher, 3);
+    });
+  });
+
+  test("from the beginning it has an address, a name and a witness; its API answers there from whichever node has them", async (context) => {
+    const shared = mkdtempSync(join(tmpdir(), "muster-forming-"));
+    context.after(() => rmSync(shared, { recursive: true, force: true }));
+    await withLab({ hosts: 3, visible: [shared], logs: LOGS }, async (lab) => {
+      const cluster = new LabCluster(lab);
+      const key = `key "lab" { algorithm hmac-sha256; secret "${randomBytes(32).toString("base64")}"; };\n`;
+      for (const { name } of lab.hosts) await lab.host(name).run(["sh", "-ec", "umask 077; cat > /etc/muster/dns.key"], { input: key });
+      const create = (...words: string[]): string[] => ["cluster", "create", "--name", "office", ...words];
+      const dns = ["--dns", "DnsZone=example.test", "DnsServer=10.77.0.9", "TsigKeyFile=/etc/muster/dns.key"];
+      for (const wrong of [["--address", OWN], dns, ["--address", `${OWN}/24`, "--dns", "NoSuch=1"], ["--witness", "lighthouse"]]) assert.match((await cluster.refused("n1", ...create(...wrong))).code, /MUSTER_(INVALID_ARGUMENT|UNKNOWN_PROPERTY)/);
+      await cluster.muster("n1", ...create("--address", `${OWN}/24`, ...dns, "--witness", "fileShare", `SharePath=${shared}`));
+      for (const name of ["n2", "n3"]) await cluster.join("n1", name);
+      await cluster.untilUp("n1", 3);
+      const { witness } = await cluster.api("n1").get<QuorumView>("/v1/quorum");
+      assert.deepEqual([witness?.kind, witness?.state], ["fileShare", "Online"]);
+      const name = await cluster.api("n1").get<ResourceView>("/v1/resources/Cluster%20Name");
+      assert.deepEqual([name.type, name.dependency, name.privateProperties["Name"]], ["Network Name", "[Cluster IP Address]", "office"]);
+      const group = encodeURIComponent("Cluster Group");
+      const { ownerNode } = await cluster.untilOnline("n1", group);
+      const others = ["n1", "n2", "n3"].filter((one) => one !== ownerNode);
+      const answers = async (from: string): Promise<string> => (await cluster.json<{ readonly cluster: ClusterView & { readonly answeredBy: { readonly node: string } } }>(from, "status", "--connect", `https://${OWN}:3343`)).cluster.answeredBy.node;
+      for (const from of others) assert.equal(await answers(from), ownerNode);
+      await lab.powerOff(ownerNode!);
+      const next = await cluster.untilOnline(others[0]!, group, { notOn: ownerNode! });
+      for (const from of others) assert.equal(await answers(from), next.ownerNode);
     });
   });
 

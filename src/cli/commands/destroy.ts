@@ -7,7 +7,8 @@ import type { GroupView, NodeView } from "../../model/views.ts";
 import { path, until } from "../common.ts";
 import { connect } from "../connect.ts";
 import { data, json, list, talk } from "../output.ts";
-import { CORE_GROUP, directoryOf, requireRoot } from "./host.ts";
+import { CORE_GROUP } from "./core-group.ts";
+import { directoryOf, requireRoot } from "./host.ts";
 
 const OFFLINE_LIMIT_MS = 120_000;
 const EVICTED_LIMIT_MS = 60_000;

@@ -8,10 +8,12 @@ import type { StartHow } from "../../host/service-control.ts";
 import { DIRECTORY_DEFAULT, checkOwnAddresses, ownAddresses, ownName } from "../../host/settings.ts";
 import type { Profile } from "../../model/heartbeat.ts";
 import { MusterError } from "../../model/errors.ts";
-import type { ApiClient } from "../../api/client.ts";
-import { maskOf, parseSubnet } from "../../core/subnets.ts";
+import { validateProperties } from "../../model/properties.ts";
+import { witnessProperties } from "../../model/properties/witness.ts";
 import { connect } from "../connect.ts";
+import { coreGroupOf, createCoreGroup } from "./core-group.ts";
 import { destroyCommand } from "./destroy.ts";
+import { witnessOf } from "./quorum.ts";
 import { data, json, talk } from "../output.ts";
 import { readSecret } from "../secrets.ts";
 
@@ -26,6 +28,15 @@ interface MemberOptions extends HostOptions {
   readonly node?: string;
   readonly network?: string[];
   readonly start: boolean;
+}
+
+interface CreateOptions extends MemberOptions {
+  readonly name: string;
+  readonly profile: string;
+  readonly address?: string;
+  readonly dns?: readonly string[];
+  readonly witness?: readonly string[];
+  readonly primaryKeyFile?: string;
 }
 
 const STOP_LIMIT_DEFAULT_S = 1_500;
@@ -47,19 +58,30 @@ export function hostCommands(cluster: Program, node: Program, program: Program):
   member(cluster.command("create").description("a new cluster, of which this machine is the first node"))
     .requiredOption("--name <name>", "name of the cluster")
     .option("--address <address>", "an address of the cluster's own, ADDRESS/LENGTH: its API answers there from whichever node has the core group")
+    .option("--dns <property...>", "its name in DNS, beside --address: NAME=VALUE of its Network Name, for example DnsZone=example.org TsigKeyFile=/etc/muster/dns.key")
+    .option("--witness <words...>", "the witness, as with muster quorum set: its kind, then NAME=VALUE")
+    .option("--primary-key-file <file>", "PrimaryKey of the witness is the first line of this file; - is the standard input")
     .option("--profile <profile>", "standard: a silent node is missed after about 1.1 s; fast: after about 0.45 s", "standard")
-    .action(async (options: MemberOptions & { readonly name: string; readonly profile: string; readonly address?: string }) => {
+    .action(async (options: CreateOptions) => {
       requireRoot("Creating a cluster of machines");
       const directory = directoryOf(options);
-      const address = options.address === undefined ? null : addressOf(options.address);
-      if (address !== null && !options.start) throw new MusterError("MUSTER_INVALID_ARGUMENT", { field: "--address", problem: "it needs the Cluster Service: leave out --no-start, or make the core group later" });
+      const core = coreGroupOf(options.name, options);
+      const witness = options.witness === undefined ? null : witnessOf(options.witness[0]!, options.witness.slice(1), options.primaryKeyFile);
+      if (witness !== null) validateProperties(witnessProperties[witness.kind], witness.properties, `a witness of the kind ${witness.kind}`);
+      if (!options.start && (core !== null || witness !== null)) throw new MusterError("MUSTER_INVALID_ARGUMENT", { field: core === null ? "--witness" : "--address", problem: "it needs the Cluster Service: leave out --no-start, or configure it later" });
       const configuration = await createHostCluster({ directory, clusterName: options.name, node: options.node ?? ownName(), addresses: addressesOf(options), profile: options.profile as Profile });
-      if (options.start) await startService(directory, undefined);
-      if (address !== null) await createCoreGroup(await connect({ directory }), address);
-      if (options.json) json({ cluster: configuration.clusterName, clusterId: configuration.clusterId, node: configuration.host?.node, addresses: configuration.nodes[0]?.addresses });
       talk(`The cluster ${configuration.clusterName} was created; ${configuration.host?.node} is its only node.`);
+      if (options.start) await startService(directory, undefined);
+      try {
+        if (core !== null) await createCoreGroup(await connect({ directory }), core);
+        if (witness !== null) await (await connect({ directory })).send("PUT", "/v1/quorum", { body: { witness } });
+      } catch (error) {
+        talk("The cluster runs, but not all of it was configured: mend what follows, or end it with: muster cluster destroy");
+        throw error;
+      }
+      if (options.json) json({ cluster: configuration.clusterName, clusterId: configuration.clusterId, node: configuration.host?.node, addresses: configuration.nodes[0]?.addresses });
       talk("One node has nobody to fail over to. Add others: muster node token, and with what it prints, on each: muster node join TOKEN");
-      talk("With an even number of nodes configure a witness (muster quorum set …). Without one, of two nodes that lose each other only the one with the vote goes on (muster quorum show says which), and none when that one is lost together with its network.");
+      if (witness === null) talk("With an even number of nodes configure a witness (muster quorum set …). Without one, of two nodes that lose each other only the one with the vote goes on (muster quorum show says which), and none when that one is lost together with its network.");
     });
 
   asksHost(node.command("token").description("make a token with which one machine may join the cluster, once"))
@@ -124,29 +146,6 @@ export function hostCommands(cluster: Program, node: Program, program: Program):
     .option("--force-quorum", "form the cluster alone: you state that the other nodes are down")
     .option("--prevent-quorum", "join only, never form")
     .action(async (options: HostOptions & { readonly forceQuorum?: boolean; readonly preventQuorum?: boolean }) => runService(directoryOf(options), howOf(options)));
-}
-
-export const CORE_GROUP = "Cluster Group";
-const CORE_ADDRESS = "Cluster IP Address";
-const CLUSTER_GROUP_TYPE = 1;
-
-interface ClusterAddress {
-  readonly type: "IP Address" | "IPv6 Address";
-  readonly properties: Readonly<Record<string, string | number>>;
-}
-
-function addressOf(text: string): ClusterAddress {
-  const subnet = parseSubnet(text);
-  if (subnet === null) throw new MusterError("MUSTER_INVALID_ARGUMENT", { field: "--address", problem: "it is written ADDRESS/LENGTH, for example 10.0.0.10/24" });
-  return subnet.version === 4 ? { type: "IP Address", properties: { Address: subnet.address, SubnetMask: maskOf(subnet.length) } } : { type: "IPv6 Address", properties: { Address: subnet.address, PrefixLength: subnet.length } };
-}
-
-/** The group that the cluster's own address belongs to (reference 1.3): it moves like any other. */
-async function createCoreGroup(client: ApiClient, { type, properties }: ClusterAddress): Promise<void> {
-  await client.send("POST", "/v1/groups", { body: { name: CORE_GROUP } });
-  await client.send("PATCH", `/v1/groups/${encodeURIComponent(CORE_GROUP)}`, { body: { properties: { GroupType: CLUSTER_GROUP_TYPE } } });
-  await client.send("POST", "/v1/resources", { body: { name: CORE_ADDRESS, group: CORE_GROUP, type, privateProperties: properties } });
-  await client.send("POST", `/v1/groups/${encodeURIComponent(CORE_GROUP)}/online`, { body: {} });
 }
 
 function asksHost(command: Program): Program {

@@ -8,6 +8,7 @@ import type { ChangeOptions, CommonOptions } from "../common.ts";
 import { connect } from "../connect.ts";
 import { data, duration, json, table } from "../output.ts";
 import { parsePairs } from "../properties.ts";
+import type { Bag } from "../properties.ts";
 import { readSecret } from "../secrets.ts";
 
 /** Who decides (reference 4). */
@@ -27,10 +28,19 @@ export function quorumCommands(program: Program): void {
   });
 
   changing(quorum.command("set").argument("<witness>", `none, ${WitnessKinds.join(", ")}`).argument("[properties...]", "NAME=VALUE").description("configure the witness").option("--primary-key-file <file>", "PrimaryKey is the first line of this file; - is the standard input")).action((kind: string, words: string[], options: ChangeOptions & { readonly primaryKeyFile?: string }) => {
-    const given = options.primaryKeyFile === undefined ? words : [...words, `PrimaryKey=${readSecret(options.primaryKeyFile, "--primary-key-file")}`];
-    const witness = kind === "none" ? null : { kind: known(kind), properties: parsePairs(given, witnessProperties[known(kind)]) };
+    const witness = witnessOf(kind, words, options.primaryKeyFile);
     return change(options, { method: "PUT", path: "/v1/quorum", body: { witness }, said: witness === null ? "The nodes alone decide now." : "The witness was configured." }, (client) => client.get("/v1/quorum"));
   });
+}
+
+/**
+ * A witness as words of the command line say it; null = none.
+ * @throws MusterError MUSTER_INVALID_ARGUMENT for an unknown kind or property
+ */
+export function witnessOf(kind: string, words: readonly string[], primaryKeyFile: string | undefined): { readonly kind: (typeof WitnessKinds)[number]; readonly properties: Bag } | null {
+  if (kind === "none") return null;
+  const given = primaryKeyFile === undefined ? words : [...words, `PrimaryKey=${readSecret(primaryKeyFile, "--primary-key-file")}`];
+  return { kind: known(kind), properties: parsePairs(given, witnessProperties[known(kind)]) };
 }
 
 function known(kind: string): (typeof WitnessKinds)[number] {
