@@ -200,13 +200,19 @@ function announce(context: StepContext, group: GroupRecord): void {
   const row = context.group(group.id);
   const resources = context.resourcesOf(group.id).map((record) => ({ record, row: context.resource(record.id) }));
   const state = deriveGroupState(group, resources, row.movingTo !== null);
-  if (state === row.announced && state !== "PartialOnline") return;
+  if (state === row.announced && state !== "PartialOnline" && (state !== "Online" || row.reason.rule !== "online")) return;
   const where = row.owner === null ? "" : ` on ${context.nodeName(row.owner)}`;
   switch (state) {
     case "Online": {
+      const failed = resources.filter((resource) => resource.row.state !== "Online").map((resource) => `'${resource.record.name}'`);
+      const text = failed.length === 0 ? `All its resources are online${where}.` : `It is online${where}, without ${failed.join(", ")}, which failed; what depends on ${failed.length === 1 ? "it has another" : "them has others"}.`;
+      if (state === row.announced) {
+        if (row.reason.text !== text) context.setGroup(group.id, { reason: context.reason("online", text, failed.length === 0 ? undefined : `muster group show ${quote(group.name)}`) });
+        return;
+      }
       if (row.returnTo !== null) context.setGroup(group.id, { returnTo: null });
       const cause = context.event("GroupOnline", { node: row.owner, group: group.name, text: `The role '${group.name}' is online${where}.`, cause: row.cause });
-      context.setGroup(group.id, { announced: state, cause, reason: context.reason("online", `All its resources are online${where}.`) });
+      context.setGroup(group.id, { announced: state, cause, reason: context.reason("online", text) });
       failBackWhenOnline(context, group);
       return;
     }

@@ -3,6 +3,7 @@ import type { GroupRecord, ResourceRecord } from "../model/objects.ts";
 import { groupProperties, numberPropertyOf, resourceProperties } from "../model/properties.ts";
 import { RestartAction, UNSET } from "../model/states.ts";
 import type { StepContext } from "./context.ts";
+import { standInsFor } from "./group-state.ts";
 import { FAILOVERS_KEPT, FAILURES_KEPT } from "./limits.ts";
 import { quote, startMove } from "./moving.ts";
 import { nextNode, whyNot, whyNowhere } from "./placement.ts";
@@ -44,9 +45,11 @@ export function failResource(context: StepContext, id: ResourceId, why: string):
   context.setResource(id, { ...failed, state: "Failed", failuresMs, restartAtMs: null, waitsFor: null, reason: context.reason("failed", `It failed: ${why}.`) });
   context.setGroup(group.id, { cause: event });
 
-  if (groupRow.returnTo !== null && goBack(context, group, resource, groupRow.returnTo, event, why)) return;
   const action = property("RestartAction");
   const threshold = property("RestartThreshold");
+  const standIns = standInsFor(resource, context.resourcesOf(group.id).map((record) => ({ record, row: context.resource(record.id) })));
+  if (standIns !== null && (action === RestartAction.DontRestart || failuresMs.length > threshold)) return leaveOut(context, group, resource, standIns, why, action !== RestartAction.DontRestart);
+  if (standIns === null && groupRow.returnTo !== null && goBack(context, group, resource, groupRow.returnTo, event, why)) return;
   if (action === RestartAction.DontRestart) return stayFailed(context, group, resource, event, `'${resource.name}' failed (${why}) and its RestartAction says not to restart it`, false);
   if (failuresMs.length <= threshold) return planRestart(context, group, resource, event, why, failuresMs.length, threshold);
   const used = failuresMs.length === 1 ? `'${resource.name}' failed (${why}) and may not be restarted` : `'${resource.name}' failed ${times(failuresMs.length)} within ${duration(property("RestartPeriod"))} (${why})`;
@@ -89,6 +92,15 @@ function failOver(context: StepContext, group: GroupRecord, resource: ResourceRe
   const event = context.event("GroupFailover", { node: to, group: group.name, resource: resource.name, text: `The role '${group.name}' fails over ${text}`, cause });
   context.setGroup(group.id, { failoversMs: [...failoversMs, context.now].slice(-FAILOVERS_KEPT), reason: context.reason("failover", `It fails over ${text}`) });
   startMove(context, group, to, "failover", event);
+}
+
+/** It stays failed, and the role goes on where it is: an OR tolerates its failure (reference 2.8). */
+function leaveOut(context: StepContext, group: GroupRecord, resource: ResourceRecord, standIns: readonly ResourceRecord[], why: string, retries: boolean): void {
+  const period = numberPropertyOf(resourceProperties, resource.properties, "RetryPeriodOnFailure");
+  const retry = retries && period !== UNSET;
+  const after = retry ? ` It is tried again in ${duration(period)}.` : "";
+  const text = `It failed: ${why}. The role '${group.name}' goes on without it, with ${standIns.map((one) => `'${one.name}'`).join(", ")}.${after}`;
+  context.setResource(resource.id, { ...(retry ? { restartAtMs: context.now + period, waitsFor: "retry" } : {}), reason: context.reason("spare", text, `muster resource online ${quote(resource.name)}`) });
 }
 
 /** Nothing more happens by itself before the retry period, if there is one. */
