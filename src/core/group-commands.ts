@@ -1,6 +1,7 @@
 import { MusterError } from "../model/errors.ts";
 import type { GroupRecord, ResourceRecord } from "../model/objects.ts";
-import { groupProperties, resourceProperties } from "../model/properties.ts";
+import { groupProperties, numberPropertyOf, resourceProperties } from "../model/properties.ts";
+import { GroupType } from "../model/states.ts";
 import type { CommandOf, Configuring, Reaction } from "./command.ts";
 import type { StepContext } from "./context.ts";
 import { providersFirst } from "./dependency.ts";
@@ -14,7 +15,7 @@ import { forgetPlacement } from "./placing.ts";
 import { GROUPS_MAX } from "./limits.ts";
 import { quote, restartHere } from "./moving.ts";
 import { foldName } from "./order.ts";
-import { checkName, checkNodes, findGroup, findNode, mergeProperties, withProperty } from "./resolve.ts";
+import { checkName, checkNodes, findGroup, findNode, invalid, mergeProperties, withProperty } from "./resolve.ts";
 import { checkProviders, forgetInStartOrder } from "./group-set-commands.ts";
 import { moveAsAsked } from "./move-commands.ts";
 import { askForStart } from "./start-order.ts";
@@ -48,6 +49,7 @@ export function deleteGroup({ state }: Configuring, command: CommandOf<"group.de
   if (command.force !== true && (groupWantedOnline(group) || wantsAnything(state, group.id))) {
     throw new MusterError("MUSTER_GROUP_NOT_OFFLINE", { field: "group", name: group.name });
   }
+  if (numberPropertyOf(groupProperties, group.properties, "GroupType") === GroupType.CoreCluster) throw invalid("group", `'${group.name}' is the core group: it has the cluster's own address. To give that up, say first that it is none: muster group set ${quote(group.name)} GroupType=9999`);
   for (const resource of resources) state.tables.resources.remove(resource.id);
   const set = state.setIdOf(group.id);
   state.tables.groups.remove(group.id);

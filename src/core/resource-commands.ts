@@ -5,6 +5,7 @@ import type { PropertyTable } from "../model/properties.ts";
 import { builtInResourceTypes } from "../model/resource-types.ts";
 import { ProtectionClasses, UNSET } from "../model/states.ts";
 import type { ProtectionClass } from "../model/states.ts";
+import { checkAddressNetwork, oddAddressNetwork } from "./address-network.ts";
 import type { CommandOf, Configuring, Reaction } from "./command.ts";
 import type { StepContext } from "./context.ts";
 import { allProviders, printDependency, resolveDependency } from "./dependency.ts";
@@ -31,6 +32,7 @@ export function createResource({ state, stamp }: Configuring, command: CommandOf
   checkPeriods(given);
   const privateProperties = mergeProperties(type.privateProperties, {}, command.privateProperties, "privateProperties", `the type ${type.name}`);
   requireProperties(type.privateProperties, privateProperties, type.name);
+  checkAddressNetwork(state, { type: type.name, privateProperties });
   const resource: ResourceRecord = {
     id: `r${stamp.epoch}.${stamp.index}`,
     name,
@@ -47,7 +49,8 @@ export function createResource({ state, stamp }: Configuring, command: CommandOf
     const cause = sayChanged(context, group.name, `The resource '${resource.name}' was created in the role '${group.name}'.`, resource.name);
     leaveForbiddenNode(context, group, cause);
     context.touched.add(group.id);
-    return groupWantedOnline(group) ? `The resource is offline; bring it online with: muster resource online ${quote(resource.name)}` : null;
+    const start = groupWantedOnline(group) ? `The resource is offline; bring it online with: muster resource online ${quote(resource.name)}` : null;
+    return joined(start, oddAddressNetwork(context.state, resource));
   };
 }
 
@@ -74,6 +77,7 @@ export function setResource({ state }: Configuring, command: CommandOf<"resource
   checkPeriods(properties);
   const privateProperties = mergeProperties(type.privateProperties, before.privateProperties, command.privateProperties, "privateProperties", `the type ${type.name}`);
   requireProperties(type.privateProperties, privateProperties, type.name);
+  checkAddressNetwork(state, { type: type.name, privateProperties });
   const resource: ResourceRecord = {
     ...before,
     name: command.name === undefined ? before.name : freeResourceName(state, command.name, before),
@@ -88,8 +92,13 @@ export function setResource({ state }: Configuring, command: CommandOf<"resource
     leaveForbiddenNode(context, group, cause);
     context.touched.add(group.id);
     const running = context.resource(resource.id).state !== "Offline" && JSON.stringify(privateProperties) !== JSON.stringify(before.privateProperties);
-    return running ? "Health checks use the new values from now on; how it is started, the next time it is brought online." : null;
+    const later = running ? "Health checks use the new values from now on; how it is started, the next time it is brought online." : null;
+    return joined(later, command.privateProperties === undefined ? null : oddAddressNetwork(context.state, resource));
   };
+}
+
+function joined(...sentences: readonly (string | null)[]): string | null {
+  return sentences.filter((sentence) => sentence !== null).join(" ") || null;
 }
 
 /** The owner is no possible owner any more: the group goes where it may be. */

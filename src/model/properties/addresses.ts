@@ -13,13 +13,13 @@ export const ipAddressProperties: PropertyTable = [
   { name: "EnableNetBIOS", type: "number", default: 1, minimum: 0, maximum: 2, stored: true, description: "0 off, 1 on, 2 as the adapter." },
   { name: "LeaseExpiresTime", type: "number", default: 0, readOnly: true, stored: true, description: "End of the lease from DHCP." },
   { name: "LeaseObtainedTime", type: "number", default: 0, readOnly: true, stored: true, description: "Begin of the lease from DHCP." },
-  { name: "Network", type: "string", default: "", stored: true, description: "Name of its network; the adapter is found by the address." },
+  { name: "Network", type: "string", default: "", description: "Name of its network, which must hold the address; empty = whichever does. The adapter is found by the address." },
   { name: "OverrideAddressMatch", type: "number", default: 0, minimum: 0, maximum: 1, description: "1 = also on a network of another subnet, when the node has one adapter; needs SubnetMask." },
   { name: "SubnetMask", type: "string", default: "", description: "Mask of its subnet; empty = that of the adapter." },
 ];
 
 export const ipv6AddressProperties: PropertyTable = [
   { name: "Address", type: "string", default: "", required: true, description: "IPv6 address." },
-  { name: "Network", type: "string", default: "", stored: true, description: "Name of its network; the adapter is found by the address." },
+  { name: "Network", type: "string", default: "", description: "Name of its network, which must hold the address; empty = whichever does. The adapter is found by the address." },
   { name: "PrefixLength", type: "number", default: 0, minimum: 0, maximum: 128, description: "Length of its prefix; 0 = that of the adapter." },
 ];

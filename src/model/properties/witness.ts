@@ -7,7 +7,7 @@ export const witnessProperties: Readonly<Record<WitnessKind, PropertyTable>> = {
   disk: [{ name: "Device", type: "string", default: "", required: true, description: "Path of the shared disk, the same on every node." }],
   fileShare: [
     { name: "SharePath", type: "string", default: "", required: true, description: "Directory on a share that every node has mounted." },
-    { name: "ArbitrationDelay", type: "number", default: 6, minimum: 0, maximum: 60, unit: "s", description: "How long who asks waits for who had it before." },
+    { name: "ArbitrationDelay", type: "number", default: 6, minimum: 0, maximum: 60, unit: "s", stored: true, description: "In Windows: how long who asks waits for who had it before. Here who asks first has it: a claim is decided by the records, and waiting would only make failover slower." },
   ],
   cloud: [
     { name: "EndpointInfo", type: "string", default: "", required: true, description: "Address of the object store, which speaks the protocol of S3: https://HOST or https://HOST:PORT." },
