@@ -2,6 +2,17 @@
 
 export const FEATURES = 93;
 
+/** What the test of a feature must speak of, so that a row cannot name just any test. */
+export const FEATURE_WORDS: Readonly<Record<number, RegExp>> = {
+  1: /"cluster", "create"|LabCluster\.create/, 2: /"--address"/, 3: /join/, 4: /evict/, 5: /"cluster", "destroy"/, 6: /cluster set name=/, 7: /SIGTERM/, 8: /drained before it left/,
+  9: /SameSubnetDelay/, 10: /link/, 11: /partition|half/, 12: /"none", "fileShare", "daemon", "cloud"/, 13: /NodeWeight=0/, 14: /votes/, 15: /witness/, 17: /fileShare/, 18: /cloudStore|proveCloud/,
+  19: /--force-quorum/, 20: /--prevent-quorum/, 21: /partitionInTime/, 22: /LowerQuorumPriorityNodeID/, 23: /batch|condition/, 27: /GroupType/, 28: /resource create/, 29: /\] or \[/, 30: /cycle/i,
+  31: /possible/i, 32: /preferred/, 33: /restart/, 34: /RestartAction=0/, 35: /FailoverThreshold/, 36: /RetryPeriodOnFailure/, 37: /PendingTimeout/, 38: /DeadlockTimeout/, 40: /looksAlive[^]*isAlive/,
+  41: /fail/, 42: /group move/, 43: /queue/, 44: /ignore-locked|locked/i, 45: /FailbackWindowStart/, 46: /AntiAffinityClassNames/, 47: /affinity/i, 48: /Priority/, 49: /groupset/, 50: /GroupPreempted|preempt|20018|makes room|Priority/,
+  51: /resume/, 53: /[Qq]uarantine/, 54: /site|rack|fault domain/i, 56: /IP Address/, 57: /IPv6 Address/, 58: /DnsZone/, 59: /RegisterAllProvidersIP/, 61: /CommandLine|http\.server/, 79: /Online/, 81: /events/, 82: /resource-types|user/i,
+  89: /code/, 90: /Role=/, 91: /crypto_cipher/, 92: /IgnorePersistentStateOnStartup/, 93: /64/,
+};
+
 export const PROPERTIES: Readonly<Record<string, readonly string[]>> = {
   cluster: [
     "AddEvictDelay", "AdminAccessPoint", "AdminExtensions", "AutoBalancerLevel", "AutoBalancerMode", "BackupInProgress", "BlockCacheSize",
