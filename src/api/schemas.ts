@@ -35,6 +35,7 @@ export const HeartbeatSchema = Type.Object(
     detectionMs: number("Worst case from the moment a node falls silent until the others have a membership without it."),
     boundedFromMs: orNull(number("The token that the properties would ask for if it were not outside of what is possible.")),
     spansSubnets: Type.Boolean({ description: "Nodes are in different subnets: CrossSubnetDelay and CrossSubnetThreshold count too." }),
+    spansSites: Type.Boolean({ description: "Nodes are in different sites: CrossSiteDelay and CrossSiteThreshold count too." }),
     inForce: Type.Object({ tokenMs: Type.Number(), detectionMs: Type.Number() }, { description: "The same of the token in force; another one while the change is on its way." }),
   },
   { description: "What the heartbeat properties come to." },

@@ -1,8 +1,9 @@
 import { detectionTimeMs, HEARTBEAT_PROPERTIES, tokenFromHeartbeat } from "../model/heartbeat.ts";
-import type { HeartbeatToken, HeartbeatView } from "../model/heartbeat.ts";
+import type { Distance, HeartbeatToken, HeartbeatView } from "../model/heartbeat.ts";
 import type { NodeRecord, PropertyBag } from "../model/objects.ts";
 import { clusterProperties, numberPropertyOf } from "../model/properties.ts";
 import type { Weights } from "../model/votes.ts";
+import { domainsOf } from "./fault-domains.ts";
 import { allNetworks } from "./network-records.ts";
 import { ONLY } from "./state.ts";
 import type { ClusterState } from "./state.ts";
@@ -30,30 +31,45 @@ export function describeHeartbeat(state: ClusterState, profileTokenMs: number | 
   if (profileTokenMs === null) return null;
   const { tokenMs, boundedFromMs } = wantedToken(state, profileTokenMs, changes);
   const nodes = state.nodeIds().length;
+  const distances = distancesIn(state);
   const inForceMs = knownWeights(state).tokenMs ?? profileTokenMs;
-  return { tokenMs, detectionMs: detectionTimeMs(tokenMs, nodes), boundedFromMs, spansSubnets: spansSubnets(state), inForce: { tokenMs: inForceMs, detectionMs: detectionTimeMs(inForceMs, nodes) } };
+  return { tokenMs, detectionMs: detectionTimeMs(tokenMs, nodes), boundedFromMs, spansSubnets: distances.includes("CrossSubnet"), spansSites: distances.includes("CrossSite"), inForce: { tokenMs: inForceMs, detectionMs: detectionTimeMs(inForceMs, nodes) } };
 }
 
 function wantedToken(state: ClusterState, profileTokenMs: number, changes: PropertyBag): HeartbeatToken {
   const bag = { ...state.tables.cluster.get(ONLY)?.properties, ...changes };
   const properties = Object.fromEntries(HEARTBEAT_PROPERTIES.map((name) => [name, numberPropertyOf(clusterProperties, bag, name)]));
-  const within = tokenFromHeartbeat(properties, false, profileTokenMs);
-  const across = tokenFromHeartbeat(properties, true, profileTokenMs);
-  // The subnets are looked at only where it matters: this is asked after every entry.
-  return within.tokenMs === across.tokenMs || !spansSubnets(state) ? within : across;
+  const within = tokenFromHeartbeat(properties, [], profileTokenMs);
+  // Who is where is looked at only where it matters: this is asked after every entry.
+  const matters = DISTANCES.some((distance) => tokenFromHeartbeat(properties, [distance], profileTokenMs).tokenMs !== within.tokenMs);
+  return matters ? tokenFromHeartbeat(properties, distancesIn(state), profileTokenMs) : within;
+}
+
+const DISTANCES: readonly Distance[] = ["CrossSubnet", "CrossSite"];
+
+/** Between nodes of different sites the properties for sites win (reference 1.6); where a site is not known the subnets tell. */
+function distancesIn(state: ClusterState): readonly Distance[] {
+  const prefixes = allNetworks(state).flatMap((network) => network.prefixes);
+  const nodes = state.nodeIds().map((id) => ({
+    site: domainsOf(state, id).find((domain) => domain.type === "Site")?.id ?? null,
+    links: ((state.tables.nodes.get(String(id)) as NodeRecord).addresses ?? []).map((address) => prefixes.filter((prefix) => isInside(address, prefix))),
+  }));
+  const found = new Set<Distance>();
+  for (const [position, one] of nodes.entries()) {
+    for (const other of nodes.slice(position + 1)) {
+      if (one.site !== null && other.site !== null && one.site !== other.site) found.add("CrossSite");
+      else if (areApart(one.links, other.links)) found.add("CrossSubnet");
+    }
+  }
+  return [...found];
 }
 
 /**
  * Whether two nodes are in no subnet together on any link. An address in a subnet that no node has told of yet says
  * nothing.
+ * @param links the subnets that each address of the node is in
  */
-function spansSubnets(state: ClusterState): boolean {
-  const prefixes = allNetworks(state).flatMap((network) => network.prefixes);
-  const nodes = state.nodeIds().map((id) => ((state.tables.nodes.get(String(id)) as NodeRecord).addresses ?? []).map((address) => prefixes.filter((prefix) => isInside(address, prefix))));
-  return nodes.some((links, position) =>
-    nodes.slice(position + 1).some((others) => {
-      const known = links.flatMap((own, link) => (own.length > 0 && (others[link]?.length ?? 0) > 0 ? [[own, others[link]!] as const] : []));
-      return known.length > 0 && known.every(([own, other]) => !own.some((prefix) => other.includes(prefix)));
-    }),
-  );
+function areApart(links: readonly (readonly string[])[], others: readonly (readonly string[])[]): boolean {
+  const known = links.flatMap((own, link) => (own.length > 0 && (others[link]?.length ?? 0) > 0 ? [[own, others[link]!] as const] : []));
+  return known.length > 0 && known.every(([own, other]) => !own.some((prefix) => other.includes(prefix)));
 }

@@ -32,9 +32,14 @@ export interface HeartbeatProperties {
   readonly SameSubnetThreshold?: number;
   readonly CrossSubnetDelay?: number;
   readonly CrossSubnetThreshold?: number;
+  readonly CrossSiteDelay?: number;
+  readonly CrossSiteThreshold?: number;
 }
 
-export const HEARTBEAT_PROPERTIES = ["SameSubnetDelay", "SameSubnetThreshold", "CrossSubnetDelay", "CrossSubnetThreshold"] as const satisfies readonly (keyof HeartbeatProperties)[];
+/** How far apart two nodes are that are not in one subnet: in another one, or in another site, which counts alone then. */
+export type Distance = "CrossSubnet" | "CrossSite";
+
+export const HEARTBEAT_PROPERTIES = ["SameSubnetDelay", "SameSubnetThreshold", "CrossSubnetDelay", "CrossSubnetThreshold", "CrossSiteDelay", "CrossSiteThreshold"] as const satisfies readonly (keyof HeartbeatProperties)[];
 
 export interface HeartbeatToken {
   readonly tokenMs: number;
@@ -50,8 +55,10 @@ export interface HeartbeatView {
   readonly detectionMs: number;
   /** The token that the properties would ask for if it were not outside of what is possible; null = it is not. */
   readonly boundedFromMs: number | null;
-  /** Nodes are in different subnets: the properties for these count too. */
+  /** Nodes of one site, or of none, are in different subnets: the properties for these count too. */
   readonly spansSubnets: boolean;
+  /** Nodes are in different sites: the properties for these count too. */
+  readonly spansSites: boolean;
   /** The same of the token in force; another one while the change is on its way. */
   readonly inForce: { readonly tokenMs: number; readonly detectionMs: number };
 }
@@ -61,19 +68,20 @@ export interface HeartbeatView {
  * after 2.2 × token. So a pair that an administrator *changed* is met to the letter: token = delay × threshold / 2.2.
  * A pair that has its default stands for the profile that the cluster was created with (standard: 1.1 s, not Windows' 10
  * or 20 s): the defaults of Windows are as long as they are for heartbeats that are lost, and a token is sent again four
- * times before it counts as lost. Both pairs at their defaults are therefore exactly the profile. corosync has one token
- * for all nodes: where nodes are in different subnets the longer of the two counts, else the pair of the same subnet alone.
+ * times before it counts as lost. All pairs at their defaults are therefore exactly the profile. corosync has one token
+ * for all nodes: the longest of the pairs that some nodes need counts, and that of the same subnet always.
+ * @param distances between nodes of this cluster
  * @throws MusterError MUSTER_INVALID_ARGUMENT when a value is outside of what Windows allows
  */
-export function tokenFromHeartbeat(properties: HeartbeatProperties, spansSubnets: boolean, profileTokenMs: number = PROFILES.standard): HeartbeatToken {
-  const same = pairToken(properties, "SameSubnet", profileTokenMs);
-  const cross = pairToken(properties, "CrossSubnet", profileTokenMs);
-  const wanted = spansSubnets ? Math.max(same, cross) : same;
+export function tokenFromHeartbeat(properties: HeartbeatProperties, distances: readonly Distance[], profileTokenMs: number = PROFILES.standard): HeartbeatToken {
+  // All are checked, also those that do not count.
+  const tokens = { SameSubnet: pairToken(properties, "SameSubnet", profileTokenMs), CrossSubnet: pairToken(properties, "CrossSubnet", profileTokenMs), CrossSite: pairToken(properties, "CrossSite", profileTokenMs) };
+  const wanted = Math.max(tokens.SameSubnet, ...distances.map((distance) => tokens[distance]));
   const tokenMs = Math.min(TOKEN_MS_MAX, Math.max(TOKEN_MS_MIN, wanted));
   return { tokenMs, boundedFromMs: tokenMs === wanted ? null : wanted };
 }
 
-function pairToken(properties: HeartbeatProperties, pair: "SameSubnet" | "CrossSubnet", profileTokenMs: number): number {
+function pairToken(properties: HeartbeatProperties, pair: "SameSubnet" | Distance, profileTokenMs: number): number {
   const [delay, threshold] = (["Delay", "Threshold"] as const).map((kind) => {
     const field = `${pair}${kind}` as const;
     const { minimum = 0, maximum = 0, default: normal } = clusterProperties.find(({ name }) => name === field)!;

@@ -90,11 +90,30 @@ test("the other pair counts where nodes are in different subnets", () => {
   }
 });
 
+test("between sites the properties for sites count, and those for subnets only within one", () => {
+  const driver = started(["10.0.1.1/24", "10.0.2.2/24"]);
+  set(driver, { CrossSubnetThreshold: 40, CrossSiteDelay: 2_000, CrossSiteThreshold: 30 });
+  const seen = (): unknown[] => {
+    const heartbeat = core.describeHeartbeat(driver.state, PROFILE_MS);
+    return [heartbeat?.spansSubnets, heartbeat?.spansSites, heartbeat?.tokenMs];
+  };
+  assert.deepEqual(seen(), [true, false, 18_181]);
+  for (const [node, site] of [["node1", "west"], ["node2", "east"]] as const) {
+    driver.do({ verb: "faultdomain.create", name: site, type: "Site" });
+    driver.do({ verb: "node.set", node, faultDomain: site });
+  }
+  assert.deepEqual(seen(), [false, true, 27_272]);
+  driver.do({ verb: "node.set", node: "node2", faultDomain: "west" });
+  assert.deepEqual(seen(), [true, false, 18_181], "one site, two subnets");
+  followVotes(driver);
+  assert.equal(core.knownWeights(driver.state).tokenMs, 18_181);
+});
+
 test("what comes of properties is said before they are set, with the bounds", () => {
   const driver = started(ACROSS);
   const inForce = { tokenMs: PROFILE_MS, detectionMs: 1_210 };
-  assert.deepEqual(core.describeHeartbeat(driver.state, PROFILE_MS, { CrossSubnetDelay: 4_000, CrossSubnetThreshold: 120 }), { tokenMs: 60_000, detectionMs: 132_110, boundedFromMs: 218_181, spansSubnets: true, inForce });
-  assert.deepEqual(core.describeHeartbeat(driver.state, PROFILE_MS), { ...inForce, boundedFromMs: null, spansSubnets: true, inForce });
+  assert.deepEqual(core.describeHeartbeat(driver.state, PROFILE_MS, { CrossSubnetDelay: 4_000, CrossSubnetThreshold: 120 }), { tokenMs: 60_000, detectionMs: 132_110, boundedFromMs: 218_181, spansSubnets: true, spansSites: false, inForce });
+  assert.deepEqual(core.describeHeartbeat(driver.state, PROFILE_MS), { ...inForce, boundedFromMs: null, spansSubnets: true, spansSites: false, inForce });
   driver.refused({ verb: "cluster.set", properties: { SameSubnetDelay: 249 } }, "MUSTER_PROPERTY_RANGE");
   assert.equal(driver.lastOutcome?.error?.field, "SameSubnetDelay");
 });

@@ -13,25 +13,25 @@ test("the detection time covers what was measured", () => {
 
 test("Windows' heartbeat properties as a token", () => {
   const standard = { tokenMs: PROFILES.standard, boundedFromMs: null };
-  assert.deepEqual(tokenFromHeartbeat({}, false), standard);
-  assert.deepEqual(tokenFromHeartbeat({ SameSubnetDelay: 1_000, SameSubnetThreshold: 10, CrossSubnetDelay: 1_000, CrossSubnetThreshold: 20 }, true), standard);
+  assert.deepEqual(tokenFromHeartbeat({}, []), standard);
+  assert.deepEqual(tokenFromHeartbeat({ SameSubnetDelay: 1_000, SameSubnetThreshold: 10, CrossSubnetDelay: 1_000, CrossSubnetThreshold: 20 }, ["CrossSubnet"]), standard);
   // A changed pair is met to the letter.
-  const { tokenMs } = tokenFromHeartbeat({ SameSubnetThreshold: 5 }, false);
+  const { tokenMs } = tokenFromHeartbeat({ SameSubnetThreshold: 5 }, []);
   assert.ok(Math.abs(tokenMs * 2.2 - 5_000) < 3);
-  assert.equal(tokenFromHeartbeat({ SameSubnetDelay: 250, SameSubnetThreshold: 3 }, false).tokenMs, 340);
+  assert.equal(tokenFromHeartbeat({ SameSubnetDelay: 250, SameSubnetThreshold: 3 }, []).tokenMs, 340);
   // The other pair counts only where nodes are in different subnets; the longer one wins.
-  assert.deepEqual(tokenFromHeartbeat({ CrossSubnetThreshold: 40 }, false), standard);
-  assert.equal(tokenFromHeartbeat({ CrossSubnetThreshold: 40 }, true).tokenMs, 18_181);
-  assert.deepEqual(tokenFromHeartbeat({ SameSubnetDelay: 250, SameSubnetThreshold: 3 }, true), standard, "the unchanged pair still asks for the standard");
-  assert.deepEqual(tokenFromHeartbeat({ CrossSubnetDelay: 4_000, CrossSubnetThreshold: 120 }, true), { tokenMs: TOKEN_MS_MAX, boundedFromMs: 218_181 });
+  assert.deepEqual(tokenFromHeartbeat({ CrossSubnetThreshold: 40 }, []), standard);
+  assert.equal(tokenFromHeartbeat({ CrossSubnetThreshold: 40 }, ["CrossSubnet"]).tokenMs, 18_181);
+  assert.deepEqual(tokenFromHeartbeat({ SameSubnetDelay: 250, SameSubnetThreshold: 3 }, ["CrossSubnet"]), standard, "the unchanged pair still asks for the standard");
+  assert.deepEqual(tokenFromHeartbeat({ CrossSubnetDelay: 4_000, CrossSubnetThreshold: 120 }, ["CrossSubnet"]), { tokenMs: TOKEN_MS_MAX, boundedFromMs: 218_181 });
   for (const [field, value] of [["SameSubnetDelay", 249], ["SameSubnetThreshold", 121], ["CrossSubnetDelay", 4_001], ["CrossSubnetThreshold", 2.5]] as const) {
-    assert.throws(() => tokenFromHeartbeat({ [field]: value }, false), { code: "MUSTER_INVALID_ARGUMENT", message: new RegExp(`^${field}: `) });
+    assert.throws(() => tokenFromHeartbeat({ [field]: value }, []), { code: "MUSTER_INVALID_ARGUMENT", message: new RegExp(`^${field}: `) });
   }
 });
 
 test("a pair at its defaults stands for the profile of the cluster", () => {
-  assert.equal(tokenFromHeartbeat({}, true, PROFILES.fast).tokenMs, PROFILES.fast);
-  assert.equal(tokenFromHeartbeat({ SameSubnetThreshold: 5 }, false, PROFILES.fast).tokenMs, 2_272);
+  assert.equal(tokenFromHeartbeat({}, ["CrossSubnet"], PROFILES.fast).tokenMs, PROFILES.fast);
+  assert.equal(tokenFromHeartbeat({ SameSubnetThreshold: 5 }, [], PROFILES.fast).tokenMs, 2_272);
 });
 
 test("of two tokens a node acts by the shorter one and waits by the longer one", () => {
