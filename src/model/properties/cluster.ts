@@ -33,7 +33,6 @@ export const clusterProperties: PropertyTable = [
   { name: "MinimumPreemptorPriority", type: "number", default: 1, minimum: 0, maximum: 4999, description: "Roles of this priority or higher may push out lower ones." },
   { name: "PlacementOptions", type: "number", default: 0, minimum: 0, maximum: 1023, stored: true, description: "Bit mask of options for placing virtual machines." },
   { name: "PreferredSite", type: "string", default: "", description: "Site whose nodes are preferred, and that keeps the votes in a tie." },
-  { name: "PreventQuorum", type: "number", default: 0, minimum: 0, maximum: 1, readOnly: true, computed: true, stored: true, description: "1 = this node was started to join only." },
   { name: "QuarantineDuration", type: "number", default: 7200, minimum: 0, maximum: UNSET, unit: "s", description: "How long a node that left too often is kept out; 4294967295 = until it is cleared." },
   { name: "QuarantineThreshold", type: "number", default: 3, minimum: 0, maximum: UNSET, description: "Times a node may drop out within an hour; 0 = no quarantine." },
   { name: "QuorumArbitrationTimeMax", type: "number", default: 20, minimum: 1, maximum: 3600, unit: "s", description: "Longest time to ask the witness." },
