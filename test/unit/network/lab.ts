@@ -1,5 +1,6 @@
 import type { ChildProcess } from "node:child_process";
 import { spawn, spawnSync } from "node:child_process";
+import { existsSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 
@@ -30,6 +31,15 @@ export async function until<T>(what: string, probe: () => T | Promise<T>, limitM
   }
 }
 
+/** Namespaces of tests that were killed, which nobody else would ever remove: their names say whose they are. */
+function removeOrphans(): void {
+  for (const [namespace, owner] of run(["ip", "netns", "list"]).matchAll(/^mt(\d+)x\w+/gm)) {
+    if (existsSync(`/proc/${owner}`)) continue;
+    // Another test may be doing the same.
+    run(["ip", "netns", "del", namespace], () => true);
+  }
+}
+
 export interface Machine {
   readonly namespace: string;
   readonly address: string;
@@ -48,6 +58,7 @@ export class Lab {
   readonly #behind: string[] = [];
 
   constructor(machines: number) {
+    if (counter === 1) removeOrphans();
     this.machines = Array.from({ length: machines }, (_, position) => {
       const number = position + 1;
       return { namespace: `${this.#prefix}n${number}`, address: `10.77.0.${number}`, address6: `fd77::${number}`, hardwareAddress: `0a:00:00:00:00:0${number}` };
