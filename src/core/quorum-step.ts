@@ -1,6 +1,8 @@
+import type { EventName } from "../model/events.ts";
 import type { NodeId } from "../model/identifiers.ts";
 import { detectionTimeMs } from "../model/heartbeat.ts";
 import type { ViewInput, WeightsInput, WitnessInput } from "../model/inputs.ts";
+import type { WitnessKind } from "../model/states.ts";
 import type { Weights } from "../model/votes.ts";
 import type { StepContext } from "./context.ts";
 import { isCurrent } from "./leftovers.ts";
@@ -60,5 +62,8 @@ export function reactToWitness(context: StepContext, input: WitnessInput): void 
   quorum.put(ONLY, { ...row, witness: { id: input.witness, state: input.state, reason: input.reason, sinceMs: changed ? context.now : (row.witness?.sinceMs ?? context.now) } });
   if (!changed) return;
   if (input.state === "online") context.event("WitnessOnline", { node: input.from.node, text: "The witness works." });
-  else context.event("WitnessFailed", { node: input.from.node, text: `The witness does not work: ${input.reason}.`, next: "muster quorum show" });
+  else context.event(FAILED_BY_KIND[cluster.get(ONLY)!.witness!.kind] ?? "WitnessFailed", { node: input.from.node, text: `The witness does not work: ${input.reason}.`, next: "muster quorum show" });
 }
+
+/** Windows has numbers for these two (reference 11); disk and daemon are told by Muster's own. */
+const FAILED_BY_KIND: { readonly [Kind in WitnessKind]?: EventName } = { fileShare: "FileShareWitnessFailed", cloud: "CloudWitnessFailed" };

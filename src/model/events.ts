@@ -78,6 +78,8 @@ export const EventCatalogue = {
   WitnessClaimed: { code: 20043, level: "warning", title: "a view stands on the vote of the witness" },
   WitnessOnline: { code: 20044, level: "information", title: "the witness works" },
   WitnessFailed: { code: 20045, level: "error", title: "the witness does not work" },
+  FileShareWitnessFailed: { code: 1562, level: "error", title: "the file share witness does not work" },
+  CloudWitnessFailed: { code: 1568, level: "error", title: "the cloud witness does not work" },
   HeartbeatChanged: { code: 20046, level: "information", title: "silent nodes are missed sooner or later than before" },
   InterfaceUp: { code: 20070, level: "information", title: "a network interface is up again" },
   NetworkUp: { code: 20071, level: "information", title: "a network is up again" },
