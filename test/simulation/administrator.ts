@@ -1,5 +1,6 @@
 import type { Command } from "../../src/model/inputs.ts";
-import type { AffinityRuleType, FaultDomainType } from "../../src/model/states.ts";
+import type { PropertyBag } from "../../src/model/objects.ts";
+import type { AffinityRuleType, FaultDomainType, WitnessKind } from "../../src/model/states.ts";
 import { UNSET } from "../../src/model/states.ts";
 import type { Random } from "./random.ts";
 
@@ -17,6 +18,8 @@ const DOMAINS: readonly { readonly name: string; readonly type: FaultDomainType 
 const RULE_TYPES: readonly AffinityRuleType[] = ["SameNode", "DifferentNode", "SameFaultDomain", "DifferentFaultDomain", "None"];
 const PRIORITIES = [0, 1000, 2000, 2000, 3000] as const;
 
+const WITNESS: Readonly<Record<WitnessKind, PropertyBag>> = { daemon: { Address: "witness:1" }, fileShare: { SharePath: "/witness" }, cloud: { EndpointInfo: "https://witness", ContainerName: "witness" }, disk: { Device: "/dev/witness" } };
+
 interface Act {
   readonly weight: number;
   readonly draw: (random: Random, world: Surroundings) => Command;
@@ -24,7 +27,8 @@ interface Act {
 
 interface Surroundings {
   readonly nodes: number;
-  readonly hasWitness: boolean;
+  /** The kind of the one there is. */
+  readonly witness: WitnessKind | null;
 }
 
 const ACTS: readonly Act[] = [
@@ -79,7 +83,7 @@ const ACTS: readonly Act[] = [
   { weight: 3, draw: (random) => ({ verb: "cluster.set", properties: clusterProperties(random) }) },
   { weight: 1, draw: (random, world) => ({ verb: "cluster.set", properties: { DynamicQuorum: random.integer(0, 1), LowerQuorumPriorityNodeID: random.integer(0, world.nodes) } }) },
   { weight: 1, draw: (random, world) => ({ verb: "node.set", node: aNode(random, world), properties: { NodeWeight: random.pick([0, 1, 1]) } }) },
-  { weight: 2, draw: (random, world) => (world.hasWitness ? { verb: "quorum.set", witness: random.chance(0.8) ? { kind: "daemon", properties: { Address: "witness:1" } } : null } : { verb: "group.cancel", group: random.pick(GROUPS) }) },
+  { weight: 2, draw: (random, world) => (world.witness !== null ? { verb: "quorum.set", witness: random.chance(0.8) ? { kind: world.witness, properties: WITNESS[world.witness] } : null } : { verb: "group.cancel", group: random.pick(GROUPS) }) },
 ];
 
 /** What one cluster's administrators ask for, again and again. */

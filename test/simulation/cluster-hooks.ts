@@ -18,7 +18,7 @@ export function clusterHooks(clusterOf: (world: World) => SimulatedCluster): Run
   return {
     begin: (world) => {
       const cluster = clusterOf(world);
-      administrators.set(world, createAdministrator(world.random, { nodes: world.slots.length, hasWitness: world.witness !== null }));
+      administrators.set(world, createAdministrator(world.random, { nodes: world.slots.length, witness: world.witness?.kind ?? null }));
       const commands = firstCommands(world.random, world.slots.length);
       const ask = (): void => {
         if (!world.isCalm && !askAnybody(world, cluster, commands)) world.scheduler.after(200, ask);
