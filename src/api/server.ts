@@ -9,6 +9,7 @@ import { historyRoutes } from "./routes/history.ts";
 import { groupSetRoutes } from "./routes/group-sets.ts";
 import { JOIN_PATH, joiningRoutes, READY_PATH } from "./routes/joining.ts";
 import { leaseRoutes } from "./routes/lease.ts";
+import { metricsRoutes } from "./routes/metrics.ts";
 import { networkRoutes } from "./routes/networks.ts";
 import { quorumRoutes } from "./routes/quorum.ts";
 import { nodeRoutes } from "./routes/nodes.ts";
@@ -55,5 +56,6 @@ export async function createApi(facade: ServiceFacade, options: ApiOptions): Pro
     joiningRoutes(routes as ApiServer, facade);
     leaseRoutes(routes as ApiServer, facade);
   }, { prefix: "/v1" });
+  metricsRoutes(server, facade);
   return server;
 }

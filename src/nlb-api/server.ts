@@ -3,6 +3,7 @@ import { Errors } from "typebox/value";
 import { openEventStream } from "../api/event-stream.ts";
 import { createHttpServer } from "../api/http-server.ts";
 import type { ApiServer } from "../api/http-server.ts";
+import { METRICS_CONTENT_TYPE } from "../api/prometheus.ts";
 import { failures, mutable } from "../api/routes/answers.ts";
 import { MusterError } from "../model/errors.ts";
 import type { ClusterChange, CommandRequest, NlbFacade } from "../nlb-host/facade.ts";
@@ -31,7 +32,7 @@ export async function createNlbApi(facade: NlbFacade, options: { readonly token:
     peerRoutes(routes as ApiServer, facade);
   }, { prefix: "/v1/nlb" });
   server.get("/metrics", { schema: { summary: "For Prometheus", response: answers("Text.") } }, async (_request, reply) => {
-    return reply.type("text/plain; version=0.0.4").send(metricsText(await facade.status()));
+    return reply.type(METRICS_CONTENT_TYPE).send(metricsText(await facade.status()));
   });
   return server;
 }

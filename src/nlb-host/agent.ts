@@ -109,7 +109,7 @@ export class NlbAgent implements NlbFacade {
   async status(): Promise<NlbStatus> {
     const snapshot = await this.snapshot();
     await this.#others.learnNames(snapshot.peers);
-    return statusOf(snapshot, this.#file, this.#others.names, this.#counter.counted, (rule) => this.#probes.health(rule));
+    return statusOf(snapshot, this.#file, this.#others.names, { counted: this.#counter.counted, convergences: this.#journal.convergences }, (rule) => this.#probes.health(rule));
   }
 
   async who(question: Question): Promise<Answer> {

@@ -83,11 +83,15 @@ export interface NlbStatus {
   /** `7 by 1 (3f2a)`; null = none. */
   readonly map: string | null;
   readonly isConverged: boolean;
+  /** How often this host converged, since its process started. */
+  readonly convergences: number;
   readonly engine: string;
   /** Which connections count as open here, in words. */
   readonly counted: string;
   readonly leaseMs: number;
   readonly holdMs: number;
+  /** Its kernel serves what it holds. */
+  readonly isLeaseOpen: boolean;
   readonly heartbeats: BalancerSnapshot["heartbeats"];
 }
 

@@ -11,10 +11,17 @@ export class Journal {
   readonly #events: NlbEvent[] = [];
   readonly #listeners = new Set<(event: NlbEvent) => void>();
   #last = 0;
+  #convergences = 0;
+
+  /** Since the agent runs, also those whose events are forgotten. */
+  get convergences(): number {
+    return this.#convergences;
+  }
 
   add(host: HostId, name: EventName, cause: CauseName | null, text: string, next: string | null): NlbEvent {
     const { code, level } = EventCatalogue[name];
     const event: NlbEvent = { id: ++this.#last, wallTimeMs: Date.now(), host, name, code, level, cause, text, next };
+    if (name === "NlbConverged" || name === "NlbConvergedDefault") this.#convergences += 1;
     this.#events.push(event);
     if (this.#events.length > EVENTS_MAX) this.#events.shift();
     for (const listener of this.#listeners) listener(event);

@@ -13,7 +13,7 @@ import type { BalancerSnapshot } from "./messages.ts";
 import type { Health } from "./probes.ts";
 
 /** What people see of a balancing cluster from one of its hosts: pure. */
-export function statusOf(snapshot: BalancerSnapshot, file: BalancedHost, names: ReadonlyMap<HostId, string>, counted: string, healthOf: (rule: string) => Health): NlbStatus {
+export function statusOf(snapshot: BalancerSnapshot, file: BalancedHost, names: ReadonlyMap<HostId, string>, own: { readonly counted: string; readonly convergences: number }, healthOf: (rule: string) => Health): NlbStatus {
   const { map, self } = snapshot;
   const members = new Set(map?.members.map(({ host }) => host));
   const view = (host: Omit<HostView, "code" | "isMember">): HostView => ({ ...host, code: HostStateCode[host.state], isMember: members.has(host.id) });
@@ -35,10 +35,12 @@ export function statusOf(snapshot: BalancerSnapshot, file: BalancedHost, names: 
     rules: cluster.rules.map((rule) => ruleView(rule, map, ofMap.indexOf(ruleKey(rule)), snapshot, healthOf)),
     map: map === null ? null : mapText(map.id),
     isConverged: hosts.every(({ state }) => state !== "converging"),
+    convergences: own.convergences,
     engine: snapshot.engine,
-    counted,
+    counted: own.counted,
     leaseMs: snapshot.lease.leaseMs,
     holdMs: snapshot.lease.holdMs,
+    isLeaseOpen: snapshot.lease.isOpen,
     heartbeats: snapshot.heartbeats,
   };
 }

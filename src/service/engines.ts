@@ -29,6 +29,8 @@ export interface EngineSource {
   releaseOf?(self: Member): ReleaseOptions;
   /** Nodes that the engine hears through the adapter with these addresses; null = it does not use it. */
   heardThrough?(addresses: readonly string[]): readonly NodeId[] | null;
+  /** Its links to the other nodes, as it sees them; absent = it has none. */
+  links?(): readonly { readonly node: NodeId; readonly link: number; readonly isConnected: boolean }[];
   /** Why there is no engine at the moment, for people; null = there is one. */
   readonly problem?: string | null;
   /** Why the engine runs with a former configuration, a whole sentence; null = it does not. */

@@ -27,6 +27,14 @@ export interface NodeInformation {
   readonly memoryBytes: number;
 }
 
+/** A link of the engine to another node, as this node sees it. */
+export interface LinkView {
+  readonly peer: string;
+  /** 0 is the first address of the nodes, and so on. */
+  readonly link: number;
+  readonly isConnected: boolean;
+}
+
 /** What the API may ask of the service of its node; there is no other door. */
 export interface ServiceFacade {
   readonly nodeName: string;
@@ -59,6 +67,8 @@ export interface ServiceFacade {
   information(nodeName: string): Promise<NodeInformation | null>;
   /** The lease of this node; null where the machine proves more (the embedded engine). @throws MusterError while there is none */
   lease(): Promise<LeaseView | null>;
+  /** Links of the engine to the other nodes; null where it has none (the embedded engine). */
+  links(): readonly LinkView[] | null;
   /** Where the output of a resource's processes lies. */
   outputFile(resourceId: string): string;
 }

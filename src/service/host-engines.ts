@@ -8,6 +8,7 @@ import { ConfigurationFollower } from "../engine/corosync/follower.ts";
 import { corosyncConfiguration } from "../engine/corosync/configuration.ts";
 import { createCorosyncEngine } from "../engine/corosync/engine.ts";
 import type { KnownVotes } from "../engine/corosync/connectivity.ts";
+import type { LinkState } from "../engine/corosync/cmap.ts";
 import { Heartbeat } from "../engine/corosync/heartbeat.ts";
 import type { CorosyncEngine, Refusal } from "../engine/corosync/engine.ts";
 import type { Engine } from "../engine/contract.ts";
@@ -212,6 +213,10 @@ export class HostEngines implements EngineSource {
     const addresses = this.#members.nodes.find((node) => node.id === id)?.addresses ?? [];
     const connected = (this.#engine?.links() ?? []).filter((state) => state.node === id && state.isConnected).map((state) => state.link);
     return [...addresses.filter((_, link) => connected.includes(link)), ...addresses.filter((_, link) => !connected.includes(link))];
+  }
+
+  links(): readonly LinkState[] {
+    return this.#engine?.links() ?? [];
   }
 
   get configurationProblem(): string | null {

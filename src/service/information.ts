@@ -1,16 +1,17 @@
 import type { Engine } from "../engine/contract.ts";
-import type { Member } from "../model/identifiers.ts";
+import type { Member, NodeId } from "../model/identifiers.ts";
 import { version } from "../model/version.ts";
 import { monotonicMs } from "../monitor/clock.ts";
 import type { MonitorHost } from "../monitor/contract.ts";
-import type { NodeInformation } from "./facade.ts";
+import type { EngineSource } from "./engines.ts";
+import type { LinkView, NodeInformation } from "./facade.ts";
 import type { ClusterNode } from "./node.ts";
 
 /** Facts of one node that are not part of the replicated state, and how another node is asked for them. */
 
 const TIMEOUT_MS = 1_000;
 
-export function informationOf(nodeName: string, { replica, permitUntilMs }: ClusterNode, monitor: MonitorHost): NodeInformation {
+export function informationOf(nodeName: string, { node: { replica, permitUntilMs }, monitor }: { readonly node: ClusterNode; readonly monitor: MonitorHost }): NodeInformation {
   return {
     node: nodeName,
     version,
@@ -32,4 +33,9 @@ export async function askInformation(engine: Engine, member: Member): Promise<No
   } catch {
     return null;
   }
+}
+
+/** null = the engine has no links. */
+export function linksOf(engines: Pick<EngineSource, "links">, nameOf: (id: NodeId) => string): readonly LinkView[] | null {
+  return engines.links?.().map(({ node, link, isConnected }) => ({ peer: nameOf(node), link, isConnected })) ?? null;
 }

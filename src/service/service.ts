@@ -12,9 +12,9 @@ import type { ClusterConfiguration } from "./cluster-files.ts";
 import { checkCommand } from "./command-check.ts";
 import { DatabaseWatch } from "./database-watch.ts";
 import type { DatabaseListener } from "./database-watch.ts";
-import type { NodeInformation, ServiceFacade, ServiceStatus } from "./facade.ts";
+import type { LinkView, NodeInformation, ServiceFacade, ServiceStatus } from "./facade.ts";
 import { ServiceHistory } from "./history.ts";
-import { askInformation, informationOf } from "./information.ts";
+import { askInformation, informationOf, linksOf } from "./information.ts";
 import { embeddedEngines } from "./engines.ts";
 import type { EngineSource } from "./engines.ts";
 import { HostEngines } from "./host-engines.ts";
@@ -275,7 +275,7 @@ export class ClusterService implements ServiceFacade {
 
   async #onFetch(life: Life, request: Uint8Array): Promise<Uint8Array> {
     const what = (JSON.parse(Buffer.from(request).toString()) as { readonly what: string }).what;
-    if (what === "information") return Buffer.from(JSON.stringify(this.#ownInformation(life)));
+    if (what === "information") return Buffer.from(JSON.stringify(informationOf(this.nodeName, life)));
     return life.node.replica.serveFetch(request);
   }
 
@@ -370,6 +370,11 @@ export class ClusterService implements ServiceFacade {
     return life.lease === null ? null : leaseView(this.nodeName, await life.lease.status(), (id) => this.#nameOf(life, id));
   }
 
+  links(): readonly LinkView[] | null {
+    const life = this.#life;
+    return life === null ? null : linksOf(this.#engines, (id) => this.#nameOf(life, id));
+  }
+
   outputFile(resourceId: string): string {
     return outputPath(this.#options.directory, resourceId);
   }
@@ -377,15 +382,11 @@ export class ClusterService implements ServiceFacade {
   async information(nodeName: string): Promise<NodeInformation | null> {
     const life = this.#life;
     if (life === null) return null;
-    if (nodeName === this.nodeName) return this.#ownInformation(life);
+    if (nodeName === this.nodeName) return informationOf(this.nodeName, life);
     const status = life.node.replica.status;
     const member = status.phase === "active" ? status.members.find((candidate) => this.#nameOf(life, candidate.node) === nodeName) : undefined;
     if (member === undefined) return null;
     return askInformation(life.engine, member);
-  }
-
-  #ownInformation({ node, monitor }: Life): NodeInformation {
-    return informationOf(this.nodeName, node, monitor);
   }
 
   #current(): Life {

@@ -100,6 +100,10 @@ export class FacadeOfCore implements ServiceFacade {
     return null;
   }
 
+  links(): null {
+    return null;
+  }
+
   outputFile(resourceId: string): string {
     return `/nowhere/${resourceId}`;
   }
