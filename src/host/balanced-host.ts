@@ -27,15 +27,38 @@ export interface NewHost {
   readonly dedicatedAddresses: readonly string[];
 }
 
-/** @throws MusterError that names the field, MUSTER_NLB_HOST_EXISTS; nothing is left then */
-export async function createBalancingCluster(host: NewHost, given: ClusterParameters, ports: Pick<BalancedHost, "apiPort" | "heartbeatPort">): Promise<BalancedHost> {
+export type Ports = Pick<BalancedHost, "apiPort" | "heartbeatPort">;
+
+/** What a new cluster would be; nothing is written. @throws MusterError that names the field, MUSTER_NLB_HOST_EXISTS */
+export function newBalancingCluster(host: NewHost, given: ClusterParameters, ports: Ports): { readonly file: BalancedHost; readonly addresses: readonly string[] } {
   refuseHost(host.directory);
   const cluster = validateCluster(given);
-  const own = addressesOf(host.adapter, cluster);
-  const clusterId = newClusterId();
-  const file: BalancedHost = { format: 1, clusterId, adapter: host.adapter, ...ports, engine: "auto", cluster, host: validateHost(parametersOf(host, host.id ?? 1), cluster) };
-  await makeBalancedHost(host.directory, file, await newSecrets(clusterId), own);
+  const addresses = addressesOf(host.adapter, cluster);
+  return { file: { format: 1, clusterId: newClusterId(), adapter: host.adapter, ...ports, engine: "auto", cluster, host: validateHost(parametersOf(host, host.id ?? 1), cluster) }, addresses };
+}
+
+/** @throws MusterError as {@link newBalancingCluster}; nothing is left then */
+export async function createBalancingCluster(host: NewHost, given: ClusterParameters, ports: Ports): Promise<BalancedHost> {
+  const { file, addresses } = newBalancingCluster(host, given, ports);
+  await makeBalancedHost(host.directory, file, await newSecrets(file.clusterId), addresses);
   return file;
+}
+
+/**
+ * Everything about joining but the joining: the token is not used, and nothing is written.
+ * @returns the cluster, which of its addresses answers, and those of the adapter @throws MusterError of this machine, MUSTER_OTHER_CLUSTER, MUSTER_NOT_REACHABLE
+ */
+export async function checkBalancingJoin(host: NewHost, tokenText: string): Promise<{ readonly cluster: string; readonly address: string; readonly addresses: readonly string[] }> {
+  refuseHost(host.directory);
+  const token = parseJoinToken(tokenText);
+  const addresses = addressesOf(host.adapter, { primaryAddress: "", additionalAddresses: [] });
+  const { address } = await firstOf(token.addresses, token.authority, async (client) => {
+    // Who signed the certificate is known by then; without the token of a host nobody is told more.
+    await client.get("/v1/nlb/status", { timeoutMs: ASK_LIMIT_MS }).catch((error: unknown) => {
+      if (MusterError.from(error).code !== "MUSTER_UNAUTHORIZED") throw error;
+    });
+  });
+  return { cluster: token.clusterName, address, addresses };
 }
 
 /** @throws MusterError of the cluster, or of this machine; nothing is left then */
@@ -43,7 +66,7 @@ export async function joinBalancingCluster(host: NewHost, tokenText: string): Pr
   refuseHost(host.directory);
   const token = parseJoinToken(tokenText);
   const body: NlbJoinRequest = { id: token.id, secret: token.secret, name: host.name, host: host.id, version };
-  const answer = await askFirst(token.addresses, token.authority, body);
+  const { answer } = await firstOf(token.addresses, token.authority, (client) => client.send<NlbJoinAnswer>("POST", "/v1/nlb/join", { body, timeoutMs: ASK_LIMIT_MS }));
   if (fingerprint(answer.authority) !== token.authority) throw new MusterError("MUSTER_OTHER_CLUSTER", { address: token.addresses.join(", "), cluster: token.clusterName });
   const { clusterId, cluster, apiPort, heartbeatPort, key, authority, authorityKey } = answer;
   const file: BalancedHost = { format: 1, clusterId, adapter: host.adapter, apiPort, heartbeatPort, engine: "auto", cluster, host: validateHost(parametersOf(host, answer.host), cluster) };
@@ -51,12 +74,13 @@ export async function joinBalancingCluster(host: NewHost, tokenText: string): Pr
   return file;
 }
 
-async function askFirst(addresses: readonly string[], authority: string, body: NlbJoinRequest): Promise<NlbJoinAnswer> {
+/** @throws MusterError of the first that answers, or MUSTER_NOT_REACHABLE naming all */
+async function firstOf<Answer>(addresses: readonly string[], authority: string, ask: (client: ApiClient) => Promise<Answer>): Promise<{ readonly answer: Answer; readonly address: string }> {
   const problems: string[] = [];
   for (const address of addresses) {
     const client = new ApiClient({ url: `https://${address}`, token: null, trust: { fingerprint: authority } });
     try {
-      return await client.send<NlbJoinAnswer>("POST", "/v1/nlb/join", { body, timeoutMs: ASK_LIMIT_MS });
+      return { answer: await ask(client), address };
     } catch (error) {
       const known = MusterError.from(error);
       if (known.code !== "MUSTER_NOT_REACHABLE") throw known;
@@ -95,9 +119,10 @@ export function isHostRunning(directory: string): Promise<boolean> {
 /**
  * Stops it and forgets what made this machine a host, with what a host that ended without a word left in the kernel.
  * @param say told of what could not be taken away
+ * @returns false when it did not run
  */
-export async function removeHost(directory: string, say: (line: string) => void): Promise<void> {
-  await stopHost(directory);
+export async function removeHost(directory: string, say: (line: string) => void): Promise<boolean> {
+  const ran = await stopHost(directory);
   // Whatever supervises it starts it no more from here on.
   await daemonOf(directory).claim();
   const { clearLeftovers } = await import("../nlb-host/leftovers.ts");
@@ -108,6 +133,7 @@ export async function removeHost(directory: string, say: (line: string) => void)
     say(`what the host left in the kernel could not be looked for: ${MusterError.from(error).message}`);
   }
   forgetBalancedHost(directory);
+  return ran;
 }
 
 function daemonOf(directory: string): Daemon {
@@ -131,7 +157,7 @@ function parametersOf({ name, dedicatedAddresses }: NewHost, id: HostId): HostPa
 }
 
 /** By which the others reach this host. @throws MusterError when the adapter has none */
-function addressesOf(adapter: string, { primaryAddress, additionalAddresses }: ClusterParameters): string[] {
+function addressesOf(adapter: string, { primaryAddress, additionalAddresses }: Pick<ClusterParameters, "primaryAddress" | "additionalAddresses">): string[] {
   const infos = networkInterfaces()[adapter];
   if (infos === undefined) throw new MusterError("MUSTER_INVALID_ARGUMENT", { field: "--adapter", problem: `there is no adapter ${adapter} with an address; there are: ${Object.keys(networkInterfaces()).join(", ")}` });
   const own = infos.map(({ address }) => address).filter((address) => address !== primaryAddress && !additionalAddresses.includes(address));

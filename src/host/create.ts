@@ -8,7 +8,7 @@ import { certify, createAuthority, createRequest } from "../security/certificate
 import { checkNodeName, defaultPorts, tokenOf } from "./settings.ts";
 import type { Profile } from "../model/heartbeat.ts";
 
-export interface CreateOptions {
+export interface NewCluster {
   readonly directory: string;
   readonly clusterName: string;
   readonly node: string;
@@ -20,21 +20,26 @@ export interface CreateOptions {
 /** The engine's secret; corosync takes 128 to 4096 bytes. */
 const ENGINE_KEY_BYTES = 256;
 
+/** @throws MusterError naming what would be refused @returns corosync's token in milliseconds */
+export function checkNewCluster({ directory, clusterName, node, profile }: NewCluster): number {
+  checkClusterName(clusterName);
+  checkNodeName(node);
+  refuseMember(directory);
+  return tokenOf(profile);
+}
+
 /**
  * Makes a cluster of which this machine is the first and only node, with a certificate authority of its own.
  * @throws MusterError naming what is wrong; nothing is left then that was not there
  */
-export async function createHostCluster(options: CreateOptions): Promise<ClusterConfiguration> {
+export async function createHostCluster(options: NewCluster): Promise<ClusterConfiguration> {
   const { directory, clusterName, node, addresses } = options;
-  checkClusterName(clusterName);
-  checkNodeName(node);
-  refuseMember(directory);
+  const tokenMs = checkNewCluster(options);
   const clusterId = randomUUID();
   const authority = await createAuthority(clusterId);
   const { key, request } = await createRequest(node);
   const certificate = await certify(authority, clusterId, request, node, addresses);
   const store = randomUUID();
-  const tokenMs = tokenOf(options.profile);
   const configuration: ClusterConfiguration = {
     format: 1,
     clusterId,

@@ -53,13 +53,23 @@ export class Daemon {
     return answers(this.#claimName);
   }
 
+  /** @throws MusterError MUSTER_SERVICE_RUNS */
+  async refuseRunning(): Promise<void> {
+    if (await this.isRunning()) throw this.#runs();
+  }
+
+  /** What systemd has for it; null = nothing, it is a process of its own then. */
+  get unit(): string | null {
+    return this.#isUnitInstalled() ? this.#plan.unit : null;
+  }
+
   /**
    * Starts it and waits until it answers.
    * @param words of the muster command that runs it @param byUnit false = never by systemd
    * @throws MusterError MUSTER_SERVICE_RUNS, MUSTER_TIMEOUT, MUSTER_SERVICE_ENDED with the last line of its log
    */
   async start(words: readonly string[], byUnit = true): Promise<void> {
-    if (await this.isRunning()) throw this.#runs();
+    await this.refuseRunning();
     let child: ChildProcess | null = null;
     if (byUnit && this.#isUnitInstalled()) this.#systemctl("start");
     else child = this.#spawn(words);

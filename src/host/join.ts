@@ -32,10 +32,7 @@ const PROBE_LIMIT_MS = 5_000;
  */
 export async function joinCluster(options: JoinOptions): Promise<ClusterConfiguration> {
   const { directory, node, addresses } = options;
-  checkNodeName(node);
-  refuseMember(directory);
-  const token = parseJoinToken(options.token);
-  const client = await findCluster(token, options.onNotice);
+  const { token, client } = await ready(options);
   const { key, request } = await joinRequestOf(directory, token.id, node);
   const body: JoinRequest = { id: token.id, secret: token.secret, node, addresses, request, protocolVersion: PROTOCOL_VERSION, wallTimeMs: Date.now() };
   const answer = await client.send<JoinAnswer>("POST", "/v1/join", { body, timeoutMs: ASK_LIMIT_MS }).catch((error: unknown) => {
@@ -58,6 +55,22 @@ export async function joinCluster(options: JoinOptions): Promise<ClusterConfigur
   });
   forgetJoinRequest(directory);
   return configuration;
+}
+
+/**
+ * Everything about joining but the joining: the token is not used, and nothing is written.
+ * @returns the cluster, and which of its addresses answers @throws MusterError of this machine, MUSTER_OTHER_CLUSTER, MUSTER_NOT_REACHABLE
+ */
+export async function tryJoin(options: JoinOptions): Promise<{ readonly cluster: string; readonly address: string }> {
+  const { token, client } = await ready(options);
+  return { cluster: token.clusterName, address: client.address };
+}
+
+async function ready({ directory, node, token: text, onNotice }: JoinOptions): Promise<{ readonly token: JoinToken; readonly client: ApiClient }> {
+  checkNodeName(node);
+  refuseMember(directory);
+  const token = parseJoinToken(text);
+  return { token, client: await findCluster(token, onNotice) };
 }
 
 /** @throws MusterError MUSTER_OTHER_CLUSTER, or MUSTER_NOT_REACHABLE naming all addresses */

@@ -28,12 +28,30 @@ export async function runService(directory: string, how: StartHow): Promise<void
 }
 
 /**
+ * Whether it could be started. Nothing is changed.
+ * @returns what would start it: a unit of systemd; null = nobody but this command
+ * @throws MusterError MUSTER_NOT_MEMBER, MUSTER_NOT_OWN_ADDRESS, MUSTER_SERVICE_RUNS
+ */
+export async function checkStart(directory: string): Promise<{ readonly node: string; readonly cluster: string; readonly unit: string | null }> {
+  const configuration = ownMembership(directory);
+  const { host, clusterName } = configuration;
+  checkOwnAddresses(readMembers(directory, configuration).nodes.find(({ id }) => id === host.id)?.addresses ?? []);
+  const daemon = daemonOf(directory);
+  await daemon.refuseRunning();
+  return { node: host.node, cluster: clusterName, unit: daemon.unit };
+}
+
+/** @throws MusterError MUSTER_NOT_MEMBER */
+export function isServiceRunning(directory: string): Promise<boolean> {
+  return daemonOf(directory).isRunning();
+}
+
+/**
  * Starts the Cluster Service and waits until its API answers.
  * @throws MusterError MUSTER_SERVICE_RUNS, MUSTER_TIMEOUT, MUSTER_SERVICE_ENDED with the last line of its log, MUSTER_NOT_OWN_ADDRESS
  */
 export async function startService(directory: string, how: StartHow): Promise<void> {
-  const configuration = ownMembership(directory);
-  checkOwnAddresses(readMembers(directory, configuration).nodes.find(({ id }) => id === configuration.host.id)?.addresses ?? []);
+  await checkStart(directory);
   await daemonOf(directory).start(["service", "run", "--directory", directory, ...(how === undefined ? [] : [`--${how}-quorum`])], how === undefined);
 }
 

@@ -6,7 +6,8 @@ import { join } from "node:path";
 import { describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import type { Lab } from "../../src/lab/lab.ts";
-import type { ClusterView, QuorumView, ResourceView } from "../../src/model/views.ts";
+import type { ClusterView, Plan, QuorumView, ResourceView } from "../../src/model/views.ts";
+import { samplesOf } from "../unit/api/exposition.ts";
 import { LabCluster } from "./support/cluster.ts";
 import { withLab } from "./support/with-lab.ts";
 
@@ -95,6 +96,44 @@ describe("machines form a cluster", () => {
       await cluster.untilUp("n1", 4);
       // A busy machine loses tokens of its own: how many views it took is told, not judged.
       context.diagnostic(`${(await cluster.view("n1"))!.epoch - epoch} views until all were together`);
+    });
+  });
+
+  test("what joining, stopping, cleaning and starting would do is said first, and changes nothing", async () => {
+    await withLab({ hosts: 2, logs: LOGS }, async (lab) => {
+      const cluster = await LabCluster.create(lab, { nodes: ["n1"] });
+      const dry = <Facts>(host: string, ...words: string[]): Promise<Facts & { readonly steps: readonly string[] }> => cluster.json(host, ...words, "--dry-run");
+      const running = await cluster.refused("n1", "node", "start", "--dry-run");
+      assert.equal(running.code, "MUSTER_SERVICE_RUNS");
+      const alone = await dry<{ readonly runs: boolean; readonly plan: unknown }>("n1", "node", "stop");
+      assert.deepEqual([alone.runs, alone.plan], [true, null]);
+      const { token } = await cluster.json<{ readonly token: string }>("n1", "node", "token");
+      const joining = await dry<{ readonly cluster: string; readonly answeredBy: string }>("n2", "node", "join", token);
+      assert.equal(joining.cluster, "lab");
+      assert.match(joining.answeredBy, /^https:.*:3343$/);
+      assert.equal((await cluster.refused("n2", "node", "stop")).code, "MUSTER_NOT_MEMBER");
+      await cluster.muster("n2", "node", "join", token);
+      await cluster.untilUp("n1", 2);
+      await cluster.muster("n1", "group", "create", "web");
+      await cluster.muster("n1", "resource", "create", "program", "--group", "web", "--type", "Generic Application", "CommandLine=sleep 1000");
+      await cluster.muster("n1", "group", "online", "web");
+      const { ownerNode } = await cluster.untilOnline("n1", "web");
+      const other = ownerNode === "n1" ? "n2" : "n1";
+      const stopping = await dry<{ readonly roles: readonly string[]; readonly plan: Plan }>(ownerNode!, "node", "stop");
+      assert.deepEqual([stopping.roles, stopping.plan.moves.map(({ group, to }) => [group, to])], [["web"], [["web", other]]]);
+      assert.match(await cluster.muster(ownerNode!, "node", "stop", "--dry-run"), /ROLE +FROM +TO/);
+      assert.equal((await dry<{ readonly runs: boolean }>(other, "node", "clean")).runs, true);
+      assert.equal((await cluster.group("n1", "web")).ownerNode, ownerNode);
+      assert.equal((await cluster.view("n1"))!.nodesUp, 2);
+      await cluster.muster(ownerNode!, "node", "stop");
+      assert.equal((await cluster.untilOnline(other, "web", { notOn: ownerNode! })).ownerNode, other);
+      assert.equal((await dry<{ readonly node: string }>(ownerNode!, "node", "start")).node, ownerNode);
+      const metrics: string[] = [];
+      for await (const part of cluster.api(other).text("/metrics", {})) metrics.push(part);
+      const samples = samplesOf(metrics.join(""));
+      const own = `{cluster="lab",node="${other}"`;
+      assert.deepEqual([samples.get(`muster_view_active${own}}`), samples.get(`muster_lease_open${own}}`), samples.get(`muster_groups${own},state="Online"}`), samples.get(`muster_nodes${own},state="Down"}`)], [1, 1, 1, 1]);
+      assert.ok(samples.get(`muster_lease_margin_minimum_seconds${own}}`)! > 0);
     });
   });
 

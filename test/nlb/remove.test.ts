@@ -10,9 +10,30 @@ import { FOUR } from "./support/traffic.ts";
 describe("a host that ended without a word and is removed", { skip: CANNOT }, () => {
   let cluster: Balanced;
   before(async () => {
-    cluster = await Balanced.form({ hosts: 2 });
+    cluster = await Balanced.form({ hosts: 2, spare: 1 });
   });
   after(() => cluster?.close());
+
+  test("what joining and leaving would do is said first, and changes nothing; the process says in JSON what it does", async () => {
+    const parse = (number: number, ...words: string[]): Record<string, unknown> => JSON.parse(cluster.muster(number, ...words, "--json")) as Record<string, unknown>;
+    const token = cluster.muster(1, "token").trim();
+    const joining = parse(3, "join", token, "--adapter", "eth0", "--dry-run");
+    assert.deepEqual([joining["dryRun"], joining["cluster"], joining["host"]], [true, "cluster.local", null]);
+    assert.equal(existsSync(cluster.directory(3)), false);
+    const leaving = parse(2, "remove", "--dry-run");
+    assert.deepEqual([leaving["host"], leaving["runs"], leaving["others"]], [2, true, [1]]);
+    assert.match(cluster.muster(2, "remove", "--dry-run"), /^What would be done:\n {2}Host 2 would stop/);
+    await cluster.settled();
+    assert.deepEqual(parse(2, "service", "stop"), { stopped: true, ran: true });
+    assert.deepEqual(parse(2, "service", "stop"), { stopped: true, ran: false });
+    assert.deepEqual(parse(2, "service", "start"), { host: 2, started: true });
+    await cluster.settled();
+    // The dry run has not used it.
+    cluster.muster(3, "join", token, "--adapter", "eth0", "--name", "h3");
+    await cluster.settled([1, 2, 3]);
+    assert.deepEqual(parse(3, "remove"), { removed: true, ran: true, host: 3, cluster: "cluster.local" });
+    await cluster.settled();
+  });
 
   const tables = (): string => cluster.lab.on(2, ["nft", "list", "tables"]);
   const addresses = (): string => cluster.lab.on(2, ["ip", "addr", "show", "dev", "eth0"]);

@@ -2,7 +2,9 @@ import { spawnSync } from "node:child_process";
 import type { Command as Program } from "commander";
 import { ownDirectory } from "../../host/credentials.ts";
 import { createHostCluster, forgetOwnMembership } from "../../host/create.ts";
+import type { NewCluster } from "../../host/create.ts";
 import { joinCluster } from "../../host/join.ts";
+import type { JoinOptions } from "../../host/join.ts";
 import { ownMembership, runService, startService, stopService } from "../../host/service-control.ts";
 import type { StartHow } from "../../host/service-control.ts";
 import { DIRECTORY_DEFAULT, checkOwnAddresses, ownAddresses, ownName } from "../../host/settings.ts";
@@ -11,9 +13,11 @@ import { MusterError } from "../../model/errors.ts";
 import { validateProperties } from "../../model/properties.ts";
 import { witnessProperties } from "../../model/properties/witness.ts";
 import { connect } from "../connect.ts";
+import { planClean, planCreate, planJoin, planStart, planStop } from "./host-plans.ts";
 import { coreGroupOf, createCoreGroup } from "./core-group.ts";
 import { destroyCommand } from "./destroy.ts";
 import { witnessOf } from "./quorum.ts";
+import { showMachinePlan } from "../machine-plan.ts";
 import { data, json, talk } from "../output.ts";
 import { readSecret } from "../secrets.ts";
 
@@ -24,7 +28,11 @@ interface HostOptions {
   readonly json?: boolean;
 }
 
-interface MemberOptions extends HostOptions {
+interface HostChangeOptions extends HostOptions {
+  readonly dryRun?: boolean;
+}
+
+interface MemberOptions extends HostChangeOptions {
   readonly node?: string;
   readonly network?: string[];
   readonly start: boolean;
@@ -69,7 +77,9 @@ export function hostCommands(cluster: Program, node: Program, program: Program):
       const witness = options.witness === undefined ? null : witnessOf(options.witness[0]!, options.witness.slice(1), options.primaryKeyFile);
       if (witness !== null) validateProperties(witnessProperties[witness.kind], witness.properties, `a witness of the kind ${witness.kind}`);
       if (!options.start && (core !== null || witness !== null)) throw new MusterError("MUSTER_INVALID_ARGUMENT", { field: core === null ? "--witness" : "--address", problem: "it needs the Cluster Service: leave out --no-start, or configure it later" });
-      const configuration = await createHostCluster({ directory, clusterName: options.name, node: options.node ?? ownName(), addresses: addressesOf(options), profile: options.profile as Profile });
+      const created: NewCluster = { directory, clusterName: options.name, node: options.node ?? ownName(), addresses: addressesOf(options), profile: options.profile as Profile };
+      if (options.dryRun === true) return showMachinePlan(planCreate(created, { start: options.start, core, witness: witness?.kind ?? null }), options);
+      const configuration = await createHostCluster(created);
       talk(`The cluster ${configuration.clusterName} was created; ${configuration.host?.node} is its only node.`);
       if (options.start) await startService(directory, undefined);
       try {
@@ -99,19 +109,22 @@ export function hostCommands(cluster: Program, node: Program, program: Program):
     requireRoot("Joining a cluster");
     const token = word === "-" ? readSecret("-", "token") : word;
     const directory = directoryOf(options);
-    const configuration = await joinCluster({ directory, token, node: options.node ?? ownName(), addresses: addressesOf(options), onNotice: talk });
+    const joining: JoinOptions = { directory, token, node: options.node ?? ownName(), addresses: addressesOf(options), onNotice: talk };
+    if (options.dryRun === true) return showMachinePlan(await planJoin(joining, options.start), options);
+    const configuration = await joinCluster(joining);
     if (options.start) await startService(directory, undefined);
     if (options.json) json({ cluster: configuration.clusterName, clusterId: configuration.clusterId, node: configuration.host?.node });
     talk(`This machine is the node ${configuration.host?.node} of the cluster ${configuration.clusterName}.${options.start ? "" : " Start its service: muster node start"}`);
   });
 
-  asksHost(node.command("start").description("start the Cluster Service of this machine"))
+  changesHost(node.command("start").description("start the Cluster Service of this machine"))
     .option("--force-quorum", "form the cluster alone: you state that the other nodes are down")
     .option("--prevent-quorum", "join only, never form")
     .option("--clear-quarantine", "let it host roles again that dropped out too often")
-    .action(async (options: HostOptions & { readonly forceQuorum?: boolean; readonly preventQuorum?: boolean; readonly clearQuarantine?: boolean }) => {
+    .action(async (options: HostChangeOptions & { readonly forceQuorum?: boolean; readonly preventQuorum?: boolean; readonly clearQuarantine?: boolean }) => {
       requireRoot("Starting the Cluster Service");
       const directory = directoryOf(options);
+      if (options.dryRun === true) return showMachinePlan(await planStart(directory, howOf(options), options.clearQuarantine === true), options);
       await startService(directory, howOf(options));
       const { host } = ownMembership(directory);
       if (options.clearQuarantine === true) await (await connect({ directory })).send("POST", `/v1/nodes/${encodeURIComponent(host.node)}/clear-quarantine`, {});
@@ -119,20 +132,22 @@ export function hostCommands(cluster: Program, node: Program, program: Program):
       else talk(`The Cluster Service of ${host.node} runs. See: muster status`);
     });
 
-  asksHost(node.command("stop").description("stop the Cluster Service of this machine; its roles leave first"))
+  changesHost(node.command("stop").description("stop the Cluster Service of this machine; its roles leave first"))
     .option("--timeout <seconds>", "longest time to wait", String(STOP_LIMIT_DEFAULT_S))
-    .action(async (options: HostOptions & { readonly timeout: string }) => {
+    .action(async (options: HostChangeOptions & { readonly timeout: string }) => {
       requireRoot("Stopping the Cluster Service");
+      if (options.dryRun === true) return showMachinePlan(await planStop(directoryOf(options)), options);
       const ran = await stopService(directoryOf(options), Number(options.timeout) * 1_000);
       if (options.json) json({ stopped: true, ran });
       else talk(ran ? "The Cluster Service has stopped." : "The Cluster Service did not run.");
     });
 
-  asksHost(node.command("clean").description("forget that this machine was a node; its service must be stopped"))
+  changesHost(node.command("clean").description("forget that this machine was a node; its service must be stopped"))
     .option("--force", "also when the cluster may still count on it")
-    .action(async (options: HostOptions & { readonly force?: boolean }) => {
+    .action(async (options: HostChangeOptions & { readonly force?: boolean }) => {
       requireRoot("Forgetting a membership");
       const directory = directoryOf(options);
+      if (options.dryRun === true) return showMachinePlan(await planClean(directory, options.force === true), options);
       const { host, clusterName } = ownMembership(directory);
       if (options.force !== true) throw new MusterError("MUSTER_INVALID_ARGUMENT", { field: "--force", problem: `this machine is the node ${host.node} of ${clusterName}: evict it there first (muster node evict ${host.node}), which cleans it; if it could not be reached then, say --force` });
       await stopService(directory, STOP_LIMIT_DEFAULT_S * 1_000);
@@ -152,8 +167,12 @@ function asksHost(command: Program): Program {
   return command.option("--json", "print JSON").option("--directory <dir>", `where this machine keeps its membership (default: MUSTER_DIRECTORY or ${DIRECTORY_DEFAULT})`);
 }
 
+function changesHost(command: Program): Program {
+  return asksHost(command).option("--dry-run", "show what would happen, change nothing");
+}
+
 function member(command: Program): Program {
-  return asksHost(command)
+  return changesHost(command)
     .option("--node <name>", "what this machine is called in the cluster; default: its host name")
     .option("--network <address...>", "its address in each network that joins the nodes; default: the first address of each adapter")
     .option("--no-start", "do not start the Cluster Service yet");

@@ -2,17 +2,20 @@ import type { Command as Program } from "commander";
 import { createBalancingCluster, joinBalancingCluster, removeHost, runHost, startHost, stopHost } from "../../../host/balanced-host.ts";
 import { ownName } from "../../../host/settings.ts";
 import { MusterError } from "../../../model/errors.ts";
-import { NLB_API_PORT, NLB_HEARTBEAT_PORT } from "../../../nlb-host/files.ts";
+import { NLB_API_PORT, NLB_HEARTBEAT_PORT, balancedHost } from "../../../nlb-host/files.ts";
 import type { OperationMode } from "../../../nlb/filter-contract.ts";
 import { clusterHardware } from "../../../nlb/hardware-address.ts";
 import { DEFAULT_RULE, HEARTBEAT_PROFILES } from "../../../nlb/parameters.ts";
+import type { ClusterParameters } from "../../../nlb/parameters.ts";
 import { maskOf, parseSubnet } from "../../../core/subnets.ts";
+import { showMachinePlan } from "../../machine-plan.ts";
 import { data, json, talk } from "../../output.ts";
 import { requireRoot } from "../host.ts";
-import { asksNlb, send, wholeNumber } from "./common.ts";
-import type { NlbOptions } from "./common.ts";
+import { asksNlb, changesNlb, send, wholeNumber } from "./common.ts";
+import type { NlbChangeOptions, NlbOptions } from "./common.ts";
+import { planCreate, planJoin, planRemove } from "./host-plans.ts";
 
-interface NewHostOptions extends NlbOptions {
+interface NewHostOptions extends NlbChangeOptions {
   readonly adapter: string;
   readonly host?: string;
   readonly name?: string;
@@ -47,20 +50,19 @@ export function nlbHostCommands(nlb: Program): void {
       });
       const [primary, ...others] = subnets;
       if (!Object.hasOwn(HEARTBEAT_PROFILES, options.profile)) throw new MusterError("MUSTER_INVALID_ARGUMENT", { field: "--profile", problem: `one of ${Object.keys(HEARTBEAT_PROFILES).join(", ")}` });
-      const file = await createBalancingCluster(
-        newHostOf(options),
-        {
-          primaryAddress: primary!.address,
-          subnetMask: primary!.version === 4 ? maskOf(primary!.length) : null,
-          name: options.fullName,
-          additionalAddresses: others.map(({ address }) => address),
-          operationMode: options.mode as OperationMode,
-          ...HEARTBEAT_PROFILES[options.profile as keyof typeof HEARTBEAT_PROFILES],
-          filtersIcmp: false,
-          rules: options.rules ? [DEFAULT_RULE] : [],
-        },
-        { apiPort: NLB_API_PORT, heartbeatPort: NLB_HEARTBEAT_PORT },
-      );
+      const cluster: ClusterParameters = {
+        primaryAddress: primary!.address,
+        subnetMask: primary!.version === 4 ? maskOf(primary!.length) : null,
+        name: options.fullName,
+        additionalAddresses: others.map(({ address }) => address),
+        operationMode: options.mode as OperationMode,
+        ...HEARTBEAT_PROFILES[options.profile as keyof typeof HEARTBEAT_PROFILES],
+        filtersIcmp: false,
+        rules: options.rules ? [DEFAULT_RULE] : [],
+      };
+      const ports = { apiPort: NLB_API_PORT, heartbeatPort: NLB_HEARTBEAT_PORT };
+      if (options.dryRun === true) return showMachinePlan(planCreate(newHostOf(options), cluster, ports, options), options);
+      const file = await createBalancingCluster(newHostOf(options), cluster, ports);
       if (options.start) await startHost(options.directory);
       if (options.json) json({ clusterId: file.clusterId, host: file.host.id, cluster: file.cluster });
       talk(`The balancing cluster ${file.cluster.name} at ${file.cluster.primaryAddress} was created; this machine is host ${file.host.id}.${options.start ? "" : " Start it: muster nlb service start"}`);
@@ -69,6 +71,7 @@ export function nlbHostCommands(nlb: Program): void {
 
   newHost(nlb.command("join").argument("<token>", "made on a host of the cluster by: muster nlb token").description("make this machine a host of a balancing cluster")).action(async (token: string, options: NewHostOptions) => {
     requireRoot("Joining a balancing cluster");
+    if (options.dryRun === true) return showMachinePlan(await planJoin(newHostOf(options), token, options.start), options);
     const file = await joinBalancingCluster(newHostOf(options), token);
     if (options.start) await startHost(options.directory);
     if (options.json) json({ clusterId: file.clusterId, host: file.host.id, cluster: file.cluster });
@@ -84,19 +87,25 @@ export function nlbHostCommands(nlb: Program): void {
       talk(`It counts once, until ${new Date(issued.expiresAtWallMs).toISOString()}. On the machine that is to join: muster nlb join TOKEN --adapter NAME`);
     });
 
-  asksNlb(nlb.command("remove").description("this machine is no host any more; its connections end")).action(async (options: NlbOptions) => {
+  changesNlb(nlb.command("remove").description("this machine is no host any more; its connections end")).action(async (options: NlbChangeOptions) => {
     requireRoot("Leaving a balancing cluster");
-    await removeHost(options.directory, talk);
+    if (options.dryRun === true) return showMachinePlan(await planRemove(options.directory), options);
+    const { host, cluster } = balancedHost(options.directory);
+    const ran = await removeHost(options.directory, talk);
+    if (options.json) json({ removed: true, ran, host: host.id, cluster: cluster.name });
     talk("This machine is no host of a balancing cluster any more. The others share what was its.");
   });
 
   const service = nlb.command("service").description("the process of this machine's host");
   asksNlb(service.command("start").description("start it")).action(async (options: NlbOptions) => {
     await startHost(options.directory);
-    talk("It runs.");
+    if (options.json) json({ host: balancedHost(options.directory).host.id, started: true });
+    else talk("It runs.");
   });
   asksNlb(service.command("stop").description("stop it; its share goes to the others at once")).action(async (options: NlbOptions) => {
-    talk((await stopHost(options.directory)) ? "It has stopped." : "It did not run.");
+    const ran = await stopHost(options.directory);
+    if (options.json) json({ stopped: true, ran });
+    else talk(ran ? "It has stopped." : "It did not run.");
   });
   asksNlb(nlb.command("run").description("be the host, in the foreground, until SIGTERM (for systemd)")).action((options: NlbOptions) => runHost(options.directory));
 
@@ -114,7 +123,7 @@ export function nlbHostCommands(nlb: Program): void {
 }
 
 function newHost(command: Program): Program {
-  return asksNlb(command)
+  return changesNlb(command)
     .requiredOption("--adapter <name>", "the network adapter: all hosts are on one network")
     .option("--host <number>", "id of this host, 1 to 64; the lowest is the default host. Default: the first that is free")
     .option("--name <name>", "name of this host; default: the machine's")
