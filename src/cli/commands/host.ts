@@ -1,4 +1,3 @@
-import { spawnSync } from "node:child_process";
 import type { Command as Program } from "commander";
 import { ownDirectory } from "../../host/credentials.ts";
 import { createHostCluster, forgetOwnMembership } from "../../host/create.ts";
@@ -19,6 +18,8 @@ import { destroyCommand } from "./destroy.ts";
 import { witnessOf } from "./quorum.ts";
 import { showMachinePlan } from "../machine-plan.ts";
 import { data, json, talk } from "../output.ts";
+import { joinOverSsh } from "../over-ssh.ts";
+import type { SshOptions } from "../over-ssh.ts";
 import { readSecret } from "../secrets.ts";
 
 /** What concerns this machine: creating a cluster, joining one, starting and stopping the Cluster Service. */
@@ -188,10 +189,7 @@ export function requireRoot(what: string): void {
 }
 
 /** `muster node add HOST`: the machine is told over ssh to join. */
-export async function addOverSsh(host: string, options: HostOptions & { readonly sshOption?: string[] }): Promise<void> {
-  const issued = await (await connect(options)).send<{ readonly token: string }>("POST", "/v1/join-tokens", { body: {} });
-  talk(`Asking ${host} over ssh to join…`);
-  const { status, error } = spawnSync("ssh", [...(options.sshOption ?? []).flatMap((option) => ["-o", option]), "--", host, "muster", "node", "join", "-"], { input: `${issued.token}\n`, stdio: ["pipe", "inherit", "inherit"] });
-  if (error !== undefined) throw new MusterError("MUSTER_PROGRAM_MISSING", { program: "ssh", package: "openssh-client" }, { cause: error });
-  if (status !== 0) throw new MusterError("MUSTER_INVALID_ARGUMENT", { field: "host", problem: `${host} did not join (ssh ended with ${status}); on the machine itself: muster node join TOKEN` });
+export async function addOverSsh(host: string, options: HostOptions & SshOptions): Promise<void> {
+  const { token } = await (await connect(options)).send<{ readonly token: string }>("POST", "/v1/join-tokens", { body: {} });
+  joinOverSsh({ host, token, words: ["node", "join", "-"], byHand: "muster node join TOKEN" }, options);
 }

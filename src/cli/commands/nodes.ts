@@ -6,6 +6,8 @@ import type { ChangeOptions, CommonOptions } from "../common.ts";
 import { connect } from "../connect.ts";
 import { addOverSsh } from "./host.ts";
 import { data, duration, json, list, table } from "../output.ts";
+import { reaching } from "../over-ssh.ts";
+import type { SshOptions } from "../over-ssh.ts";
 import { parsePairs } from "../properties.ts";
 import { MusterError } from "../../model/errors.ts";
 
@@ -59,10 +61,8 @@ export function nodeCommands(program: Program): Program {
       ),
     );
 
-  changing(node.command("add").argument("<node>").description("tell a machine over ssh to join; with --configuration-only, add a name and nothing else"))
-    .option("--configuration-only", "only the name, as a cluster with the embedded engine has it")
-    .option("--ssh-option <option...>", "for ssh: NAME=VALUE")
-    .action(async (name: string, options: ChangeOptions & { readonly configurationOnly?: boolean; readonly sshOption?: string[] }) => {
+  reaching(changing(node.command("add").argument("<node>").description("tell a machine over ssh to join; with --configuration-only, add a name and nothing else")).option("--configuration-only", "only the name, as a cluster with the embedded engine has it"))
+    .action(async (name: string, options: ChangeOptions & SshOptions & { readonly configurationOnly?: boolean }) => {
       if (options.configurationOnly !== true && options.dryRun !== true) return addOverSsh(name, options);
       return change(options, { method: "POST", path: "/v1/nodes", body: { name }, said: `The node ${name} was added; start its service to make it a member.` }, (client) => client.get(path("nodes", name)));
     });

@@ -4,14 +4,18 @@ import { ownName } from "../../../host/settings.ts";
 import { MusterError } from "../../../model/errors.ts";
 import { NLB_API_PORT, NLB_HEARTBEAT_PORT, balancedHost } from "../../../nlb-host/files.ts";
 import type { OperationMode } from "../../../nlb/filter-contract.ts";
+import type { NlbStatus } from "../../../nlb-host/facade.ts";
 import { clusterHardware } from "../../../nlb/hardware-address.ts";
 import { DEFAULT_RULE, HEARTBEAT_PROFILES } from "../../../nlb/parameters.ts";
 import type { ClusterParameters } from "../../../nlb/parameters.ts";
 import { maskOf, parseSubnet } from "../../../core/subnets.ts";
 import { showMachinePlan } from "../../machine-plan.ts";
 import { data, json, talk } from "../../output.ts";
+import { joinOverSsh, reaching, sshArguments } from "../../over-ssh.ts";
+import type { SshOptions } from "../../over-ssh.ts";
+import { readSecret } from "../../secrets.ts";
 import { requireRoot } from "../host.ts";
-import { asksNlb, changesNlb, send, wholeNumber } from "./common.ts";
+import { ask, asksNlb, changesNlb, send, wholeNumber } from "./common.ts";
 import type { NlbChangeOptions, NlbOptions } from "./common.ts";
 import { planCreate, planJoin, planRemove } from "./host-plans.ts";
 
@@ -32,6 +36,7 @@ interface CreateOptions extends NewHostOptions {
 }
 
 const MINUTE_MS = 60_000;
+const TOKEN_DEFAULT_MINUTES = 60;
 
 /** What makes this machine a host of a balancing cluster, and what ends that. */
 export function nlbHostCommands(nlb: Program): void {
@@ -69,8 +74,9 @@ export function nlbHostCommands(nlb: Program): void {
       talk("Add hosts: muster nlb token, and with what it prints, on each: muster nlb join TOKEN --adapter NAME");
     });
 
-  newHost(nlb.command("join").argument("<token>", "made on a host of the cluster by: muster nlb token").description("make this machine a host of a balancing cluster")).action(async (token: string, options: NewHostOptions) => {
+  newHost(nlb.command("join").argument("<token>", "made on a host of the cluster by: muster nlb token; - is read from the standard input").description("make this machine a host of a balancing cluster")).action(async (word: string, options: NewHostOptions) => {
     requireRoot("Joining a balancing cluster");
+    const token = word === "-" ? readSecret("-", "token") : word;
     if (options.dryRun === true) return showMachinePlan(await planJoin(newHostOf(options), token, options.start), options);
     const file = await joinBalancingCluster(newHostOf(options), token);
     if (options.start) await startHost(options.directory);
@@ -79,12 +85,21 @@ export function nlbHostCommands(nlb: Program): void {
   });
 
   asksNlb(nlb.command("token").description("make a token with which one machine may join, once"))
-    .option("--valid <minutes>", "how long it counts", "60")
+    .option("--valid <minutes>", "how long it counts", String(TOKEN_DEFAULT_MINUTES))
     .action(async (options: NlbOptions & { readonly valid: string }) => {
       const issued = await send<{ readonly token: string; readonly expiresAtWallMs: number }>(options, "POST", "tokens", { validMs: wholeNumber(options.valid, "--valid", 1, 43_200) * MINUTE_MS });
       if (options.json) json(issued);
       else data(issued.token);
       talk(`It counts once, until ${new Date(issued.expiresAtWallMs).toISOString()}. On the machine that is to join: muster nlb join TOKEN --adapter NAME`);
+    });
+
+  reaching(newHost(nlb.command("add-host").argument("<machine>", "as ssh knows it").description("tell a machine over ssh to join; what else is said is for that machine")))
+    .action(async (machine: string, options: NewHostOptions & SshOptions) => {
+      const { cluster } = await ask<NlbStatus>(options, "status");
+      const words = joinWords(options);
+      if (options.dryRun === true) return showMachinePlan({ facts: { cluster: cluster.name, machine, ssh: sshArguments(machine, words, options) }, steps: [`A token would be made, and ${machine} would be told over ssh: ${sshArguments(machine, words, {}).slice(2).join(" ")}`], notes: ["The machine checks the rest when it joins; on it: muster nlb join TOKEN --dry-run"] }, options);
+      const { token } = await send<{ readonly token: string }>(options, "POST", "tokens", { validMs: TOKEN_DEFAULT_MINUTES * MINUTE_MS });
+      joinOverSsh({ host: machine, token, words, byHand: "muster nlb join TOKEN --adapter NAME" }, options);
     });
 
   changesNlb(nlb.command("remove").description("this machine is no host any more; its connections end")).action(async (options: NlbChangeOptions) => {
@@ -129,6 +144,12 @@ function newHost(command: Program): Program {
     .option("--name <name>", "name of this host; default: the machine's")
     .option("--dedicated <address...>", "addresses of this host alone; default: what the adapter has")
     .option("--no-start", "do not start it");
+}
+
+/** Of the command on the machine that is told to join. */
+function joinWords({ adapter, host, name, dedicated, start }: NewHostOptions): string[] {
+  const given: [string, readonly string[] | undefined][] = [["--adapter", [adapter]], ["--host", host === undefined ? undefined : [host]], ["--name", name === undefined ? undefined : [name]], ["--dedicated", dedicated]];
+  return ["nlb", "join", "-", ...given.flatMap(([option, values]) => (values === undefined ? [] : [option, ...values])), ...(start ? [] : ["--no-start"])];
 }
 
 function newHostOf(options: NewHostOptions): Parameters<typeof joinBalancingCluster>[0] {
