@@ -65,13 +65,13 @@ export class Daemon {
 
   /**
    * Starts it and waits until it answers.
-   * @param words of the muster command that runs it @param byUnit false = never by systemd
+   * @param words of the muster command that runs it, where systemd does not
    * @throws MusterError MUSTER_SERVICE_RUNS, MUSTER_TIMEOUT, MUSTER_SERVICE_ENDED with the last line of its log
    */
-  async start(words: readonly string[], byUnit = true): Promise<void> {
+  async start(words: readonly string[]): Promise<void> {
     await this.refuseRunning();
     let child: ChildProcess | null = null;
-    if (byUnit && this.#isUnitInstalled()) this.#systemctl("start");
+    if (this.#isUnitInstalled()) this.#systemctl("start");
     else child = this.#spawn(words);
     const startedMs = Date.now();
     while (!(await answers(this.#plan.socket))) {

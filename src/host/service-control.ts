@@ -5,10 +5,12 @@ import type { ClusterConfiguration, HostSettings } from "../service/cluster-file
 import { Daemon } from "./daemon.ts";
 import { observeForSupervisor } from "./notify.ts";
 import { DIRECTORY_DEFAULT, checkOwnAddresses } from "./settings.ts";
+import { forgetStartOnce, keepUntilInView, takeStartOnce, writeStartOnce } from "./start-once.ts";
+import type { OnceMode } from "./start-once.ts";
 
 /** The Cluster Service of this machine. */
 
-export type StartHow = "force" | "prevent" | undefined;
+export type StartHow = OnceMode | undefined;
 
 /** This machine's membership. @throws MusterError MUSTER_NOT_MEMBER */
 export function ownMembership(directory: string): ClusterConfiguration & { readonly host: HostSettings } {
@@ -21,10 +23,14 @@ export function ownMembership(directory: string): ClusterConfiguration & { reado
 export async function runService(directory: string, how: StartHow): Promise<void> {
   const { host } = ownMembership(directory);
   await daemonOf(directory).claim();
-  const observer = await observeForSupervisor(process.env, (line) => process.stdout.write(`${line}\n`));
+  const log = (line: string): void => void process.stdout.write(`${line}\n`);
+  const once = takeStartOnce(directory, log);
+  const mode = how ?? once;
+  if (once !== undefined && how === undefined) log(once === "force" ? "it is started by force: it forms the cluster alone" : "it may only join, until it has been in a view");
+  const observer = keepUntilInView(directory, await observeForSupervisor(process.env, log));
   // The whole of a node: no other command shall have to load it.
   const { runNode } = await import("../api/node-main.ts");
-  await runNode({ directory, node: host.node, workingDirectory: "/", listen: null, endWithParent: false, ...(how === undefined ? {} : { start: how }), ...(observer === null ? {} : { observer }) });
+  await runNode({ directory, node: host.node, workingDirectory: "/", listen: null, endWithParent: false, ...(mode === undefined ? {} : { start: mode }), observer });
 }
 
 /**
@@ -51,8 +57,19 @@ export function isServiceRunning(directory: string): Promise<boolean> {
  * @throws MusterError MUSTER_SERVICE_RUNS, MUSTER_TIMEOUT, MUSTER_SERVICE_ENDED with the last line of its log, MUSTER_NOT_OWN_ADDRESS
  */
 export async function startService(directory: string, how: StartHow): Promise<void> {
-  await checkStart(directory);
-  await daemonOf(directory).start(["service", "run", "--directory", directory, ...(how === undefined ? [] : [`--${how}-quorum`])], how === undefined);
+  const { unit } = await checkStart(directory);
+  // What somebody asked for earlier, and what came to nothing, is over.
+  forgetStartOnce(directory);
+  const words = ["service", "run", "--directory", directory];
+  if (how === undefined || unit === null) return daemonOf(directory).start(how === undefined ? words : [...words, `--${how}-quorum`]);
+  writeStartOnce(directory, how);
+  try {
+    await daemonOf(directory).start(words);
+  } catch (error) {
+    // Who did not start by force when asked to shall not do so later. Who may only join, may.
+    if (how === "force") forgetStartOnce(directory);
+    throw error;
+  }
 }
 
 /** Stops it: its roles leave first, as DrainOnShutdown says. @returns false when it did not run */

@@ -65,6 +65,8 @@ export const clusterPaths = {
   key: (directory: string) => join(directory, "key"),
   token: (directory: string) => join(directory, "token"),
   members: (directory: string) => join(directory, "members.json"),
+  /** How the next start of the service shall be, once. */
+  startOnce: (directory: string) => join(directory, "start-once.json"),
   authority: (directory: string) => join(directory, "authority.pem"),
   authorityKey: (directory: string) => join(directory, "authority.key"),
   certificate: (directory: string) => join(directory, "certificate.pem"),
@@ -167,7 +169,7 @@ export function initialWeights(configuration: ClusterConfiguration): Weights {
 
 /** Everything that made this machine a node: its configuration first, its copy of the database too. Types of users stay. */
 export function forgetMembership(directory: string, node: string): void {
-  const paths = [clusterPaths.configuration, clusterPaths.members, clusterPaths.key, clusterPaths.token, clusterPaths.engineKey, clusterPaths.authority, clusterPaths.authorityKey, clusterPaths.certificate, clusterPaths.certificateKey];
+  const paths = [clusterPaths.configuration, clusterPaths.members, clusterPaths.key, clusterPaths.token, clusterPaths.engineKey, clusterPaths.authority, clusterPaths.authorityKey, clusterPaths.certificate, clusterPaths.certificateKey, clusterPaths.startOnce];
   for (const path of paths) rmSync(path(directory), { force: true });
   for (const path of [clusterPaths.node(directory, node), clusterPaths.corosync(directory)]) rmSync(path, { recursive: true, force: true });
 }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
-import { mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, test } from "node:test";
@@ -134,6 +134,40 @@ describe("machines form a cluster", () => {
       const own = `{cluster="lab",node="${other}"`;
       assert.deepEqual([samples.get(`muster_view_active${own}}`), samples.get(`muster_lease_open${own}}`), samples.get(`muster_groups${own},state="Online"}`), samples.get(`muster_nodes${own},state="Down"}`)], [1, 1, 1, 1]);
       assert.ok(samples.get(`muster_lease_margin_minimum_seconds${own}}`)! > 0);
+    });
+  });
+
+  test("a forced and a prevented start are handed to what supervises the service", async () => {
+    await withLab({ hosts: 3, logs: LOGS }, async (lab) => {
+      const cluster = await LabCluster.create(lab);
+      // In the place of systemd, whose units have no arguments.
+      const unit = `case "$1" in cat) exit 0;; start) echo "$*" >> /run/fake/told; setsid ${process.execPath} --disable-warning=ExperimentalWarning ${MUSTER} service run >> /run/fake/journal 2>&1 < /dev/null & exit 0;; *) exit 3;; esac`;
+      const supervise = async (name: string): Promise<void> => {
+        const { code, stderr } = await lab.host(name).run(["sh", "-ec", "mkdir -p /run/fake /run/systemd/system && cat > /run/fake/systemctl && chmod +x /run/fake/systemctl"], { input: `#!/bin/sh\n${unit}\n` });
+        assert.equal(code, 0, stderr);
+      };
+      const start = async (name: string, ...words: string[]): Promise<void> => {
+        const { code, stderr } = await lab.host(name).run(["sh", "-ec", `PATH=/run/fake:$PATH exec ${process.execPath} --disable-warning=ExperimentalWarning ${MUSTER} node start ${words.join(" ")}`], { timeoutMs: 90_000 });
+        assert.equal(code, 0, stderr);
+      };
+      const read = async (name: string, path: string): Promise<string> => (await lab.host(name).run(["cat", path])).stdout;
+      const isAsked = (name: string): boolean => existsSync(join(lab.host(name).stateDirectory, "start-once.json"));
+      for (const name of ["n1", "n2"]) await supervise(name);
+      await cluster.muster("n2", "node", "stop");
+      await cluster.untilUp("n1", 2);
+      await lab.powerOff("n1", "n3");
+      await start("n2", "--prevent-quorum");
+      assert.ok(isAsked("n2"), "it is in no view yet");
+      await lab.kill("n2", "service run", "SIGKILL");
+      await start("n2");
+      assert.ok(!isAsked("n2"), "who asks for a common start gets one");
+      await cluster.muster("n2", "node", "stop");
+      await start("n2", "--force-quorum");
+      await cluster.until("n2 serves alone", 60_000, async () => (await cluster.view("n2"))?.state === "Active");
+      assert.equal((await cluster.api("n2").get<QuorumView>("/v1/quorum")).forced, true);
+      assert.ok(!isAsked("n2"));
+      assert.deepEqual((await read("n2", "/run/fake/told")).trim().split("\n"), Array.from({ length: 3 }, () => "start muster.service"));
+      assert.match(await read("n2", "/run/fake/journal"), /it may only join[^]*it is started by force/);
     });
   });
 
