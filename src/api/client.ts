@@ -132,6 +132,7 @@ export class ApiClient {
   #unreachable(error: Error, timeoutMs: number): MusterError {
     const { code = "" } = error as NodeJS.ErrnoException;
     if (!("socket" in this.endpoint) && this.endpoint.trust !== undefined && OTHER_AUTHORITY.includes(code)) return new MusterError("MUSTER_OTHER_CLUSTER", { address: this.address, cluster: "this machine knows" }, { cause: error });
+    if (!("socket" in this.endpoint) && OTHER_AUTHORITY.includes(code)) return new MusterError("MUSTER_NOT_REACHABLE", { address: this.address, problem: "its certificate is signed by an authority that this machine does not know; MUSTER_AUTHORITY names the file of the cluster's" }, { cause: error });
     if (error.name === "TimeoutError") return new MusterError("MUSTER_TIMEOUT", { timeoutMs }, { cause: error });
     return new MusterError("MUSTER_NOT_REACHABLE", { address: this.address, problem: error.message === "" ? ((error as NodeJS.ErrnoException).code ?? "no answer") : error.message }, { cause: error });
   }

@@ -32,7 +32,7 @@ export function asking(command: Program): Program {
     .option("--json", "print JSON")
     .option("--cluster <name>", "the cluster on this machine with this name")
     .option("--directory <dir>", "the cluster in this directory")
-    .option("--connect <url>", "a node: unix:PATH or http://HOST:PORT (token in MUSTER_TOKEN)");
+    .option("--connect <url>", "a node, or the cluster's own address: https://HOST:PORT (token in MUSTER_TOKEN, authority in MUSTER_AUTHORITY), unix:PATH, or http://HOST:PORT without TLS");
 }
 
 /** Options of every command that changes something. */

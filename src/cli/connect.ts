@@ -78,7 +78,7 @@ function parseAddress(address: string): Endpoint {
   if (address.startsWith("/")) return { socket: address };
   if (address.startsWith("https://") && URL.canParse(address)) return { url: address, token: tokenFor(address) ?? ownToken(), ...trust() };
   if (address.startsWith("http://") && URL.canParse(address)) return { url: address, token: tokenFor(address) };
-  throw new MusterError("MUSTER_INVALID_ARGUMENT", { field: "--connect", problem: `${address} is neither unix:PATH nor http://HOST:PORT` });
+  throw new MusterError("MUSTER_INVALID_ARGUMENT", { field: "--connect", problem: `${address} is none of https://HOST:PORT, unix:PATH and http://HOST:PORT` });
 }
 
 /** Whom to believe; without an authority of its own, those the system trusts. */

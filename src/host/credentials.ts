@@ -1,4 +1,5 @@
 import { existsSync, readFileSync } from "node:fs";
+import { MusterError } from "../model/errors.ts";
 import { clusterPaths } from "../service/cluster-files.ts";
 import { DIRECTORY_DEFAULT } from "./settings.ts";
 
@@ -14,9 +15,18 @@ export function ownToken(): string | null {
   return readOr(clusterPaths.token(ownDirectory()))?.trim() ?? null;
 }
 
-/** PEM: of the file that MUSTER_AUTHORITY names, or of the cluster this machine is a node of. */
+/**
+ * PEM: of the file that MUSTER_AUTHORITY names, or of the cluster this machine is a node of.
+ * @throws MusterError MUSTER_INVALID_ARGUMENT: who names one shall not believe others instead
+ */
 export function knownAuthority(): string | null {
-  return readOr(process.env["MUSTER_AUTHORITY"] ?? clusterPaths.authority(ownDirectory()));
+  const path = process.env["MUSTER_AUTHORITY"];
+  if (path === undefined) return readOr(clusterPaths.authority(ownDirectory()));
+  try {
+    return readFileSync(path, "utf8");
+  } catch (error) {
+    throw new MusterError("MUSTER_INVALID_ARGUMENT", { field: "MUSTER_AUTHORITY", problem: `${path} cannot be read: ${(error as Error).message}` }, { cause: error });
+  }
 }
 
 function readOr(path: string): string | null {

@@ -196,7 +196,7 @@ export class CorosyncDaemon {
     const found = lockHolder(LOCK_FILE);
     if (found === null) return null;
     if (configurationOf(found) !== this.#options.configurationFile) {
-      return `Another corosync runs on this machine (process ${found.pid}, ${configurationOf(found) ?? "the system's configuration"}); stop it, or let this node attach to it.`;
+      return `Another corosync runs on this machine (process ${found.pid}, ${configurationOf(found) ?? "the system's configuration"}), and two cannot. If nobody needs it, stop what runs it (Debian's own: systemctl disable --now corosync); otherwise this machine cannot be a node.`;
     }
     this.#options.onNotice?.(`ending the corosync of an earlier life of this node (process ${found.pid})`);
     for (const [signal, timeMs] of [["SIGTERM", TERMINATE_MS], ["SIGKILL", KILL_MS]] as const) {

@@ -168,7 +168,7 @@ test("another corosync on the machine is not touched, and named", { skip }, asyn
   await members[3]!.membership([1, 2, 3, 4]);
   const refused = startSupervisor(machine, { configuration: network.configuration(machine, 4) });
   const failed = await refused.event(is("failed"));
-  assert.match(String(failed["reason"]), new RegExp(`^Another corosync runs on this machine \\(process ${other.pid}, .*other\\.conf\\)`));
+  assert.match(String(failed["reason"]), new RegExp(`^Another corosync runs on this machine \\(process ${other.pid}, .*other\\.conf\\), and two cannot\\..*systemctl disable --now corosync`));
   await refused.ask({ do: "stop" }, "stopped");
 
   // Attached to, it is only watched.
