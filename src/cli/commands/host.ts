@@ -70,7 +70,7 @@ export function hostCommands(cluster: Program, node: Program, program: Program):
     .option("--dns <property...>", "its name in DNS, beside --address: NAME=VALUE of its Network Name, for example DnsZone=example.org TsigKeyFile=/etc/muster/dns.key")
     .option("--witness <words...>", "the witness, as with muster quorum set: its kind, then NAME=VALUE")
     .option("--primary-key-file <file>", "PrimaryKey of the witness is the first line of this file; - is the standard input")
-    .option("--profile <profile>", "standard: a silent node is missed after about 1.1 s; fast: after about 0.45 s", "standard")
+    .option("--profile <profile>", "standard: a silent node is missed after about 1.2 s; fast: after about 0.6 s", "standard")
     .action(async (options: CreateOptions) => {
       requireRoot("Creating a cluster of machines");
       const directory = directoryOf(options);
