@@ -1,9 +1,7 @@
 import { MusterError } from "../model/errors.ts";
-import type { ClusterEvent } from "../model/events.ts";
 import type { NodeId } from "../model/identifiers.ts";
-import type { AffinityRuleRecord, ClusterRecord, DatabaseValue, FaultDomainRecord, GroupRecord, GroupSetRecord, NetworkInterfaceRecord, NetworkRecord, NodeRecord, ResourceRecord, ResourceTypeRecord } from "../model/objects.ts";
+import type { GroupSetRecord } from "../model/objects.ts";
 import { groupSetProperties, numberPropertyOf } from "../model/properties.ts";
-import type { Weights } from "../model/votes.ts";
 import { Deadlines } from "./deadlines.ts";
 import { ZERO_HASH, addHash } from "./hash.ts";
 import type { Hash } from "./hash.ts";
@@ -11,9 +9,13 @@ import { IndexMap } from "./index-map.ts";
 import { foldName } from "./order.ts";
 import { connectPlacement, emptyPlacementIndices, forkPlacementIndices } from "./placement-indices.ts";
 import type { PlacementIndices } from "./placement-indices.ts";
-import type { AffinityIgnoredRow, ConnectivityRow, DeparturesRow, EventRingRow, FailbackRow, GroupRow, InterfaceRow, LeftoverRow, HoldRow, LocalTimeRow, MarkRow, NetworkRow, NodeRow, OwnerWaitRow, PositionRow, PreemptedRow, QuarantineRow, QuorumRow, RecordingRow, RefusalRow, RequestRow, ResourceRow, UnrecordedRow, ViewRow } from "./records.ts";
-import { Table } from "./table.ts";
-import type { PhaseGuard, TableKind } from "./table.ts";
+import { tableKinds, tableNames, tablePlaces, UNDECIDING } from "./table-names.ts";
+import type { Rows, TableName } from "./table-names.ts";
+import { createGuard, Table } from "./table.ts";
+import type { Changeable, PhaseGuard, TableKind } from "./table.ts";
+
+export { tableKinds, tableNames } from "./table-names.ts";
+export type { TableName } from "./table-names.ts";
 
 /** Key of a table that has one row. */
 export const ONLY = "-";
@@ -26,94 +28,8 @@ export const GROUP_DEADLINE = "group ";
 /** Key of the sets that every other group waits for, in the index of sets by group. */
 const EVERY_GROUP = "*";
 
-interface Rows {
-  readonly cluster: ClusterRecord;
-  readonly nodes: NodeRecord;
-  readonly groups: GroupRecord;
-  readonly resources: ResourceRecord;
-  readonly resourceTypes: ResourceTypeRecord;
-  readonly groupSets: GroupSetRecord;
-  readonly faultDomains: FaultDomainRecord;
-  readonly affinityRules: AffinityRuleRecord;
-  readonly networks: NetworkRecord;
-  readonly networkInterfaces: NetworkInterfaceRecord;
-  readonly keys: DatabaseValue;
-  readonly requests: RequestRow;
-  readonly votes: Weights;
-  readonly view: ViewRow;
-  readonly quorum: QuorumRow;
-  readonly holds: HoldRow;
-  /** Groups that wait for a hold, and groups that a member of the view was seen to run. */
-  readonly held: MarkRow;
-  readonly holdFree: MarkRow;
-  readonly position: PositionRow;
-  readonly nodeRuntime: NodeRow;
-  readonly groupRuntime: GroupRow;
-  readonly resourceRuntime: ResourceRow;
-  readonly leftovers: LeftoverRow;
-  readonly refusals: RefusalRow;
-  readonly eventRing: EventRingRow;
-  readonly events: ClusterEvent;
-  readonly unrecorded: UnrecordedRow;
-  readonly recording: RecordingRow;
-  readonly affinityIgnored: AffinityIgnoredRow;
-  readonly ownerWaits: OwnerWaitRow;
-  readonly failbacks: FailbackRow;
-  readonly localTime: LocalTimeRow;
-  readonly departures: DeparturesRow;
-  readonly quarantines: QuarantineRow;
-  readonly preempted: PreemptedRow;
-  readonly connectivity: ConnectivityRow;
-  readonly interfaceRuntime: InterfaceRow;
-  readonly networkRuntime: NetworkRow;
-}
-
-export type TableName = keyof Rows;
 export type Tables = { readonly [Name in TableName]: Table<Rows[Name]> };
 type AnyTable = Table<object>;
-
-export const tableKinds: Readonly<Record<TableName, TableKind>> = {
-  cluster: "durable",
-  nodes: "durable",
-  groups: "durable",
-  resources: "durable",
-  resourceTypes: "durable",
-  groupSets: "durable",
-  faultDomains: "durable",
-  affinityRules: "durable",
-  networks: "durable",
-  networkInterfaces: "durable",
-  keys: "durable",
-  requests: "durable",
-  votes: "durable",
-  view: "volatile",
-  quorum: "volatile",
-  holds: "volatile",
-  held: "volatile",
-  holdFree: "volatile",
-  position: "volatile",
-  nodeRuntime: "volatile",
-  groupRuntime: "volatile",
-  resourceRuntime: "volatile",
-  leftovers: "volatile",
-  refusals: "volatile",
-  eventRing: "volatile",
-  events: "volatile",
-  unrecorded: "volatile",
-  recording: "volatile",
-  affinityIgnored: "volatile",
-  ownerWaits: "volatile",
-  failbacks: "volatile",
-  localTime: "volatile",
-  departures: "volatile",
-  quarantines: "volatile",
-  preempted: "volatile",
-  connectivity: "volatile",
-  interfaceRuntime: "volatile",
-  networkRuntime: "volatile",
-};
-
-export const tableNames = Object.keys(tableKinds) as TableName[];
 
 /** What follows from the tables and is kept beside them, so that no step looks at everything. */
 interface Indices {
@@ -139,6 +55,7 @@ export class ClusterState {
   readonly #guard: PhaseGuard;
   readonly #indices: Indices;
   #nodeIds: readonly NodeId[] | null = null;
+  #revision = 0;
   /**
    * Cluster time at which somebody looks at the state, for "how long": between entries the clock goes on.
    * Not part of the state and not used by any decision.
@@ -153,7 +70,7 @@ export class ClusterState {
   }
 
   static empty(rehearses = false): ClusterState {
-    const guard: PhaseGuard = { phase: "idle", rehearses };
+    const guard = createGuard(rehearses);
     const tables = Object.fromEntries(tableNames.map((name) => [name, new Table<object>(name, tableKinds[name], guard)])) as unknown as Tables;
     return new ClusterState(guard, tables, {
       groupNames: new IndexMap(),
@@ -171,7 +88,7 @@ export class ClusterState {
 
   /** @param rehearses for a copy that is thrown away: it keeps no hash, and its list of changes no values */
   fork(rehearses = false): ClusterState {
-    const guard: PhaseGuard = { phase: "idle", rehearses };
+    const guard = createGuard(rehearses);
     const tables = Object.fromEntries(tableNames.map((name) => [name, this.table(name).fork(guard)])) as unknown as Tables;
     const from = this.#indices;
     return new ClusterState(guard, tables, {
@@ -200,17 +117,29 @@ export class ClusterState {
 
   /** Makes what was changed final and returns it, table by table. */
   commit(): { readonly table: TableName; readonly key: string; readonly value: string | null }[] {
-    const changes = tableNames.flatMap((name) => {
-      const table = this.table(name);
-      return table.changed ? table.commit().map((change) => ({ table: name, ...change })) : [];
-    });
+    const changes: { table: TableName; key: string; value: string | null }[] = [];
+    for (const changed of this.#takeChanged()) {
+      const table = changed.name as TableName;
+      if (!UNDECIDING.has(table)) this.#revision++;
+      for (const { key, value } of changed.commit()) changes.push({ table, key, value });
+    }
     this.#guard.phase = "idle";
     return changes;
   }
 
   rollback(): void {
-    for (const name of tableNames) if (this.table(name).changed) this.table(name).rollback();
+    for (const table of this.#takeChanged()) table.rollback();
     this.#guard.phase = "idle";
+  }
+
+  #takeChanged(): Changeable[] {
+    const changed = this.#guard.changed.splice(0);
+    return changed.length < 2 ? changed : changed.sort((left, right) => tablePlaces.get(left.name)! - tablePlaces.get(right.name)!);
+  }
+
+  /** Rises whenever something changes that a decision can depend on: what was worked out at the same number still holds. */
+  get revision(): number {
+    return this.#revision;
   }
 
   get phase(): PhaseGuard["phase"] {
@@ -219,8 +148,9 @@ export class ClusterState {
 
   hash(kind: TableKind | "all"): Hash {
     if (this.#guard.rehearses) throw new MusterError("MUSTER_INTERNAL", { problem: "a rehearsal has no hash" });
+    if (kind === "all") return this.#guard.sum;
     let sum = ZERO_HASH;
-    for (const name of tableNames) if (kind === "all" || tableKinds[name] === kind) sum = addHash(sum, this.table(name).hash);
+    for (const name of tableNames) if (tableKinds[name] === kind) sum = addHash(sum, this.table(name).hash);
     return sum;
   }
 

@@ -16,6 +16,21 @@ export interface PhaseGuard {
   phase: Phase;
   /** A rehearsal is thrown away: nobody asks for its hash, and making it costs half of a step. */
   readonly rehearses: boolean;
+  /** Sum of the hashes of all tables: it costs what a step changed, not what there is. */
+  sum: Hash;
+  /** Tables that the step has changed, in the order of their first change. */
+  readonly changed: Changeable[];
+}
+
+/** A table, whatever is in it, as whoever ends a step knows it. */
+export interface Changeable {
+  readonly name: string;
+  commit(): { readonly key: string; readonly value: string | null }[];
+  rollback(): void;
+}
+
+export function createGuard(rehearses: boolean): PhaseGuard {
+  return { phase: "idle", rehearses, sum: ZERO_HASH, changed: [] };
 }
 
 export type TableKind = "durable" | "volatile";
@@ -47,6 +62,7 @@ export class Table<Row extends object> {
     this.#guard = guard;
     this.#rows = rows;
     this.#hash = hash;
+    guard.sum = addHash(guard.sum, hash);
   }
 
   set hook(hook: Hook<Row>) {
@@ -77,7 +93,7 @@ export class Table<Row extends object> {
     this.#mayWrite();
     const before = this.#rows.get(key);
     if (before === row) return;
-    if (!this.#before.has(key)) this.#before.set(key, before);
+    this.#remember(key, before);
     this.#rows.set(key, row);
     this.#hook?.(before, row, key);
   }
@@ -86,7 +102,7 @@ export class Table<Row extends object> {
     this.#mayWrite();
     const before = this.#rows.get(key);
     if (before === undefined) return;
-    if (!this.#before.has(key)) this.#before.set(key, before);
+    this.#remember(key, before);
     this.#rows.delete(key);
     this.#hook?.(before, undefined, key);
   }
@@ -100,15 +116,17 @@ export class Table<Row extends object> {
       return changes;
     }
     const changes: { key: string; value: string | null }[] = [];
-    for (const key of sortedText(this.#before.keys())) {
+    let hash = this.#hash;
+    for (const key of this.#before.size === 1 ? this.#before.keys() : sortedText(this.#before.keys())) {
       const before = this.#before.get(key);
       const after = this.#rows.get(key);
       if (before === after) continue;
       const value = after === undefined ? null : JSON.stringify(after);
-      if (before !== undefined) this.#hash = subtractHash(this.#hash, this.#hashOf(key, before, null));
-      if (after !== undefined) this.#hash = addHash(this.#hash, this.#hashOf(key, after, value));
+      if (before !== undefined) hash = subtractHash(hash, this.#hashOf(key, before, null));
+      if (after !== undefined) hash = addHash(hash, this.#hashOf(key, after, value));
       changes.push({ key, value });
     }
+    this.#setHash(hash);
     this.#before.clear();
     return changes;
   }
@@ -122,10 +140,6 @@ export class Table<Row extends object> {
       this.#hook?.(after, before, key);
     }
     this.#before.clear();
-  }
-
-  get changed(): boolean {
-    return this.#before.size > 0;
   }
 
   get hash(): Hash {
@@ -145,7 +159,7 @@ export class Table<Row extends object> {
   load(rows: Iterable<readonly [string, Row]>): void {
     for (const [key, row] of rows) {
       this.#rows.set(key, row);
-      if (!this.#guard.rehearses) this.#hash = addHash(this.#hash, this.#hashOf(key, row, null));
+      if (!this.#guard.rehearses) this.#setHash(addHash(this.#hash, this.#hashOf(key, row, null)));
       this.#hook?.(undefined, row, key);
     }
   }
@@ -158,6 +172,17 @@ export class Table<Row extends object> {
   /** A table of another state that shares the records. */
   fork(guard: PhaseGuard): Table<Row> {
     return new Table<Row>(this.name, this.kind, guard, this.#rows.fork(), this.#hash);
+  }
+
+  #setHash(hash: Hash): void {
+    this.#guard.sum = addHash(subtractHash(this.#guard.sum, this.#hash), hash);
+    this.#hash = hash;
+  }
+
+  #remember(key: string, before: Row | undefined): void {
+    if (this.#before.has(key)) return;
+    if (this.#before.size === 0) this.#guard.changed.push(this);
+    this.#before.set(key, before);
   }
 
   #hashOf(key: string, row: Row, json: string | null): Hash {

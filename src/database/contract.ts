@@ -68,8 +68,8 @@ export interface Database {
    */
   write(write: DurableWrite, done: (error: Error | null) => void): void;
   /**
-   * Like {@link write} but need not be synced by itself: it rides with the next write
-   * (used for what can be made again from the log).
+   * Like {@link write} but need not be synced by itself (used for what can be made again from the log): it is written within
+   * 50 ms, and before any later write but those that only append entries. What is known of entries waits for others of its kind.
    */
   writeLazily(write: DurableWrite): void;
   close(): Promise<void>;

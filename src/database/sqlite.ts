@@ -1,6 +1,7 @@
 import { Worker } from "node:worker_threads";
 import { MusterError } from "../model/errors.ts";
 import type { Database, DurableState, DurableWrite } from "./contract.ts";
+import { isAppendOnly, LazyWrites } from "./lazy.ts";
 import type { FromWorker, ToWorker, WorkerOptions } from "./messages.ts";
 
 export interface SqliteDatabaseOptions {
@@ -44,6 +45,8 @@ class SqliteDatabase implements Database {
   /** Given but not yet sent to the thread. */
   #unsent: DurableWrite[] = [];
   #isSending = false;
+  /** Lazy writes that nothing has asked for yet. */
+  #held: LazyWrites | null = null;
   #lazyTimer: NodeJS.Timeout | null = null;
   /** Given and not yet answered, oldest first; `#answered` is the number of the one before the first. */
   #waiting: Waiting[] = [];
@@ -99,6 +102,7 @@ class SqliteDatabase implements Database {
   }
 
   write(write: DurableWrite, done: (error: Error | null) => void): void {
+    if (!isAppendOnly(write)) this.#release();
     this.#enqueue(write, done);
     if (this.#failure === null && !this.#isSending) {
       this.#isSending = true;
@@ -108,13 +112,32 @@ class SqliteDatabase implements Database {
   }
 
   writeLazily(write: DurableWrite): void {
-    this.#enqueue(write, null);
-    if (this.#failure === null) this.#lazyTimer ??= setTimeout(() => this.#send(), LAZY_MS);
+    if (this.#failure !== null) return;
+    if (this.#held?.takes(write) === false) this.#release();
+    const held = this.#held ?? new LazyWrites();
+    if (held.takes(write)) {
+      held.add(write, charactersOf(write));
+      this.#held = held;
+    } else this.#enqueue(write, null);
+    this.#lazyTimer ??= setTimeout(() => this.#sendAll(), LAZY_MS);
   }
 
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;
+  }
+
+  /** The lazy ones get their place, behind what was given so far. */
+  #release(): void {
+    const held = this.#held;
+    this.#held = null;
+    if (held !== null) this.#enqueue(held.write, null);
+  }
+
+  #sendAll(): void {
+    this.#lazyTimer = null;
+    this.#release();
+    this.#send();
   }
 
   #enqueue(write: DurableWrite, done: ((error: Error | null) => void) | null): void {
@@ -147,8 +170,10 @@ class SqliteDatabase implements Database {
 
   #send(): void {
     this.#isSending = false;
-    if (this.#lazyTimer !== null) clearTimeout(this.#lazyTimer);
-    this.#lazyTimer = null;
+    if (this.#held === null && this.#lazyTimer !== null) {
+      clearTimeout(this.#lazyTimer);
+      this.#lazyTimer = null;
+    }
     if (this.#unsent.length === 0) return;
     const writes = this.#unsent;
     this.#unsent = [];
@@ -180,11 +205,13 @@ class SqliteDatabase implements Database {
   #fail(error: MusterError): void {
     this.#failure ??= error;
     this.#unsent = [];
+    this.#held = null;
     this.#answer(Number.MAX_SAFE_INTEGER, error);
   }
 
   async #close(): Promise<void> {
-    this.#send();
+    if (this.#lazyTimer !== null) clearTimeout(this.#lazyTimer);
+    this.#sendAll();
     const worker = this.#worker;
     if (worker === null) return;
     this.#post({ type: "close" });

@@ -6,6 +6,8 @@ import type { Decision, HistoryStore } from "./contract.ts";
 
 /** Entries after which a state is kept, at least; of a large cluster more, because keeping one costs in proportion. */
 const STATE_EVERY = 500;
+/** A write to the free part of the database, as services write it down. */
+const BATCH = /^\{"kind":"command","requestId":\{[^{}]*\},"command":\{"verb":"database\.batch",/;
 /** So many records of the state weigh as much as one entry. */
 const RECORDS_PER_ENTRY = 4;
 
@@ -23,8 +25,9 @@ export class HistoryRecorder {
   onEntry(stamp: Stamp, payload: string, result: StepResult, state: ClusterState): void {
     const isNewState = state !== this.#state;
     this.#state = state;
+    // Writes to the free part of the database decide nothing and would push out what does. There may be thousands a second.
+    if (!isNewState && BATCH.test(payload)) return;
     const input = JSON.parse(payload) as CoreInput;
-    // Writes to the free part of the database decide nothing and would push out what does.
     if (!isNewState && input.kind === "command" && input.command.verb === "database.batch") return;
     this.#store.record({ id: `${stamp.epoch}.${stamp.index}`, stamp, kind: kindOf(input), input: payload.length > INPUT_LENGTH_MAX ? "" : payload, decision: decisionOf(result) });
     this.#sinceState += 1;

@@ -116,6 +116,7 @@ function createView(state: LogState, install: Install, entryZero: LogEntry, step
     answers: "group",
     ahead: new Map(),
     hashes: new Map(),
+    newestHash: null,
     expectedHash: null,
     tickNumber: 0,
     tickedAtMs: Number.NEGATIVE_INFINITY,

@@ -158,8 +158,7 @@ function mayGoDirectly(state: LogState, view: View, entries: readonly LogEntry[]
 }
 
 function messagesOf(view: View, entries: readonly LogEntry[]): LogMessage[] {
-  const newest = [...view.hashes.entries()].at(-1);
-  let hash = newest === undefined ? null : { index: newest[0], value: newest[1] };
+  let hash = view.newestHash;
   const messages: LogMessage[] = [];
   let batch: LogEntry[] = [];
   let bytes = 0;

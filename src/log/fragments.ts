@@ -1,3 +1,5 @@
+import type { Member } from "../model/identifiers.ts";
+
 /**
  * Messages that are larger than the engine carries travel in pieces. Order per sender is
  * promised, so pieces follow each other; when one is missing the rest is dropped and
@@ -34,6 +36,11 @@ export class Fragmenter {
       return fragment;
     });
   }
+}
+
+/** Tells one life of a node from the others. */
+export function senderOf(member: Member): string {
+  return `${member.node}.${member.incarnation}`;
 }
 
 /** Puts the pieces of each sender together again. */

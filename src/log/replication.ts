@@ -45,14 +45,13 @@ export function resubmitRequests(state: LogState): void {
   const { view } = state;
   if (view === null) return;
   state.resubmitAtMs = state.clock.nowMs + RESUBMIT_MS;
-  for (const number of [...state.requests.keys()].sort((a, b) => a - b)) {
-    submit(state, view, true, number, state.requests.get(number)!);
-  }
+  for (const [number, payload] of state.requests) submit(state, view, true, number, payload);
 }
 
 function submit(state: LogState, view: View, durable: boolean, number: number, payload: string): void {
   const origin: Origin = { ...state.options.self, number };
-  const lowest = durable ? Math.min(...state.requests.keys()) : 0;
+  // They are kept in the order of their numbers.
+  const lowest = durable ? state.requests.keys().next().value! : 0;
   if (isOrderer(state)) order(state, view, durable, origin, lowest, payload);
   else send(state, { kind: "request", epoch: view.epoch, durable, origin, lowest, payload });
 }
@@ -271,6 +270,7 @@ export function onStepped(state: LogState, index: number, hash: string): void {
   const { view } = state;
   if (view === null) return;
   view.hashes.set(index, hash);
+  view.newestHash = { index, value: hash };
   if (view.hashes.size > HASHES_KEPT) view.hashes.delete(view.hashes.keys().next().value!);
   compareHash(state, view);
 }

@@ -49,7 +49,7 @@ export interface LogState {
   installing: Installing | null;
   view: View | null;
 
-  /** Durable requests of this node's service that were not yet seen in an entry. */
+  /** Durable requests of this node's service that were not yet seen in an entry, in the order of their numbers. */
   readonly requests: Map<number, string>;
   readonly reads: Map<number, number | null>;
   readonly tickets: Map<number, { readonly sinceMs: number; readonly proceed: () => void }>;
@@ -129,6 +129,7 @@ export interface View {
   readonly ahead: Map<number, LogEntry>;
   /** State hashes of this node by index, newest last, and the orderer's that is still to be compared. */
   readonly hashes: Map<number, string>;
+  newestHash: { readonly index: number; readonly value: string } | null;
   expectedHash: { readonly index: number; readonly value: string } | null;
 
   // ticks (part 2): numbers, who was heard, who echoed

@@ -8,6 +8,8 @@ import type { Row, StateMachine, Stepped } from "./state-machine.ts";
 export class CoreMachine implements StateMachine<StepResult> {
   #state: ClusterState;
   readonly #profileTokenMs: number | null;
+  /** The last answer to {@link wantedWeights}, and what it was worked out from. */
+  #wanted: { readonly state: ClusterState; readonly revision: number; readonly current: Weights; readonly weights: Weights | null } | null = null;
 
   /** @param profileTokenMs of the profile the cluster was created with; null = its engine has no token */
   constructor(rows: readonly Row[], profileTokenMs: number | null = null) {
@@ -49,7 +51,13 @@ export class CoreMachine implements StateMachine<StepResult> {
     return nextDeadline(this.#state);
   }
 
+  /** Asked after every entry: worked out only when something has changed that it depends on. */
   wantedWeights(current: Weights): Weights | null {
-    return wantedRecord(this.#state, current, this.#profileTokenMs);
+    const state = this.#state;
+    const { revision } = state;
+    if (this.#wanted?.state === state && this.#wanted.revision === revision && this.#wanted.current === current) return this.#wanted.weights;
+    const weights = wantedRecord(state, current, this.#profileTokenMs);
+    this.#wanted = { state, revision, current, weights };
+    return weights;
   }
 }

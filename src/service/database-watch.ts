@@ -29,6 +29,7 @@ export class DatabaseWatch {
     if (entry.sequence === null) return;
     const missed = this.#lastSequence !== null && entry.sequence > this.#lastSequence + 1;
     this.#lastSequence = Math.max(this.#lastSequence ?? 0, entry.sequence);
+    if (this.#listeners.size === 0) return;
     const keys = result.changes.filter((change) => change.table === "keys").map(({ key, value }) => ({ key, value: value === null ? null : (JSON.parse(value) as DatabaseValue) }));
     if (missed || keys.length > 0) this.#tell({ at: { epoch: entry.epoch, index: entry.index }, keys, readAgain: missed });
   }

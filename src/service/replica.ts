@@ -3,12 +3,13 @@ import type { Member } from "../model/identifiers.ts";
 import type { DueInput, Stamp, ViewInput } from "../model/inputs.ts";
 import type { AcceptedInstall, ActiveView } from "../lease/ledger.ts";
 import { decodeMessage, encodeEntry, encodeMessage, payloadOf } from "../log/codec.ts";
-import { Assembler, Fragmenter } from "../log/fragments.ts";
+import { Assembler, Fragmenter, senderOf } from "../log/fragments.ts";
 import { ReplicatedLog } from "../log/log.ts";
-import type { Clock, LeaveCause, LogCopy, LogEffect, LogEntry, LogInput, LogOptions, LogStatus, LogWrite, RuntimePosition } from "../log/types.ts";
+import type { Clock, LeaveCause, LogCopy, LogEffect, LogEntry, LogInput, LogMessage, LogOptions, LogStatus, LogWrite, RuntimePosition } from "../log/types.ts";
 import type { Hold, Weights, WitnessVote } from "../model/votes.ts";
 import type { ClaimRequest } from "../quorum/claims.ts";
 import type { ClaimOutcome } from "../quorum/witness.ts";
+import { CommitNotes } from "./commit-notes.ts";
 import { ACCEPTED_MEMBERS_KEY, COPY_KEY, LAST_ACTIVE_KEY, LINEAGE_KEY, recover, WEIGHTS_KEY } from "./recovery.ts";
 import type { Row, StateMachine } from "./state-machine.ts";
 
@@ -75,6 +76,9 @@ export class Replica<Result> {
   #copyRows: readonly Row[] = [];
   /** Run-time states that peers sent for the formation under way; the log chooses by position. */
   #fetchedStates: StateReply[] = [];
+  /** What this node sent comes back to it as well: it need not be read again. */
+  readonly #ownDatagrams = new WeakMap<Uint8Array, LogMessage>();
+  readonly #commitNotes = new CommitNotes();
   #dueAsked: { readonly deadlineMs: number; readonly atMs: number } | null = null;
   #ended = false;
 
@@ -105,10 +109,6 @@ export class Replica<Result> {
     return this.#log.committed;
   }
 
-  get runtime(): RuntimePosition | null {
-    return this.#log.runtime;
-  }
-
   get weights(): readonly Weights[] {
     return this.#log.weights;
   }
@@ -135,7 +135,7 @@ export class Replica<Result> {
 
   /** A message that came past the group's order. */
   onDatagram(from: Member, payload: Uint8Array): void {
-    this.#step({ kind: "datagram", from, message: decodeMessage(payload) });
+    this.#step({ kind: "datagram", from, message: this.#ownDatagrams.get(payload) ?? decodeMessage(payload) });
   }
 
   tick(): void {
@@ -179,7 +179,7 @@ export class Replica<Result> {
         for (const piece of this.#fragmenter.cut(encodeMessage(effect.message))) environment.multicast(piece);
         return;
       case "sendDirectly":
-        return environment.datagram?.(encodeMessage(effect.message));
+        return this.#sendDirectly(effect.message);
       case "persist":
         this.#tellLeaseOfWeights(effect.write);
         return environment.write(this.#durableWrite(effect.write), (error) => {
@@ -188,11 +188,7 @@ export class Replica<Result> {
         });
       case "committed":
         if (this.#log.settledWeights !== null) environment.lease?.weightsCommitted();
-        return environment.writeLazily({
-          committed: effect.sequence,
-          compactTo: Math.max(0, this.#rowsApplied - this.#keepEntries),
-          metadata: { [WEIGHTS_KEY]: JSON.stringify(effect.weights), [LAST_ACTIVE_KEY]: String(effect.lastActive) },
-        });
+        return environment.writeLazily({ committed: effect.sequence, compactTo: Math.max(0, this.#rowsApplied - this.#keepEntries), ...this.#commitNotes.of(effect) });
       case "fetchLog":
         return this.#fetchLog(effect);
       case "fetchState":
@@ -225,6 +221,12 @@ export class Replica<Result> {
     }
   }
 
+  #sendDirectly(message: LogMessage): void {
+    const payload = encodeMessage(message);
+    this.#ownDatagrams.set(payload, message);
+    this.#environment.datagram?.(payload);
+  }
+
   /** What came with an INSTALL was told with it. */
   #tellLeaseOfWeights(write: LogWrite): void {
     if (this.#environment.lease === undefined || write.accepted !== undefined) return;
@@ -249,6 +251,7 @@ export class Replica<Result> {
 
   #durableWrite(write: LogWrite): DurableWrite {
     const { append, replaceByCopy, lineage, forcedWeights, acceptedMembers, ...rest } = write;
+    if (replaceByCopy !== undefined || forcedWeights !== undefined) this.#commitNotes.forget();
     const durable: { -readonly [Key in keyof DurableWrite]: DurableWrite[Key] } = { ...rest };
     if (append !== undefined) durable.append = append.map(encodeEntry);
     if (replaceByCopy !== undefined) {
@@ -276,6 +279,7 @@ export class Replica<Result> {
     for (const entry of effect.replay) if (entry.sequence! > this.#applied) this.#apply(entry, true);
     // Replayed entries met no run-time state on this node but may have on another: only what is durable may remain.
     if (effect.state === "empty") this.#machine.load(this.#machine.rows());
+    this.#commitNotes.forget();
     this.#environment.writeLazily({ committed: Math.max(base.sequence, this.#applied), metadata: { [LAST_ACTIVE_KEY]: String(effect.install.epoch) } });
   }
 
@@ -391,8 +395,4 @@ export class Replica<Result> {
     if (position === null || !this.#log.mayServe(epoch)) return null;
     return { position, applied: this.#applied, state: this.#machine.snapshot() };
   }
-}
-
-function senderOf(member: Member): string {
-  return `${member.node}.${member.incarnation}`;
 }

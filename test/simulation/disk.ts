@@ -1,3 +1,4 @@
+import { isAppendOnly, LazyWrites } from "../../src/database/lazy.ts";
 import type { DurableEntry, DurableState, DurableWrite } from "../../src/database/contract.ts";
 import type { Random } from "./random.ts";
 import type { Scheduler } from "./scheduler.ts";
@@ -18,6 +19,8 @@ export class SimulatedDisk {
   #state: DurableState;
   #rows: Map<string, { table: string; key: string; value: string }>;
   #pending: Pending[] = [];
+  /** Lazy writes that may come to the disk after entries that were given later. */
+  #held: DurableWrite[] = [];
   #syncing = false;
   /** Counts the lives of the process that uses it: completions of an earlier life are dropped. */
   #life = 0;
@@ -38,27 +41,42 @@ export class SimulatedDisk {
     this.#life++;
     this.#syncing = false;
     this.#pending = [];
+    this.#held = [];
     return structuredClone({ ...this.#state, rows: [...this.#rows.values()] });
   }
 
   write(write: DurableWrite, done: (error: Error | null) => void): void {
+    if (!isAppendOnly(write)) this.#release();
     this.#pending.push({ write, done });
     this.#startSync();
   }
 
   writeLazily(write: DurableWrite): void {
-    this.#pending.push({ write, done: null });
+    if (new LazyWrites().takes(write)) this.#held.push(write);
+    else {
+      this.#release();
+      this.#pending.push({ write, done: null });
+    }
     const life = this.#life;
     this.#scheduler.after(50, () => {
-      if (life === this.#life) this.#startSync();
+      if (life !== this.#life) return;
+      this.#release();
+      this.#startSync();
     });
+  }
+
+  /** New entries may go before what is known of older ones. */
+  #release(): void {
+    for (const write of this.#held.splice(0)) this.#pending.push({ write, done: null });
   }
 
   /** The process dies. */
   crash(): void {
+    this.#release();
     const survivors = this.#random.integer(0, this.#pending.length);
     for (const { write } of this.#pending.slice(0, survivors)) this.#apply(write);
     this.#pending = [];
+    this.#held = [];
     this.#syncing = false;
     this.#life++;
   }
@@ -68,6 +86,7 @@ export class SimulatedDisk {
     this.#state = emptyState(storeId);
     this.#rows = new Map(this.#firstRows.map((row) => [rowKey(row), row]));
     this.#pending = [];
+    this.#held = [];
   }
 
   /** The disk is taken out as it is. @returns how to put it back, whatever has been in its place meanwhile */
@@ -79,6 +98,7 @@ export class SimulatedDisk {
       this.#state = state;
       this.#rows = rows;
       this.#pending = [];
+      this.#held = [];
     };
   }
 
@@ -90,6 +110,7 @@ export class SimulatedDisk {
       this.#state = { ...state, storeId };
       this.#rows = new Map(rows);
       this.#pending = [];
+      this.#held = [];
     };
   }
 

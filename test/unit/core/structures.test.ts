@@ -4,8 +4,7 @@ import { Deadlines } from "../../../src/core/deadlines.ts";
 import { addHash, hashText, printHash, subtractHash, ZERO_HASH } from "../../../src/core/hash.ts";
 import { IndexMap } from "../../../src/core/index-map.ts";
 import { SharedMap } from "../../../src/core/shared-map.ts";
-import { Table } from "../../../src/core/table.ts";
-import type { PhaseGuard } from "../../../src/core/table.ts";
+import { createGuard, Table } from "../../../src/core/table.ts";
 import { Dice } from "./driver.ts";
 
 test("a shared map behaves like a map, and forks do not see each other", () => {
@@ -78,7 +77,7 @@ test("hashes add up in any order and can be taken away", () => {
 });
 
 test("a table: roll-back restores rows, index and hash; each phase may do only its part", () => {
-  const guard: PhaseGuard = { phase: "idle", rehearses: false };
+  const guard = createGuard(false);
   const durable = new Table<{ n: number }>("durable", "durable", guard);
   const volatile = new Table<{ n: number }>("volatile", "volatile", guard);
   const followed: string[] = [];
