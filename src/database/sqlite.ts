@@ -230,11 +230,11 @@ function workerUrl(): URL {
   return new URL(import.meta.url.endsWith(".ts") ? "./worker.ts" : "./worker.js", import.meta.url);
 }
 
-function charactersOf(write: DurableWrite): number {
+function charactersOf({ append, apply, replace, metadata }: DurableWrite): number {
   let characters = 0;
-  for (const entry of write.append ?? []) characters += entry.payload.length;
-  for (const change of write.apply?.changes ?? []) characters += change.key.length + (change.value?.length ?? 0);
-  for (const row of write.replace?.rows ?? []) characters += row.key.length + row.value.length;
-  for (const value of Object.values(write.metadata ?? {})) characters += value.length;
+  if (append !== undefined) for (const entry of append) characters += entry.payload.length;
+  if (apply !== undefined) for (const change of apply.changes) characters += change.key.length + (change.value?.length ?? 0);
+  if (replace !== undefined) for (const row of replace.rows) characters += row.key.length + row.value.length;
+  if (metadata !== undefined) for (const value of Object.values(metadata)) characters += value.length;
   return characters;
 }

@@ -39,6 +39,8 @@ export class Store {
   readonly #counters: Counters;
   readonly #statements: Statements;
   #commitsSinceLook = 0;
+  /** The last entry that was stored: the next one follows it. */
+  #newest: { readonly sequence: number; readonly epoch: number } | null = null;
 
   /**
    * Opens the store, or makes a new one when there is none or the one that is there is damaged (that one is set aside).
@@ -78,7 +80,7 @@ export class Store {
     let written = 0;
     let refused: MusterError | null = null;
     try {
-      this.#database.exec("BEGIN IMMEDIATE");
+      this.#statements.begin.run();
       for (const write of writes) {
         const problem = problemOf(this.#counters, write, (sequence) => this.#epochAt(sequence));
         if (problem !== null) {
@@ -89,9 +91,10 @@ export class Store {
         written++;
       }
       this.#putMeta(META.counters, JSON.stringify(this.#counters));
-      this.#database.exec("COMMIT"); // returns after the write-ahead log has been synced
+      this.#statements.commit.run(); // returns after the write-ahead log has been synced
     } catch (error) {
       if (this.#database.isTransaction) this.#database.exec("ROLLBACK");
+      this.#newest = null;
       return { written: 0, error: named(error, this.#path) };
     }
     return { written, error: refused };
@@ -128,6 +131,7 @@ export class Store {
       this.#statements.insertEntry.run(entry.sequence, entry.epoch, entry.payload, checksum);
       counters.entriesSum = addSum(counters.entriesSum, checksum);
       counters.last = entry.sequence;
+      this.#newest = entry;
     }
     counters.committed = Math.max(counters.committed, write.committed ?? 0);
     if (write.apply !== undefined) {
@@ -141,6 +145,7 @@ export class Store {
   #replace(replace: NonNullable<DurableWrite["replace"]>): void {
     const counters = this.#counters;
     this.#database.exec("DELETE FROM entries; DELETE FROM rows");
+    this.#newest = null;
     counters.entriesSum = counters.rowsSum = counters.rows = 0;
     for (const { table, key, value } of replace.rows) this.#putRow(table, key, value);
     counters.committed = counters.applied = counters.last = counters.baseSequence = replace.upTo;
@@ -151,6 +156,7 @@ export class Store {
 
   #truncate(after: number): void {
     const counters = this.#counters;
+    this.#newest = null;
     const { sum } = this.#statements.sumAfter.get(after) as { sum: number };
     this.#statements.deleteAfter.run(after);
     counters.entriesSum = subtractSum(counters.entriesSum, sum);
@@ -197,6 +203,7 @@ export class Store {
 
   #epochAt(sequence: number): number {
     if (sequence === this.#counters.baseSequence) return this.#counters.baseEpoch;
+    if (sequence === this.#newest?.sequence) return this.#newest.epoch;
     const found = this.#statements.epochAt.get(sequence) as { epoch: number } | undefined;
     if (found === undefined) throw new Error(`entry ${sequence} is not stored`);
     return found.epoch;
@@ -204,6 +211,8 @@ export class Store {
 }
 
 interface Statements {
+  readonly begin: StatementSync;
+  readonly commit: StatementSync;
   readonly putMeta: StatementSync;
   readonly metaChecksum: StatementSync;
   readonly insertEntry: StatementSync;
@@ -219,6 +228,8 @@ interface Statements {
 
 function prepare(database: DatabaseSync): Statements {
   return {
+    begin: database.prepare("BEGIN IMMEDIATE"),
+    commit: database.prepare("COMMIT"),
     putMeta: database.prepare(PUT_META),
     metaChecksum: database.prepare("SELECT checksum FROM meta WHERE key = ?"),
     insertEntry: database.prepare("INSERT INTO entries (sequence, epoch, payload, checksum) VALUES (?, ?, ?, ?)"),

@@ -19,6 +19,10 @@ export interface Direct {
   unconfirmedBytes: number;
   /** When each member last acknowledged something new. */
   readonly progressAtMs: Map<NodeId, number>;
+  /** This node stood still and looks again after it has heard what came meanwhile. */
+  isHearing: boolean;
+  /** Entries that have come to everybody past the group, and were acknowledged, since one was missed. */
+  arrived: number;
   /** How often in a row a tick, and no acknowledgement, told what a member has. */
   readonly unanswered: Map<NodeId, number>;
   /** Until then the group carries everything: datagrams did not arrive. */
@@ -37,6 +41,8 @@ interface Sent {
  * merely slow goes on acknowledging.
  */
 const RESEND_MS = 200;
+/** After so many that arrived, one that did not is sent again and no reason to lose the next: a member stood still, or the network had a bad moment. */
+const PROVEN_ENTRIES = 256;
 /** A tick may be faster than the datagram before it; not so often in a row. */
 const UNANSWERED_MAX = 3;
 /** Longest wait for those before; a quorum takes a few milliseconds. */
@@ -53,7 +59,7 @@ const UNCONFIRMED_BYTES_MAX = 2 * 1024 * 1024;
 export const AHEAD_MAX = 1_024;
 
 export function createDirect(): Direct {
-  return { multicastIndex: 0, unconfirmed: [], unconfirmedBytes: 0, progressAtMs: new Map(), unanswered: new Map(), multicastUntilMs: Number.NEGATIVE_INFINITY, backOffMs: BACK_OFF_MIN_MS };
+  return { multicastIndex: 0, unconfirmed: [], unconfirmedBytes: 0, progressAtMs: new Map(), isHearing: false, arrived: 0, unanswered: new Map(), multicastUntilMs: Number.NEGATIVE_INFINITY, backOffMs: BACK_OFF_MIN_MS };
 }
 
 /**
@@ -86,15 +92,21 @@ function isGathering(state: LogState, view: View): boolean {
   return outbox.every(({ sequence, body }) => sequence !== null && body.type === "input");
 }
 
-/** What has not arrived past the group in time is carried by it, and so is all that follows for a while. */
+/** What has not arrived past the group in time is carried by it, and so is all that follows for a while, unless datagrams have proved to arrive. */
 export function resendOverdue(state: LogState, view: View): void {
   const { direct } = view;
+  // What came while this node stood still has not been heard yet.
+  direct.isHearing = state.sinceTickMs > RESEND_MS && !direct.isHearing;
+  if (direct.isHearing) return;
   const isStuck = ({ node }: Member): boolean => {
     // What this member lacks: another one may be slow and lack what comes before.
     const next = direct.unconfirmed[countUpTo(direct, view.acknowledged.get(node) ?? -1)];
     return next !== undefined && state.clock.nowMs - Math.max(next.sentAtMs, direct.progressAtMs.get(node) ?? 0) >= RESEND_MS;
   };
-  if (view.install.members.some(isStuck)) fallBack(state, view);
+  if (!view.install.members.some(isStuck)) return;
+  if (direct.arrived < PROVEN_ENTRIES) return fallBack(state, view);
+  direct.arrived = 0;
+  multicast(state, view, []);
 }
 
 /** After an acknowledgement: what every member has is not sent again. */
@@ -106,6 +118,7 @@ export function confirm(state: LogState, view: View, node: NodeId): void {
   const confirmed = direct.unconfirmed.splice(0, countUpTo(direct, everywhere));
   if (confirmed.length === 0) return;
   for (const { bytes } of confirmed) direct.unconfirmedBytes -= bytes;
+  direct.arrived = direct.unanswered.size === 0 ? direct.arrived + confirmed.length : 0;
   // One that arrives now and then is no reason to lose the next.
   if (direct.unanswered.size === 0 && state.clock.nowMs >= direct.multicastUntilMs + direct.backOffMs) direct.backOffMs = BACK_OFF_MIN_MS;
 }
@@ -129,6 +142,7 @@ function fallBack(state: LogState, view: View): void {
   direct.multicastUntilMs = state.clock.nowMs + direct.backOffMs;
   direct.backOffMs = Math.min(2 * direct.backOffMs, BACK_OFF_MAX_MS);
   direct.unanswered.clear();
+  direct.arrived = 0;
   multicast(state, view, []);
 }
 

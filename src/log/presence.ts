@@ -23,6 +23,7 @@ export function presenceTick(state: LogState): void {
   const { detectionMs, tickMs } = timesOf(state);
   const pausedMs = state.lastTickMs === null ? 0 : nowMs - state.lastTickMs;
   state.lastTickMs = nowMs;
+  state.sinceTickMs = pausedMs;
   const oldest = state.tickets.values().next().value;
   if (oldest !== undefined && nowMs - oldest.sinceMs > diskLimitMs && pausedMs < detectionMs / 2) {
     state.effects.push({ kind: "leave", cause: "disk", reason: `the disk did not answer for ${Math.round(nowMs - oldest.sinceMs)} ms` });

@@ -15,6 +15,8 @@ import { settledWeights } from "./times.ts";
 /** The active view: ordering, appending, acknowledging, committing (PROTOCOL part 1, rules 8 to 10, 12). */
 
 const HASHES_KEPT = 512;
+/** Entries are dropped when so many more than must be are kept: this part of those. */
+const COMPACT_PART = 8;
 /** A request that was not seen in an entry for that long is sent again. */
 const RESUBMIT_MS = 1_000;
 
@@ -216,11 +218,17 @@ export function drain(state: LogState, view: View): void {
   }
   view.pending.splice(0, taken);
   if (state.committed > committedBefore) {
-    state.entries.compactTo(state.applied - state.options.keepEntries);
+    compact(state);
     noteCommitted(state);
   }
   finishReads(state, view);
   endLearning(state, view);
+}
+
+/** Some more are kept than must be, because dropping the oldest moves all the others. */
+function compact({ entries, applied, options: { keepEntries } }: LogState): void {
+  const upTo = applied - keepEntries;
+  if (upTo - entries.first >= keepEntries / COMPACT_PART) entries.compactTo(upTo);
 }
 
 export function noteCommitted(state: LogState): void {

@@ -55,6 +55,8 @@ export interface LogState {
   readonly tickets: Map<number, { readonly sinceMs: number; readonly proceed: () => void }>;
   nextTicket: number;
   lastTickMs: number | null;
+  /** Between the last two looks at the time: much more than usual when this node stood still. */
+  sinceTickMs: number;
   resubmitAtMs: number;
 
   clock: Clock;
@@ -194,6 +196,7 @@ export function createLogState(options: LogOptions, recovery: LogRecovery): LogS
     tickets: new Map(),
     nextTicket: 1,
     lastTickMs: null,
+    sinceTickMs: 0,
     resubmitAtMs: 0,
     clock: { nowMs: 0, wallTimeMs: 0 },
     effects: [],

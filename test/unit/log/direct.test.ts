@@ -214,6 +214,36 @@ describe("past the group's order", () => {
     assert.deepEqual([cluster.at(2).datagrams, cluster.at(2).sent.map((message) => message.kind)], [[], ["acknowledge"]]);
   });
 
+  test("after hundreds that arrived, what is missed is brought by the group, and the next goes by datagram again", () => {
+    let number = 1;
+    for (; number <= 300; number++) {
+      request(number);
+      cluster.settle();
+    }
+    cluster.passesDatagrams = false;
+    request(number++);
+    cluster.pass(300);
+    cluster.passesDatagrams = true;
+    assert.deepEqual(payloads().map((one) => one.length), [301, 301, 301]);
+    request(number++);
+    assert.deepEqual(cluster.at(1).take(), [], "it goes past the group");
+    cluster.settle();
+    cluster.passesDatagrams = false;
+    request(number++);
+    cluster.pass(300);
+    request(number++);
+    assert.deepEqual(cluster.at(1).take().map((message) => message.kind), ["entries"], "so soon again it is more than a bad moment");
+  });
+
+  test("whoever stood still itself hears first what has come meanwhile", () => {
+    request(1);
+    cluster.at(1).nowMs += 1_000;
+    cluster.at(1).step({ kind: "tick" });
+    assert.deepEqual(cluster.at(1).take().map((message) => message.kind).filter((kind) => kind !== "tick"), []);
+    cluster.settle();
+    assert.deepEqual(payloads(), [["r1"], ["r1"], ["r1"]]);
+  });
+
   test("one datagram that arrives does not make up for all that are lost", () => {
     let number = 1;
     const lose = (): void => {
