@@ -48,7 +48,7 @@ const UNANSWERED_MAX = 3;
 /** Longest wait for those before; a quorum takes a few milliseconds. */
 const GATHER_MS = 50;
 const GATHER_MAX = 256;
-const BACK_OFF_MIN_MS = 5_000;
+const BACK_OFF_MIN_MS = 1_000;
 const BACK_OFF_MAX_MS = 300_000;
 /** Everybody acknowledges to everybody: beyond so many members the group's one message is cheaper than so many datagrams. */
 const MEMBERS_MAX = 16;

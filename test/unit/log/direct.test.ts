@@ -253,21 +253,21 @@ describe("past the group's order", () => {
       cluster.passesDatagrams = true;
     };
     lose();
-    cluster.pass(5_500);
+    cluster.pass(1_100);
     request(number++);
     cluster.settle();
     lose();
-    cluster.pass(6_000);
+    cluster.pass(1_200);
     request(number++);
     assert.deepEqual(cluster.at(1).take().map((message) => message.kind), ["entries"], "it is longer this time");
-    cluster.pass(5_000);
+    cluster.pass(1_000);
     for (let times = 0; times < 3; times++) {
       request(number++);
       cluster.settle();
-      cluster.pass(10_000);
+      cluster.pass(2_000);
     }
     lose();
-    cluster.pass(5_500);
+    cluster.pass(1_100);
     request(number++);
     assert.deepEqual(cluster.at(1).take(), [], "they have arrived for long enough");
   });
