@@ -19,6 +19,8 @@ export interface SqliteDatabaseOptions {
 
 /** A lazy write is on its way to the disk after this time at the latest. */
 const LAZY_MS = 50;
+/** When it has waited for so long it goes with the next write: no sync is made for it then. */
+const RIPE_MS = 25;
 /** A thread that does not end within this time is ended. */
 const CLOSE_MS = 10_000;
 /** Most characters that may wait, unless a single write has more. */
@@ -47,6 +49,7 @@ class SqliteDatabase implements Database {
   #isSending = false;
   /** Lazy writes that nothing has asked for yet. */
   #held: LazyWrites | null = null;
+  #heldSinceMs = 0;
   #lazyTimer: NodeJS.Timeout | null = null;
   /** Given and not yet answered, oldest first; `#answered` is the number of the one before the first. */
   #waiting: Waiting[] = [];
@@ -102,7 +105,7 @@ class SqliteDatabase implements Database {
   }
 
   write(write: DurableWrite, done: (error: Error | null) => void): void {
-    if (!isAppendOnly(write)) this.#release();
+    if (!isAppendOnly(write) || performance.now() - this.#heldSinceMs >= RIPE_MS) this.#release();
     this.#enqueue(write, done);
     if (this.#failure === null && !this.#isSending) {
       this.#isSending = true;
@@ -116,6 +119,7 @@ class SqliteDatabase implements Database {
     if (this.#held?.takes(write) === false) this.#release();
     const held = this.#held ?? new LazyWrites();
     if (held.takes(write)) {
+      if (this.#held === null) this.#heldSinceMs = performance.now();
       held.add(write, charactersOf(write));
       this.#held = held;
     } else this.#enqueue(write, null);

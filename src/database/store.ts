@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { existsSync, rmSync, statSync } from "node:fs";
+import { closeSync, existsSync, fdatasyncSync, openSync, rmSync, statSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
 import type { StatementSync } from "node:sqlite";
 import { MusterError } from "../model/errors.ts";
@@ -38,6 +38,8 @@ export class Store {
   readonly #database: DatabaseSync;
   readonly #counters: Counters;
   readonly #statements: Statements;
+  /** The write-ahead log, open to be synced: it is the same file for as long as the store is open. */
+  readonly #log: number;
   #commitsSinceLook = 0;
   /** The last entry that was stored: the next one follows it. */
   #newest: { readonly sequence: number; readonly epoch: number } | null = null;
@@ -70,6 +72,7 @@ export class Store {
     this.#database = database;
     this.#counters = counters;
     this.#statements = prepare(database);
+    this.#log = openSync(`${options.path}-wal`, "r");
   }
 
   /**
@@ -91,7 +94,9 @@ export class Store {
         written++;
       }
       this.#putMeta(META.counters, JSON.stringify(this.#counters));
-      this.#statements.commit.run(); // returns after the write-ahead log has been synced
+      this.#statements.commit.run();
+      // SQLite leaves the commit to us (`configure`).
+      fdatasyncSync(this.#log);
     } catch (error) {
       if (this.#database.isTransaction) this.#database.exec("ROLLBACK");
       this.#newest = null;
@@ -117,6 +122,7 @@ export class Store {
   }
 
   close(): void {
+    closeSync(this.#log);
     this.#database.close();
   }
 
