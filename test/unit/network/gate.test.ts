@@ -220,7 +220,7 @@ describe("the gate in the kernel", { skip: CANNOT }, () => {
     await install();
     const measured = await node.ask<{ armMs: { median: number } }>("measure", 1_000);
     context.diagnostic(JSON.stringify(measured));
-    assert.ok(measured.armMs.median < 20);
+    assert.ok(measured.armMs.median < 200);
   });
 
   test("forwarded traffic: of an owned address it passes while the gate is open, of another owner always", async () => {
