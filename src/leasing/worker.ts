@@ -102,6 +102,7 @@ class LeaseThread {
     this.#isClosing = true;
     this.#run(this.#worker.end("the service closes its lease"));
     if (remove) this.#gate.remove();
+    this.#gate.release();
     this.#release();
     this.#answer(order);
   }

@@ -1,10 +1,11 @@
 import { addressBytes } from "./address-text.ts";
 import type { SlotFamily } from "./lease-slots.ts";
-import { armSlots, closeSlots, pointSlots, slotLines } from "./lease-slots.ts";
+import { armedSlots, closeSlots, pointedSlots, slotLines } from "./lease-slots.ts";
+import { replaceBatch } from "./nftables-batch.ts";
 import { chain, hook } from "./ruleset-text.ts";
 
 /**
- * The gate as nftables text (PROTOCOL part 2): pure. One table `inet` and one `arp` of the same
+ * The gate as nftables text and batches (PROTOCOL part 2): pure. One table `inet` and one `arp` of the same
  * name. A clustered address passes while it is owned and the slot that the gate points at lives.
  *
  * | hook | what of a clustered address |
@@ -52,12 +53,14 @@ export function removeText(table: string): string {
   return FAMILIES.flatMap(({ name }) => [`add table ${name} ${table}`, `delete table ${name} ${table}`]).join("\n");
 }
 
-export function armText(table: string, slot: number, timeoutMs: number): string {
-  return armSlots(FAMILIES, table, slot, timeoutMs);
+/** For {@link NftablesSocket}: what is done several times a second. */
+export function armBatch(table: string, slot: number, timeoutMs: number): Buffer {
+  return replaceBatch(armedSlots(FAMILIES, table, slot, timeoutMs));
 }
 
-export function pointText(table: string, slot: number): string {
-  return pointSlots(FAMILIES, table, slot);
+/** For {@link NftablesSocket}. */
+export function pointBatch(table: string, slot: number): Buffer {
+  return replaceBatch(pointedSlots(FAMILIES, table, slot));
 }
 
 export function closeText(table: string): string {

@@ -1,8 +1,9 @@
 import { normalizeAddress } from "./address-text.ts";
 import type { GateState } from "./gate-state.ts";
 import { parseGateState } from "./gate-state.ts";
-import { armText, closeText, clusteredText, installText, ownText, pointText, removeText } from "./gate-rules.ts";
+import { armBatch, closeText, clusteredText, installText, ownText, pointBatch, removeText } from "./gate-rules.ts";
 import type { Nftables } from "./nftables.ts";
+import { NftablesSocket } from "./nftables-batch.ts";
 
 /**
  * The gate in the kernel. It does what `GateModel` of the lease does: an armed slot opens nothing,
@@ -13,8 +14,11 @@ import type { Nftables } from "./nftables.ts";
 export class KernelGate {
   readonly #nftables: Nftables;
   readonly #table: string;
-  /** The text for a slot is always the same, and made every few milliseconds. */
-  readonly #armTexts = new Map<number, { readonly timeoutMs: number; readonly text: string }>();
+  /** Opened when a slot is armed for the first time. */
+  #socket: NftablesSocket | null = null;
+  /** What arms a slot and what points at it is always the same, and is needed several times a second. */
+  readonly #armBatches = new Map<number, { readonly timeoutMs: number; readonly batch: Buffer }>();
+  readonly #pointBatches = new Map<number, Buffer>();
   #clustered: readonly string[] = [];
   #owned: readonly string[] = [];
 
@@ -40,17 +44,22 @@ export class KernelGate {
 
   /** Puts the slot into the gate with a time-out, whatever it held before. */
   arm(slot: number, timeoutMs: number): void {
-    let known = this.#armTexts.get(slot);
+    let known = this.#armBatches.get(slot);
     if (known?.timeoutMs !== timeoutMs) {
-      known = { timeoutMs, text: armText(this.#table, slot, timeoutMs) };
-      this.#armTexts.set(slot, known);
+      known = { timeoutMs, batch: armBatch(this.#table, slot, timeoutMs) };
+      this.#armBatches.set(slot, known);
     }
-    this.#nftables.run(known.text);
+    this.#run(known.batch);
   }
 
   /** From now on this slot alone decides. */
   point(slot: number): void {
-    this.#nftables.run(pointText(this.#table, slot));
+    let batch = this.#pointBatches.get(slot);
+    if (batch === undefined) {
+      batch = pointBatch(this.#table, slot);
+      this.#pointBatches.set(slot, batch);
+    }
+    this.#run(batch);
   }
 
   close(): void {
@@ -85,6 +94,17 @@ export class KernelGate {
     this.#nftables.run(removeText(this.#table));
     this.#clustered = [];
     this.#owned = [];
+  }
+
+  /** Gives back what this instance holds; the tables stay. It can be used again. */
+  release(): void {
+    this.#socket?.close();
+    this.#socket = null;
+  }
+
+  #run(batch: Buffer): void {
+    this.#socket ??= new NftablesSocket();
+    this.#socket.run(batch);
   }
 
   #state(): GateState | null {

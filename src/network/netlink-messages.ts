@@ -94,7 +94,8 @@ function addressHeader(link: number, address: Uint8Array, prefixLength: number):
   return header;
 }
 
-function message(type: number, flags: number, sequence: number, body: Buffer): Buffer {
+/** One message of netlink, with its header. */
+export function message(type: number, flags: number, sequence: number, body: Buffer): Buffer {
   const bytes = Buffer.alloc(HEADER_BYTES + body.length);
   putU32(bytes, bytes.length, 0);
   putU16(bytes, type, 4);
@@ -104,7 +105,8 @@ function message(type: number, flags: number, sequence: number, body: Buffer): B
   return bytes;
 }
 
-function attribute(type: number, value: Uint8Array): Buffer {
+/** One attribute, filled up to a whole number of words. */
+export function attribute(type: number, value: Uint8Array): Buffer {
   const bytes = Buffer.alloc(aligned(4 + value.length));
   putU16(bytes, 4 + value.length, 0);
   putU16(bytes, type, 2);

@@ -16,6 +16,11 @@ const MESSAGE_BYTES_MAX = 64 * 1024;
 
 const ERRNO: Readonly<Record<number, string>> = Object.fromEntries(Object.entries(koffi.os.errno).map(([name, number]) => [number, name]));
 
+/** `EPERM` and the like. */
+export function errorName(errno: number): string {
+  return ERRNO[errno] ?? `error ${errno}`;
+}
+
 /** A call of the kernel failed. */
 export class SystemCallError extends Error {
   override readonly name = "SystemCallError";
@@ -23,7 +28,7 @@ export class SystemCallError extends Error {
   readonly code: string;
 
   constructor(call: string, errno: number) {
-    const code = ERRNO[errno] ?? `error ${errno}`;
+    const code = errorName(errno);
     super(`${call}: ${code}`);
     this.code = code;
   }
@@ -119,17 +124,26 @@ export class KernelSocket {
     this.#poll.unref();
   }
 
+  /** For who asks and is answered at once: null = there is nothing (more). The bytes are used again. @throws SystemCallError */
+  receive(): Buffer | null {
+    const bytes = kernel().recv(this.#descriptor, this.#buffer, this.#buffer.length, 0);
+    if (bytes >= 0) return this.#buffer.subarray(0, bytes);
+    const error = new SystemCallError("receive", koffi.errno());
+    if (error.code === "EAGAIN" || error.code === "EWOULDBLOCK" || error.code === "EINTR") return null;
+    throw error;
+  }
+
   #read(onMessage: (bytes: Buffer) => void, onError: (error: SystemCallError) => void): void {
     for (let count = 0; count < MESSAGES_AT_ONCE && !this.#isClosed; count++) {
-      const bytes = kernel().recv(this.#descriptor, this.#buffer, this.#buffer.length, 0);
-      if (bytes >= 0) {
-        onMessage(this.#buffer.subarray(0, bytes));
-        continue;
+      let message: Buffer | null;
+      try {
+        message = this.receive();
+      } catch (error) {
+        if (!(error instanceof SystemCallError)) throw error;
+        return onError(error);
       }
-      const error = new SystemCallError("receive", koffi.errno());
-      if (error.code === "EAGAIN" || error.code === "EWOULDBLOCK" || error.code === "EINTR") return;
-      onError(error);
-      return;
+      if (message === null) return;
+      onMessage(message);
     }
   }
 
