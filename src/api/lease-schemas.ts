@@ -9,7 +9,7 @@ export const LeaseSchema = Type.Object({
   tokenMs: number("corosync's token, from which the others follow."),
   waitingTokenMs: number("The token by which others are waited for: the longer one while the token changes, else the same."),
   leaseMs: number("L: how long the gate stays open after the tick that was confirmed last was armed."),
-  tickMs: number("P: from one tick to the next."),
+  tickMs: number("P: the shortest time from one tick to the next; while all is well there is one every two P."),
   granularityMs: number("g: how late the kernel's timers may be; it is part of the hold."),
   holdMs: number("H: how long others wait after they last answered this node."),
   permitMs: number("For processes that only their own deadline ends."),

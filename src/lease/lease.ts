@@ -2,6 +2,7 @@ import type { Member, NodeId } from "../model/identifiers.ts";
 import { sameMember } from "../model/identifiers.ts";
 import { newestEvidence } from "./evidence.ts";
 import { LeaseLengths } from "./lengths.ts";
+import { TickPace } from "./pace.ts";
 import { GATE_SLOTS } from "./parameters.ts";
 import type { LeaseParameters } from "./parameters.ts";
 import { OWN, weightsNumber } from "./steps.ts";
@@ -15,6 +16,7 @@ export class LeaseWorker {
   readonly #self: Member;
   readonly #parameters: LeaseParameters;
   readonly #lengths: LeaseLengths;
+  readonly #pace = new TickPace();
   #terms: LeaseTerms | null = null;
   /** The tick armed last. */
   #number = 0;
@@ -25,6 +27,8 @@ export class LeaseWorker {
   /** The newest tick for which evidence was gathered. */
   #evidenced = 0;
   #pointedSlot: number | null = null;
+  /** When the tick of each slot was armed. */
+  readonly #armedAtMs: number[] = [];
   /** Until when each tick would permit, by a clock reading from before it was armed; as long as a permit could come of it. */
   readonly #permitUntilMs = new Map<number, number>();
   /** By node, under the present terms: the newest tick of the peer heard, and the newest of it echoed. */
@@ -45,6 +49,11 @@ export class LeaseWorker {
     return this.#lengths.sending(this.#terms?.weights ?? []).tickMs;
   }
 
+  /** How long after the last tick, or after it was called last, {@link timer} is to be called. */
+  get beatMs(): number {
+    return this.#pace.beatMs(this.tickMs);
+  }
+
   /** Nothing more will be done. */
   get ended(): boolean {
     return this.#ended;
@@ -56,18 +65,27 @@ export class LeaseWorker {
     yield { do: "own", addresses: [] };
   }
 
-  /** Every P: 1. arm, 2. then send TICK. */
+  /** Every {@link beatMs}: when a tick is due, 1. arm, 2. then send TICK. */
   *timer(): LeaseProgram {
     if (this.#ended) return;
     const nowMs = yield { do: "readClock" };
     const aliveMs = yield { do: "load", cell: "mainAlive", node: OWN };
     if (nowMs - aliveMs > this.#parameters.mainLoopLimitMs) return yield* this.end("the main loop stands still");
     const terms = this.#terms;
-    if (terms === null) return;
+    if (terms !== null && this.#pace.isDue(nowMs, this.tickMs)) yield* this.#round(terms);
+  }
+
+  *#round(terms: LeaseTerms): LeaseProgram {
     yield* this.#arm(terms);
     const heard = yield* this.#echoes(terms);
-    yield { do: "sendTick", tick: { from: this.#self, epoch: terms.epoch, weights: weightsNumber(terms), number: this.#number, heard } };
+    yield* this.#say(terms, heard);
     yield* this.#confirm();
+  }
+
+  *#say(terms: LeaseTerms, heard: LeaseTick["heard"]): LeaseProgram {
+    const nowMs = yield { do: "readClock" };
+    this.#pace.sent(nowMs);
+    yield { do: "sendTick", tick: { from: this.#self, epoch: terms.epoch, weights: weightsNumber(terms), number: this.#number, heard } };
   }
 
   /** A tick of a peer: it is to be echoed, and it brings echoes. */
@@ -78,11 +96,25 @@ export class LeaseWorker {
     if (!terms.members.some((member) => sameMember(member, tick.from))) return;
     const { node } = tick.from;
     const known = this.#heard.get(node);
+    const isNew = tick.number > (known?.heard ?? 0);
     if (known === undefined) this.#heard.set(node, { heard: tick.number, echoed: 0 });
     else known.heard = Math.max(known.heard, tick.number);
     const echo = tick.heard.find(([of]) => of === this.#self.node);
     if (echo !== undefined && echo[1] <= this.#number) this.#echoedByPeer.set(node, Math.max(this.#echoedByPeer.get(node) ?? 0, echo[1]));
     yield* this.#confirm();
+    if (isNew) yield* this.#reply(terms);
+  }
+
+  /** A message that says the last tick's number again is that tick, doubled, with newer echoes: nobody answers it. */
+  *#reply(terms: LeaseTerms): LeaseProgram {
+    const nowMs = yield { do: "readClock" };
+    const answer = this.#pace.answer(nowMs, this.tickMs);
+    // A number from before these terms is nobody's evidence under them.
+    if (answer === "tick" || (answer === "echoes" && this.#number < this.#firstOfTerms)) yield* this.#round(terms);
+    else if (answer === "echoes") {
+      const heard = yield* this.#echoes(terms);
+      if (heard.length > 0) yield* this.#say(terms, heard);
+    }
   }
 
   /** From the main thread: ACTIVE was delivered, WEIGHTS was appended, or is known to be committed. */
@@ -93,6 +125,8 @@ export class LeaseWorker {
       this.#heard.clear();
       this.#echoedByPeer.clear();
       this.#firstOfTerms = this.#number + 1;
+      const nowMs = yield { do: "readClock" };
+      this.#pace.press(nowMs, this.#lengths.acting(terms.weights).leaseMs);
     }
     this.#terms = terms;
     yield* this.#confirm();
@@ -101,6 +135,7 @@ export class LeaseWorker {
   /** From the main thread: the addresses this node owns now. Answered when the kernel has them. */
   *changeOwned(addresses: readonly string[], order: number): LeaseProgram {
     if (this.#ended) return;
+    this.#pace.own(addresses.length > 0);
     yield { do: "own", addresses };
     yield { do: "answer", order };
   }
@@ -126,6 +161,8 @@ export class LeaseWorker {
     this.#permitUntilMs.set(number, nowMs + permitMs);
     this.#forgetPermits(nowMs);
     this.#number = number;
+    this.#armedAtMs[slot] = nowMs;
+    this.#pace.armed(nowMs);
     yield { do: "arm", slot, timeoutMs: leaseMs };
   }
 
@@ -163,6 +200,7 @@ export class LeaseWorker {
     const number = newestEvidence(terms, this.#self.node, this.#vouched, this.#echoedByPeer);
     if (number <= this.#evidenced || number < this.#firstOfTerms) return;
     this.#evidenced = number;
+    this.#pace.evidenced(number > this.#number - GATE_SLOTS ? this.#armedAtMs[number % GATE_SLOTS]! : null, number === this.#number);
     // Otherwise the slot belongs to a later tick, for which there is no evidence.
     if (number > this.#number - GATE_SLOTS) {
       const slot = number % GATE_SLOTS;

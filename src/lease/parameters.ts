@@ -8,7 +8,7 @@ export interface LeaseParameters {
   readonly tokenMs: number;
   /** L: how long an armed slot of the gate stays open. */
   readonly leaseMs: number;
-  /** P: from one tick to the next. */
+  /** P: the shortest time from one tick to the next. */
   readonly tickMs: number;
   /** A member whose ticks stay away that long is treated as lost (rule 3). */
   readonly detectionMs: number;

@@ -17,7 +17,7 @@ export interface LeaseFigures {
   readonly repairs: number;
 }
 
-/** Renewals over which the margin is told: about ten seconds. */
+/** Renewals over which the margin is told: about three quarters of a minute. */
 const RENEWALS_KEPT = 256;
 
 export class LeaseStatistics {

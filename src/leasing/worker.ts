@@ -23,6 +23,8 @@ import { LEASE_EXIT_CODE } from "./exit-code.ts";
  */
 
 const STANDARD_ERROR = 2;
+/** A permit is told when it lasts longer than the one before by this share of what is left of it. */
+const PERMIT_STEP = 0.1;
 
 class LeaseThread {
   readonly #options: WorkerOptions;
@@ -34,8 +36,9 @@ class LeaseThread {
   readonly #gate: KernelGate;
   #channel: LeaseChannel | null = null;
   #timer: NodeJS.Timeout | null = null;
-  #tickMs = 0;
+  #beatMs = 0;
   #terms: Extract<ToWorker, { type: "terms" }>["terms"] | null = null;
+  #permitToldMs = Number.NEGATIVE_INFINITY;
   /** An order of the main thread asked for the end: the process goes on. */
   #isClosing = false;
 
@@ -57,17 +60,17 @@ class LeaseThread {
     const realTime = realTimePriority === null ? null : becomeRealTime(realTimePriority);
     this.#channel = await openChannel(channel);
     await this.#channel.start((bytes) => this.#guarded(() => this.#onMessage(bytes)));
-    this.#followTickMs();
+    this.#followBeatMs();
     this.#send({ type: "ready", realTime });
   }
 
-  /** The token is part of the terms, and with it how often there is a tick. */
-  #followTickMs(): void {
-    const { tickMs } = this.#worker;
-    if (tickMs === this.#tickMs || this.#isClosing) return;
-    this.#tickMs = tickMs;
+  /** How often it is to be asked for a tick depends on the token, which is part of the terms, and on what is owned. */
+  #followBeatMs(): void {
+    const { beatMs } = this.#worker;
+    if (beatMs === this.#beatMs || this.#isClosing) return;
+    this.#beatMs = beatMs;
     if (this.#timer !== null) clearInterval(this.#timer);
-    this.#timer = setInterval(() => this.#guarded(() => this.#run(this.#worker.timer())), tickMs);
+    this.#timer = setInterval(() => this.#guarded(() => this.#run(this.#worker.timer())), beatMs);
   }
 
   handle(message: ToWorker): void {
@@ -77,11 +80,14 @@ class LeaseThread {
         this.#guarded(() => {
           this.#run(this.#worker.changeTerms(message.terms));
           // Before the channel is open it ticks for nobody.
-          if (this.#channel !== null) this.#followTickMs();
+          if (this.#channel !== null) this.#followBeatMs();
         });
         return;
       case "own":
-        this.#answering(message.order, () => this.#run(this.#worker.changeOwned(message.addresses, message.order)));
+        this.#answering(message.order, () => {
+          this.#run(this.#worker.changeOwned(message.addresses, message.order));
+          if (this.#channel !== null) this.#followBeatMs();
+        });
         return;
       case "clustered":
         this.#answering(message.order, () => {
@@ -110,6 +116,7 @@ class LeaseThread {
   /** Also before a thread ends that has failed: a channel of corosync must be closed in its own thread. */
   #release(): void {
     if (this.#timer !== null) clearInterval(this.#timer);
+    this.#timer = null;
     this.#channel?.close();
     this.#channel = null;
   }
@@ -155,6 +162,7 @@ class LeaseThread {
         this.#cells.store(step.cell, step.node, step.value);
         return 0;
       case "arm":
+        this.#timer?.refresh();
         this.#statistics.slotArmed(step.slot, step.timeoutMs, monotonicMs());
         // A tick whose slot could not be armed may gather evidence: it then points at nothing.
         this.#withGate(() => this.#gate.arm(step.slot, step.timeoutMs));
@@ -176,7 +184,7 @@ class LeaseThread {
         this.#answer(step.order);
         return 0;
       case "permit":
-        this.#send({ type: "permit", untilMs: step.untilMs });
+        this.#permit(step.untilMs);
         return 0;
       case "exit":
         this.#exit(step.reason);
@@ -184,6 +192,13 @@ class LeaseThread {
       case "post":
         throw new Error("the worker posts no terms");
     }
+  }
+
+  /** What lasts hardly longer than what was told is not worth waking two processes for: a permit may always be a little shorter. */
+  #permit(untilMs: number): void {
+    if (untilMs - this.#permitToldMs < (untilMs - monotonicMs()) * PERMIT_STEP) return;
+    this.#permitToldMs = untilMs;
+    this.#send({ type: "permit", untilMs });
   }
 
   /**

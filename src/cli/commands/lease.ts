@@ -18,7 +18,7 @@ export function leaseCommands(program: Program): void {
 function leaseText(view: LeaseView): string {
   const lines = [
     `${view.node}: ${view.gate === null ? "it has no gate" : view.gate.open ? `its gate is open for another ${view.gate.leftMs} ms` : "its gate is closed"}${view.epoch === null ? "; it is in no view" : `, under view ${view.epoch}`}.`,
-    `Token ${view.tokenMs} ms; lease L ${view.leaseMs} ms, a tick every P ${view.tickMs} ms; others wait H ${view.holdMs} ms after they last answered (kernel timers g ${view.granularityMs} ms in it). A silent node is missed after ${view.detectionMs} ms.`,
+    `Token ${view.tokenMs} ms; lease L ${view.leaseMs} ms, a tick every P (${view.tickMs} ms) to 2 P; others wait H ${view.holdMs} ms after they last answered (kernel timers g ${view.granularityMs} ms in it). A silent node is missed after ${view.detectionMs} ms.`,
     `Processes without an address: permit ${view.permitMs} ms, others wait ${view.permitHoldMs} ms.`,
   ];
   if (view.waitingTokenMs !== view.tokenMs) lines.push(`The token changes: as long as somebody may still act by the other one, others are waited for by a token of ${view.waitingTokenMs} ms.`);

@@ -110,7 +110,9 @@ export class LeaseCluster {
     const { node } = machine;
     const life = new Life(machine, machine.incarnation, PARAMETERS, this.random, {
       sendTick: (tick) => this.#sendTick(machine, tick),
+      armed: () => ticking.restart(),
       answered: (order) => {
+        ticking.follow();
         const service = this.#services.get(node);
         if (service?.life !== life) return;
         const then = service.orders.get(order);
@@ -218,25 +220,26 @@ export class LeaseCluster {
     });
   }
 
-  /** A tick every P, which changes with the terms. */
-  #ticking(machine: Machine, life: Life): { follow(): void } {
-    let tickMs = life.worker.tickMs;
+  /** The worker is asked for a tick every beat, which changes with the terms and with what is owned, and begins anew with each tick. */
+  #ticking(machine: Machine, life: Life): { follow(): void; restart(): void } {
+    let { beatMs } = life.worker;
     let timer = 0;
     const begin = (): void => {
       const own = ++timer;
-      this.scheduler.after(machine.clock.realMs(tickMs) + this.random.next(), () => {
+      this.scheduler.after(machine.clock.realMs(beatMs) + this.random.next(), () => {
         if (machine.life !== life || own !== timer) return;
-        if (life.workerThread.idle) life.workerThread.run(life.worker.timer());
         begin();
+        if (life.workerThread.idle) life.workerThread.run(life.worker.timer());
       });
     };
     begin();
     return {
       follow: () => {
-        if (life.worker.tickMs === tickMs) return;
-        ({ tickMs } = life.worker);
+        if (life.worker.beatMs === beatMs) return;
+        ({ beatMs } = life.worker);
         begin();
       },
+      restart: begin,
     };
   }
 

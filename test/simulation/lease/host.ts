@@ -123,11 +123,13 @@ export class Thread {
 /** What a life of a node does to the rest of the world. */
 export interface Surroundings {
   sendTick(tick: LeaseTick): void;
+  /** A tick has begun. */
+  armed(): void;
   answered(order: number): void;
   exited(reason: string): void;
   /** Something may have begun to serve just now. */
   opened(): void;
-  /** Terms were changed: there may be another time from tick to tick. */
+  /** Terms were changed: there may be another time from beat to beat. */
   termsChanged(): void;
   /** How long a message from the main thread to the worker takes. */
   postDelayMs(): number;
@@ -178,6 +180,7 @@ export class Life {
         return 0;
       case "arm":
         gate.arm(step.slot, step.timeoutMs, clock.exactMs);
+        this.#around.armed();
         if (this.#bug === "confirm before evidence") gate.point(step.slot);
         this.#around.opened();
         return 0;

@@ -26,13 +26,14 @@ test("never set = process start", () => {
 test("an echo begins the hold again; ACCEPT sets excluded[h] first and reads lastEcho[h] after", () => {
   const bench = new Bench();
   bench.under(terms());
+  bench.round();
   bench.run(bench.worker.tick(tick(2, 7)));
   bench.nowMs += 200;
   bench.round();
   bench.nowMs += 50;
   bench.steps.length = 0;
   const [two, three] = bench.run(bench.ledger.accept(install(6, [2, 3])));
-  assert.deepEqual([two!.leaseMs, three!.leaseMs], [holdMs - 50, holdMs - 287]);
+  assert.deepEqual([two!.leaseMs, three!.leaseMs], [holdMs - 50, holdMs - 324]);
   assert.deepEqual(bench.steps, ["store excludedAt", "store excludedAt", "load lastEcho", "load lastEcho", "readClock"]);
 });
 
