@@ -101,6 +101,11 @@ export function onTick(state: LogState, from: Member, message: Extract<LogMessag
   if (echo !== undefined) view.echoed.set(from.node, Math.max(view.echoed.get(from.node) ?? 0, echo[1]));
   gatherEvidence(state, view);
   if (message.urgent) sendTick(state, view, false);
+  else if (state.clock.nowMs - view.tickedAtMs >= timesOf(state).tickMs / 2) {
+    // It would be due soon: all speak in one moment, which wakes the members once and not once for each of them.
+    view.tickedAtMs = state.clock.nowMs;
+    sendTick(state, view, false);
+  }
 }
 
 /** Evidence(k): this node and those that echoed tick k or a later one are a quorum. */

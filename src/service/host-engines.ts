@@ -47,7 +47,7 @@ const STAND_RETRY_MS = 5_000;
 /** Others say several times a second that they do not know this machine; who has not for so long has changed its mind. */
 const UNKNOWN_MS = 5_000;
 /** So many ticks are sent in the time after which a silent member is missed. */
-const TICKS_IN_DETECTION = 5;
+const TICKS_IN_DETECTION = 4;
 /** Above everything that is not as pressing; below corosync's own. */
 const REAL_TIME_PRIORITY = 10;
 const LEASE_CHANNEL = new URL(import.meta.url.endsWith(".ts") ? "../engine/corosync/lease-channel.ts" : "../engine/corosync/lease-channel.js", import.meta.url).href;
