@@ -1,6 +1,8 @@
-import { createHash, createHmac, timingSafeEqual } from "node:crypto";
+import type { KeyObject } from "node:crypto";
+import { createHash, createHmac, createSecretKey, timingSafeEqual } from "node:crypto";
 import { createSocket } from "node:dgram";
-import type { Socket } from "node:dgram";
+import type { Socket, SocketOptions } from "node:dgram";
+import { isIPv6 } from "node:net";
 import type { NodeId } from "../../model/identifiers.ts";
 import { NODES_MAX } from "../../model/identifiers.ts";
 import { StandingAside, whoStandsAside } from "./connectivity.ts";
@@ -62,6 +64,8 @@ const MESSAGE_BYTES_MAX = 16 * 1024;
 /** Small messages over UDP, from each node to each other on every link: who hears whom. */
 export class Heartbeat {
   readonly #options: HeartbeatOptions;
+  /** Made once: to make it is most of what a signature costs. */
+  readonly #key: KeyObject;
   readonly #incarnation: number;
   readonly #standing: StandingAside;
   /** Newest row of each node, told by itself or passed on. */
@@ -76,6 +80,7 @@ export class Heartbeat {
 
   constructor(options: HeartbeatOptions) {
     this.#options = options;
+    this.#key = createSecretKey(options.key);
     this.#incarnation = Date.now();
     this.#standing = new StandingAside(options.nowMs(), GRACE_MS);
   }
@@ -88,7 +93,7 @@ export class Heartbeat {
 
   #open(type: "udp4" | "udp6"): void {
     const { port, onNotice } = this.#options;
-    const socket = createSocket({ type, reuseAddr: false, ...(type === "udp6" ? { ipv6Only: true } : {}) });
+    const socket = createSocket({ type, reuseAddr: false, lookup: asItIs, ...(type === "udp6" ? { ipv6Only: true } : {}) });
     socket.on("error", (error) => {
       // Once: a machine without IPv6 stays one.
       if (this.#problems.get(type) !== error.message) onNotice(`heartbeats (${type}, port ${port}): ${error.message}`);
@@ -159,7 +164,7 @@ export class Heartbeat {
   }
 
   #sign(body: Buffer): Buffer {
-    return createHmac("sha256", this.#options.key).update("heartbeat").update(body).digest().subarray(0, SIGNATURE_BYTES);
+    return createHmac("sha256", this.#key).update("heartbeat").update(body).digest().subarray(0, SIGNATURE_BYTES);
   }
 
   /** It has the key and is no node: it was evicted and does not know it yet, or it has joined and this node does not know that yet. */
@@ -206,6 +211,9 @@ export class Heartbeat {
     }
   }
 }
+
+/** Nodes have addresses, never names: Node would ask for each of them each time. */
+const asItIs: NonNullable<SocketOptions["lookup"]> = (address, _options, done) => done(null, address, isIPv6(address) ? 6 : 4);
 
 function hashOf(text: string): string {
   return createHash("sha256").update(text).digest("base64url").slice(0, HASH_CHARACTERS);
