@@ -81,6 +81,8 @@ export function corosyncConfiguration(input: ConfigurationInput): string {
       ["to_logfile", "yes"],
       ["logfile", input.logFile],
       ["timestamp", "hires"],
+      // 8 MB of locked memory for what nobody reads: what matters is in the log file.
+      ["blackbox", "off"],
     ]),
     section(
       "nodelist",

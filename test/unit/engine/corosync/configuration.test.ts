@@ -64,6 +64,7 @@ logging {
   to_logfile: yes
   logfile: /var/log/muster/corosync.log
   timestamp: hires
+  blackbox: off
 }
 nodelist {
   node {
