@@ -32,6 +32,8 @@ export interface MonitorHostOptions {
 
 const HANG_TIMEOUT_MS = 3_000;
 const PING_MS = 500;
+/** Options of this process that its monitor needs as well: a small heap is one of them. */
+const HANDED_ON = /^--(import|disable-warning|max-semi-space-size|optimize-for-size)\b/;
 /** A monitor must say "ready" within this time; loading users' modules is in it. */
 const READY_LIMIT_MS = 15_000;
 /** Failed starts in a row after which `start` gives up. After a first success there is no such limit. */
@@ -145,7 +147,7 @@ export class ProcessMonitorHost implements MonitorHost {
       // Its own session: what a terminal sends to the service's group does not reach it.
       detached: true,
       // Debugging and test options of the service are its own; what it preloads is for its monitor too.
-      execArgv: process.execArgv.filter((option, position, all) => option.startsWith("--import") || all[position - 1] === "--import" || option.startsWith("--disable-warning")),
+      execArgv: process.execArgv.filter((option, position, all) => HANDED_ON.test(option) || all[position - 1] === "--import"),
       stdio: ["ignore", "ignore", "inherit", "ipc"],
       env: { ...process.env, [MONITOR_VARIABLE]: formatMonitorToken(options.clusterId, options.nodeId, options.incarnation) },
     });
