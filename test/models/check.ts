@@ -64,7 +64,7 @@ function check(run: Run): Outcome {
   if (run.bug !== undefined) defines.push(`-DBUG_${run.bug}`);
   const file = `${run.model}.pml`;
   copyFileSync(join(here, file), join(directory, file));
-  for (const [program, options] of [["spin", ["-a", ...defines, file]], ["cc", [run.bug === undefined ? "-O2" : "-O1", "-w", "-DSAFETY", "-DCOLLAPSE", "-DVECTORSZ=2048", `-DMEMLIM=${MEMORY_MB}`, "-o", "pan", "pan.c"]]] as const) {
+  for (const [program, options] of [["spin", ["-a", ...defines, file]], ["cc", [run.bug === undefined ? "-O2" : "-O1", "-w", "-DSAFETY", "-DVECTORSZ=2048", `-DMEMLIM=${MEMORY_MB}`, "-o", "pan", "pan.c"]]] as const) {
     const made = spawnSync(program, options, { cwd: directory, encoding: "utf8" });
     if (made.status !== 0) return { problem: `${program}: ${made.stdout}${made.stderr}${made.error?.message ?? ""}`, summary: "not built", unreached: [] };
   }
